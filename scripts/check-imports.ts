@@ -67,8 +67,7 @@ function findingsIn(file: string, text: string): Finding[] {
 
   for (const { name, position, isType } of importsOf(source)) {
     const target = name.startsWith('.') ? withoutExtension(join(dirname(file), name)) : name
-    for (const rule of importRules)
-      if (breaks(rule, file, target, isType)) report(position, `imports ${target}`)
+    if (importRules.some((rule) => breaks(rule, file, target, isType))) report(position, `imports ${target}`)
   }
   for (const { construct, position } of constructsOf(source))
     for (const { within, never } of constructRules)
