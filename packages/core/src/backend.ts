@@ -1,0 +1,125 @@
+import { cpuBackend } from './cpu/index.js'
+import type { DType, HostArray } from './dtype.js'
+import { BackendError, show, ValueError } from './errors.js'
+import type { ScalarFunction } from './expr/scalar.js'
+import type { Sizes } from './shape.js'
+
+/** What is known of a value without computing it. */
+export interface Aval {
+  readonly shape: Sizes
+  readonly dtype: DType
+}
+
+/** A backend's own name for stored values: flat, row-major, never changed once written. */
+export type Handle = object
+
+/** An input of a kernel. */
+export interface Stored extends Aval {
+  readonly handle: Handle
+}
+
+/** Everything a backend must be able to compute: plain data, shapes come with the operands. */
+export type Kernel =
+  /** out[i] = fn(x[i], y[i], …; params), operands broadcast to the output's shape. */
+  | { readonly kind: 'map'; readonly fn: ScalarFunction; readonly params: readonly number[] }
+  /** The same values under another shape. */
+  | { readonly kind: 'view' }
+  /** Reduces over `axes` (sorted, from the front); `mean` divides by their size. */
+  | { readonly kind: 'reduce'; readonly op: ReduceOp; readonly axes: readonly number[] }
+  /** Position of the first largest or smallest value along `axis`; the first NaN wins. */
+  | { readonly kind: 'argReduce'; readonly op: 'max' | 'min'; readonly axis: number }
+  /** Batched matrix product of the last two axes; batch axes broadcast. */
+  | { readonly kind: 'matmul'; readonly transposeA: boolean; readonly transposeB: boolean }
+  /** Axis i of the output is axis perm[i] of the input. */
+  | { readonly kind: 'permute'; readonly perm: readonly number[] }
+  /** out[i] = x[begin + i * strides], axis by axis; strides may be negative. */
+  | { readonly kind: 'slice'; readonly begin: readonly number[]; readonly strides: readonly number[] }
+  /** The reverse of slice: x lies at begin + i * strides of the output, `value` elsewhere. */
+  | {
+      readonly kind: 'place'
+      readonly begin: readonly number[]
+      readonly strides: readonly number[]
+      readonly value: number
+    }
+  | { readonly kind: 'concat'; readonly axis: number }
+  /** Inputs x, indices: out = x with `axis` replaced by the axes of indices. */
+  | { readonly kind: 'gather'; readonly axis: number }
+  /** Inputs x, indices, updates: x, with updates added where the indices point along `axis`. */
+  | { readonly kind: 'scatterAdd'; readonly axis: number }
+  /** softmax or its logarithm along `axis`. */
+  | { readonly kind: 'softmax'; readonly axis: number; readonly log: boolean }
+
+export type ReduceOp = 'sum' | 'mean' | 'prod' | 'max' | 'min'
+
+/** Where values live and kernels run. */
+export interface Backend {
+  readonly name: string
+  /** Starts computing `out` and returns where it will be. Inputs are this backend's own handles. */
+  run(kernel: Kernel, inputs: readonly Stored[], out: Aval): Handle
+  /** Takes over `values`: the caller must not change them afterwards. */
+  upload(values: HostArray, aval: Aval): Handle
+  /** A copy of the values on the host. */
+  read(handle: Handle, aval: Aval): Promise<HostArray>
+  /** The same at once, where the device can. */
+  readSync?(handle: Handle, aval: Aval): HostArray
+  /** Flat position of the first value that is no whole number in [0, limit), or -1; absent where unknowable. */
+  firstOutside?(handle: Handle, aval: Aval, limit: number): number
+  /** Gives memory back early. */
+  release?(handle: Handle): void
+}
+
+let base: Backend = cpuBackend
+let current: Backend = cpuBackend
+
+/** The backend that ops run on now. */
+export function currentBackend(): Backend {
+  return current
+}
+
+/** The backend set by {@link setBackend}: where weights are made, even while shapes are only being inferred. */
+export function baseBackend(): Backend {
+  return base
+}
+
+/** Makes `backend` the one that ops run on from now on. Tensors made before stay where they are and are copied over when used. */
+export function setBackend(backend: Backend): void {
+  checkBackend('setBackend', backend)
+  base = backend
+  current = backend
+}
+
+/**
+ * Runs `f` with `backend` and returns its result.
+ * @throws BackendError when `f` is asynchronous: ops after its first await would run elsewhere.
+ */
+export function withBackend<R>(backend: Backend, f: () => R): R {
+  checkBackend('withBackend', backend)
+  const before = current
+  current = backend
+  try {
+    const result = f()
+    if (isThenable(result))
+      throw new BackendError(
+        'withBackend: the function is asynchronous; use setBackend around the whole of it',
+        {
+          op: 'withBackend',
+        },
+      )
+    return result
+  } finally {
+    current = before
+  }
+}
+
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    (typeof value === 'object' || typeof value === 'function') &&
+    value !== null &&
+    typeof (value as { then?: unknown }).then === 'function'
+  )
+}
+
+function checkBackend(op: string, backend: Backend): void {
+  if (typeof backend !== 'object' || backend === null || typeof backend.run !== 'function')
+    throw new ValueError(`${op}: expected a backend, got ${show(backend)}`, { op })
+}

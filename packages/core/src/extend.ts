@@ -1,0 +1,45 @@
+// For those who build on core: backends, new ops, layer libraries. More may change here than in the main entry.
+export { abstractBackend } from './abstract.js'
+export {
+  type Aval,
+  baseBackend,
+  currentBackend,
+  type Handle,
+  isThenable,
+  type Kernel,
+  type ReduceOp,
+  type Stored,
+} from './backend.js'
+export { allocate, BYTES, checkDType, DTYPES, isFloat, promote } from './dtype.js'
+export { didYouMean, either, nearest, show, typeName } from './errors.js'
+export { parse } from './expr/parse.js'
+export { ScalarFunction } from './expr/scalar.js'
+export type { Expr, Function1, Function2 } from './expr/tree.js'
+export type { BinaryName, OtherMethods, TensorMethods, UnaryName } from './methods.js'
+export {
+  type AnyRow,
+  APPLY,
+  apply,
+  type Binary,
+  binary,
+  call,
+  defineOp,
+  elementwise,
+  isStaged,
+  type Like,
+  type Result,
+  type Row,
+  rows,
+  type Rule,
+  type RuleContext,
+  type Staged,
+  STAGED,
+  type Unary,
+  unary,
+} from './op.js'
+export { methods, type MethodName } from './ops/index.js'
+export { broadcastShapes, checkAxis, checkShape, formatShape, sameShape, sizeOf, stridesOf } from './shape.js'
+export { withoutRecording } from './tape.js'
+export { fromHost } from './tensor.js'
+export { formatPath, isRecord, leavesOf, mapTree, replaceLeaves } from './tree.js'
+export { randomState, type RandomState, setRandomState } from './random.js'

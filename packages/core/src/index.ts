@@ -1,0 +1,55 @@
+export type { Backend } from './backend.js'
+export { setBackend, withBackend } from './backend.js'
+export type { DType, FloatDType, HostArray, NumericArray, NumericDType, TypedArray } from './dtype.js'
+export { floatx, setFloatx } from './dtype.js'
+export {
+  AdjointError,
+  BackendError,
+  DataError,
+  DisposedError,
+  DTypeError,
+  type ErrorDetails,
+  FormatError,
+  GraphError,
+  LimitError,
+  NonFiniteError,
+  ShapeError,
+  TapeError,
+  ValueError,
+  WorkerError,
+} from './errors.js'
+export type { Operand } from './op.js'
+export * from './ops/index.js'
+export type { Dim, Shape, Sizes } from './shape.js'
+export { random, setSeed } from './random.js'
+export {
+  arange,
+  eye,
+  full,
+  linspace,
+  type Nested,
+  ones,
+  onesLike,
+  scalar,
+  tensor,
+  Tensor,
+  type TensorLike,
+  type TensorOptions,
+  Variable,
+  variable,
+  zeros,
+  zerosLike,
+} from './tensor.js'
+export {
+  type ArgOptions,
+  grad,
+  GradientTape,
+  gradientTape,
+  type Gradients,
+  type TapeOptions,
+  type TensorTree,
+  valueAndGrad,
+  valueAndGrads,
+  vjp,
+} from './transforms.js'
+export type { Tree } from './tree.js'

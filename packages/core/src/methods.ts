@@ -1,0 +1,108 @@
+import type { NumericDType } from './dtype.js'
+import type { Sizes } from './shape.js'
+
+/** Ops of one tensor that are methods, `x.exp()`. ops/index.ts checks that the list is whole. */
+export type UnaryName =
+  | 'neg'
+  | 'abs'
+  | 'sign'
+  | 'square'
+  | 'reciprocal'
+  | 'sqrt'
+  | 'rsqrt'
+  | 'exp'
+  | 'exp2'
+  | 'expm1'
+  | 'log'
+  | 'log2'
+  | 'log10'
+  | 'log1p'
+  | 'sin'
+  | 'cos'
+  | 'tan'
+  | 'asin'
+  | 'acos'
+  | 'atan'
+  | 'sinh'
+  | 'cosh'
+  | 'tanh'
+  | 'asinh'
+  | 'acosh'
+  | 'atanh'
+  | 'relu'
+  | 'relu6'
+  | 'selu'
+  | 'sigmoid'
+  | 'logSigmoid'
+  | 'softplus'
+  | 'softsign'
+  | 'silu'
+  | 'mish'
+  | 'erf'
+  | 'erfc'
+  | 'floor'
+  | 'ceil'
+  | 'round'
+  | 'trunc'
+  | 'logicalNot'
+  | 'isNaN'
+  | 'isFinite'
+  | 'isInf'
+
+/** Ops of two tensors that are methods, `x.add(y)`. */
+export type BinaryName =
+  | 'add'
+  | 'sub'
+  | 'mul'
+  | 'div'
+  | 'squaredDifference'
+  | 'pow'
+  | 'maximum'
+  | 'minimum'
+  | 'mod'
+  | 'fmod'
+  | 'floorDiv'
+  | 'hypot'
+  | 'xlogy'
+  | 'logAddExp'
+  | 'atan2'
+  | 'equal'
+  | 'notEqual'
+  | 'less'
+  | 'lessEqual'
+  | 'greater'
+  | 'greaterEqual'
+  | 'logicalAnd'
+  | 'logicalOr'
+  | 'logicalXor'
+
+/** Methods with arguments of their own. `Same` keeps the shape, `Any` may not. */
+export interface OtherMethods<Same, Any, Other> {
+  /** x to a fixed power. */
+  powScalar(exponent: number): Same
+  leakyRelu(alpha?: number): Same
+  elu(alpha?: number): Same
+  gelu(approximate?: boolean): Same
+  hardSigmoid(variant?: 'keras3' | 'keras2'): Same
+  clip(min: number | null, max: number | null): Same
+  cast(dtype: NumericDType): Same
+  softmax(axis?: number): Same
+  logSoftmax(axis?: number): Same
+  sum(axis?: number | readonly number[] | null, keepDims?: boolean): Any
+  mean(axis?: number | readonly number[] | null, keepDims?: boolean): Any
+  max(axis?: number | readonly number[] | null, keepDims?: boolean): Any
+  min(axis?: number | readonly number[] | null, keepDims?: boolean): Any
+  argMax(axis?: number): Any
+  argMin(axis?: number): Any
+  matmul(b: Other, transposeA?: boolean, transposeB?: boolean): Any
+  reshape(shape: Sizes): Any
+  expandDims(axis: number): Any
+  squeeze(axis?: number | readonly number[] | null): Any
+  transpose(perm?: readonly number[] | null): Any
+  broadcastTo(shape: Sizes): Any
+  slice(begin: readonly number[], size: readonly number[]): Any
+}
+
+/** The methods of a tensor: every op of the table's method families, called on its first argument. */
+export interface TensorMethods<T, Other>
+  extends OtherMethods<T, T, Other>, Record<UnaryName, () => T>, Record<BinaryName, (y: Other) => T> {}

@@ -1,0 +1,318 @@
+import { abstractBackend } from './abstract.js'
+import { type Aval, type Backend, currentBackend, type Kernel, type Stored } from './backend.js'
+import { allocate, type DType, floatx, isFloat, type NumericDType, promote, toFloat } from './dtype.js'
+import { BackendError, didYouMean, DTypeError, show, typeName, ValueError } from './errors.js'
+import { ScalarFunction } from './expr/scalar.js'
+import { broadcastShapes, formatShape, type Sizes } from './shape.js'
+import { isRecording, record } from './tape.js'
+import {
+  disposed,
+  formatIndex,
+  fromHost,
+  isDisposedHandle,
+  Tensor,
+  type TensorLike,
+  unflatten,
+} from './tensor.js'
+
+/** What a gradient rule is given: the cotangent `g` of the output, the output, the arguments by name, the attributes. */
+export type RuleContext<A extends string, P> = {
+  readonly g: Tensor
+  readonly out: Tensor
+  readonly attrs: P
+  /** All arguments in order, for rows with a variadic one. */
+  readonly inputs: readonly Tensor[]
+} & {
+  readonly [K in A]: Tensor
+}
+
+/** The cotangent of one argument, written in ops. `at` tells which of a variadic argument's tensors is meant. */
+export type Rule<A extends string, P> = (context: RuleContext<A, P>, at: number) => Tensor
+
+/** All there is to know about an op. */
+export interface Row<A extends string = string, P = unknown> {
+  readonly name: string
+  readonly args: readonly A[]
+  /** The last argument stands for any number of tensors. */
+  readonly variadic?: boolean
+  /** The output's shape and dtype, or a typed error. Everything is checked here; kernels check nothing. */
+  infer(inputs: readonly Aval[], attrs: P): Aval
+  kernel(attrs: P, inputs: readonly Aval[], out: Aval): Kernel
+  /** A rule for each argument; null where nothing flows. Null for the whole where the output has no derivative. */
+  readonly vjp: { readonly [K in A]: Rule<A, P> | null } | null
+  /** An argument whose values must be whole numbers in [0, limit): checked before anything runs. */
+  readonly bounds?: {
+    readonly arg: A
+    limit(inputs: readonly Aval[], attrs: P): number
+    readonly what: string
+  }
+  /** The formula, for elementwise rows. */
+  readonly fn?: ScalarFunction
+  /** Where an elementwise row is sampled by tests: [low, high] for each argument. */
+  readonly domain?: { readonly [K in A]?: readonly [number, number] }
+  /** Where an elementwise row has no two-sided derivative. */
+  readonly kinks?: readonly number[]
+}
+
+/** Any row, its names and attributes forgotten. */
+// Rules take their own attributes, so rows of different attributes have no common type but this.
+// eslint-disable-next-line typescript/no-explicit-any
+export type AnyRow = Row<string, any>
+
+/** A stand-in for a tensor in a graph that is being built: applying a row to it extends the graph. */
+export interface Staged {
+  readonly kind: 'symbolic'
+  readonly [APPLY]: (row: AnyRow, operands: readonly Operand[], attrs: unknown) => unknown
+  /** The types of an op's result on this operand, of the same shape or of any; no value. */
+  readonly [STAGED]?: { readonly same: unknown; readonly any: unknown }
+}
+export const APPLY: unique symbol = Symbol('apply')
+export declare const STAGED: unique symbol
+
+/** What ops take. */
+export type Operand = TensorLike | Staged
+
+/** The type of an op's result: a Tensor of tensors, a node of nodes. */
+export type Result<X> = StagedOf<X, 'any'>
+/** As {@link Result}, for ops that keep the shape of their operand. */
+export type Like<X> = StagedOf<X, 'same'>
+type StagedOf<X, K extends 'same' | 'any'> = [Extract<X, Staged>] extends [never]
+  ? Tensor
+  : NonNullable<Extract<X, Staged>[typeof STAGED]>[K]
+
+export const rows: Map<string, AnyRow> = new Map()
+
+/** Enters a row in the table. @throws ValueError when the name is taken. */
+export function defineOp<const A extends string, P>(row: Row<A, P>): Row<A, P> {
+  if (rows.has(row.name)) throw new ValueError(`defineOp: there is already an op ${show(row.name)}`)
+  rows.set(row.name, row as AnyRow)
+  return row
+}
+
+/** The one door: infer, run, record. */
+export function apply<P>(row: Row<string, P>, operands: readonly Tensor[], attrs: P): Tensor {
+  const backend = currentBackend()
+  const inputs = new Array<Tensor>(operands.length)
+  for (let i = 0; i < operands.length; i++) inputs[i] = resident(row, operands[i]!, backend)
+  const { shape, dtype } = row.infer(inputs, attrs)
+  const aval: Aval = { shape, dtype }
+  if (row.bounds !== undefined) checkBounds(row, inputs, attrs, backend)
+  const out = new Tensor(
+    shape,
+    dtype as NumericDType,
+    backend.run(row.kernel(attrs, inputs, aval), inputs, aval),
+    backend,
+  )
+  if (isRecording()) record(row as AnyRow, inputs, attrs, out)
+  return out
+}
+
+/** The door for operands of any kind: numbers become scalars, a staged operand takes the row over. */
+export function call<P>(row: Row<string, P>, operands: readonly Operand[], attrs: P): Tensor {
+  const inputs = new Array<Tensor>(operands.length)
+  for (let i = 0; i < operands.length; i++) {
+    const x = operands[i]!
+    if (x instanceof Tensor) inputs[i] = x
+    else if (typeof x === 'number') inputs[i] = constantFor(row, x, operands)
+    // The declared results of ops on staged operands are what their APPLY returns.
+    else if (isStaged(x)) return x[APPLY](row as AnyRow, operands, attrs) as Tensor
+    else throw notAnOperand(row, i, x)
+  }
+  return apply(row, inputs, attrs)
+}
+
+export function isStaged(x: unknown): x is Staged {
+  return (typeof x === 'object' || typeof x === 'function') && x !== null && APPLY in x
+}
+
+function notAnOperand(row: Row<string, never>, at: number, x: unknown): ValueError {
+  const arg = row.args[Math.min(at, row.args.length - 1)]!
+  const hint = Array.isArray(x) || ArrayBuffer.isView(x) ? '; wrap it in tensor(…)' : ''
+  return new ValueError(`${row.name}: ${arg} must be a tensor or a number, got ${typeName(x)}${hint}`, {
+    op: row.name,
+  })
+}
+
+/** A number takes the dtype of the tensors beside it; a fraction beside whole numbers makes a float. */
+function constantFor(row: Row<string, never>, value: number, operands: readonly Operand[]): Tensor {
+  let beside: DType | undefined
+  for (const x of operands)
+    if (x instanceof Tensor) beside = beside === undefined ? x.dtype : promote(row.name, beside, x.dtype)
+  return constant(value, beside === undefined ? floatx() : weakDType(value, beside))
+}
+
+function weakDType(value: number, beside: DType): NumericDType {
+  if (isFloat(beside)) return beside
+  if (beside === 'int32' || beside === 'uint8' || beside === 'bool')
+    return (value | 0) === value
+      ? beside === 'uint8' && value >= 0 && value < 256
+        ? 'uint8'
+        : 'int32'
+      : floatx()
+  return floatx()
+}
+
+/** A scalar tensor. */
+export function constant(value: number, dtype: NumericDType): Tensor {
+  const values = allocate(dtype, 1)
+  values[0] = value
+  return fromHost(values, SCALAR, dtype)
+}
+const SCALAR: Sizes = []
+
+/** The tensor that `x` reads as, on `backend`. */
+function resident(row: Row<string, never>, x: Tensor, backend: Backend): Tensor {
+  const value = x.read()
+  if (isDisposedHandle(value.handle)) throw disposed(row.name, value)
+  if (value.backend === backend || backend === abstractBackend) return value
+  if (value.backend === abstractBackend)
+    throw new BackendError(
+      `${row.name}: a tensor without values, made while shapes were inferred, was kept and used afterwards`,
+      { op: row.name },
+    )
+  if (value.backend.readSync === undefined)
+    throw new BackendError(
+      `${row.name}: a tensor on the ${value.backend.name} backend was used on ${backend.name}; copy it with tensor(await x.data())`,
+      { op: row.name },
+    )
+  const moved = new Tensor(
+    value.shape,
+    value.dtype,
+    backend.upload(value.backend.readSync(value.handle, value), value),
+    backend,
+  )
+  moved.position = -1
+  return moved
+}
+
+function checkBounds<P>(row: Row<string, P>, inputs: readonly Stored[], attrs: P, backend: Backend): void {
+  const { arg, limit, what } = row.bounds!
+  if (backend.firstOutside === undefined) return
+  const indices = inputs[row.args.indexOf(arg)]!
+  const most = limit(inputs, attrs)
+  const at = backend.firstOutside(indices.handle, indices, most)
+  if (at < 0) return
+  const value = (backend.readSync!(indices.handle, indices) as ArrayLike<number>)[at]!
+  throw new ValueError(
+    `${row.name}: ${what} ${show(value)} at position ${formatIndex(unflatten(at, indices.shape))} is out of range; ` +
+      `valid are 0..${most - 1}`,
+    { op: row.name },
+  )
+}
+
+// ---- elementwise rows
+
+/** Which dtype the output of an elementwise row has, given its inputs' dtypes. */
+export type DTypeRule = 'same' | 'number' | 'float' | 'bool'
+
+interface ElementwiseSpec<A extends string, N extends string> {
+  readonly name: string
+  readonly args: readonly A[]
+  /** The formula over the arguments and parameters, see expr/. */
+  readonly expr: string
+  /** Names of scalar parameters in the formula; they are the row's attributes. */
+  readonly params?: readonly N[]
+  /**
+   * float (default): floats stay, whole numbers become the default float. number: as promoted, bool counts as int32.
+   * same: as promoted. bool: always bool.
+   */
+  readonly dtype?: DTypeRule
+  readonly vjp: { readonly [K in A]: Rule<A, Params<N>> | null } | null
+  readonly domain?: { readonly [K in A]?: readonly [number, number] }
+  readonly kinks?: readonly number[]
+}
+export type Params<N extends string> = { readonly [K in N]: number }
+
+/** A row whose output at each position is a formula of its inputs at that position. */
+export function elementwise<const A extends string, const N extends string = never>(
+  spec: ElementwiseSpec<A, N>,
+): Row<A, Params<N>> {
+  const { name, args, expr, params = [] } = spec
+  const rule = spec.dtype ?? 'float'
+  const fn = new ScalarFunction(expr, args, params)
+  const plain: Kernel = { kind: 'map', fn, params: [] }
+  return defineOp<A, Params<N>>({
+    name,
+    args,
+    fn,
+    infer: (inputs) => inferElementwise(name, rule, inputs),
+    kernel:
+      params.length === 0
+        ? () => plain
+        : (attrs) => ({ kind: 'map', fn, params: params.map((p) => attrs[p]) }),
+    vjp: spec.vjp,
+    ...(spec.domain && { domain: spec.domain }),
+    ...(spec.kinks && { kinks: spec.kinks }),
+  })
+}
+
+function inferElementwise(name: string, rule: DTypeRule, inputs: readonly Aval[]): Aval {
+  let { shape, dtype } = inputs[0]!
+  for (let i = 1; i < inputs.length; i++) {
+    const next = inputs[i]!
+    shape = broadcastShapes(name, shape, next.shape)
+    if (dtype !== next.dtype || dtype === 'string') dtype = promote(name, dtype, next.dtype)
+  }
+  return { shape, dtype: resultDType(name, rule, dtype) }
+}
+
+function resultDType(name: string, rule: DTypeRule, dtype: DType): DType {
+  if (rule === 'float') return toFloat(name, dtype)
+  if (dtype === 'string') promote(name, dtype, dtype)
+  if (rule === 'bool') return 'bool'
+  return rule === 'number' && dtype === 'bool' ? 'int32' : dtype
+}
+
+/** An op of one tensor, keeping its shape. */
+export interface Unary {
+  <X extends Operand>(x: X): Like<X>
+  readonly row: Row<'x', Params<never>>
+}
+
+/** An op of two tensors that broadcast to one shape. */
+export interface Binary {
+  <X extends Operand, Y extends Operand>(x: X, y: Y): Result<X | Y>
+  readonly row: Row<'x' | 'y', Params<never>>
+}
+
+const NONE = {}
+
+export function unary(spec: ElementwiseSpec<'x', never>): Unary {
+  const row = elementwise<'x'>(spec)
+  const f = (x: Operand): Tensor => call(row, [x], NONE)
+  return Object.assign(f, { row })
+}
+
+export function binary(spec: ElementwiseSpec<'x' | 'y', never>): Binary {
+  const row = elementwise<'x' | 'y'>(spec)
+  const f = (x: Operand, y: Operand): Tensor => call(row, [x, y], NONE)
+  return Object.assign(f, { row })
+}
+
+// ---- checks that ops share
+
+/** `value` if it is a finite number (or an infinity where allowed). */
+export function checkNumber(op: string, name: string, value: unknown): number {
+  if (typeof value !== 'number' || Number.isNaN(value))
+    throw new ValueError(`${op}: ${name} must be a number, got ${show(value)}`, { op })
+  return value
+}
+
+export function checkOption<T extends string>(
+  op: string,
+  name: string,
+  value: unknown,
+  options: readonly T[],
+): T {
+  if (typeof value === 'string' && (options as readonly string[]).includes(value)) return value as T
+  throw new ValueError(
+    `${op}: ${name} ${show(value)} is unknown; known are ${options.join(', ')}.${didYouMean(value, options)}`,
+    { op },
+  )
+}
+
+/** @throws DTypeError unless the tensor holds numbers. */
+export function checkNumeric(op: string, x: Aval): void {
+  if (x.dtype === 'string')
+    throw new DTypeError(`${op}: got strings, of shape ${formatShape(x.shape)}`, { op })
+}

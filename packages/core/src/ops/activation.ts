@@ -1,0 +1,246 @@
+import { ValueError } from '../errors.js'
+import {
+  call,
+  checkNumber,
+  elementwise,
+  type Like,
+  type Operand,
+  type Params,
+  type Row,
+  type Unary,
+  unary,
+} from '../op.js'
+import type { Tensor } from '../tensor.js'
+import { add, div, mul, neg, square, sub } from './arithmetic.js'
+import { greater } from './comparison.js'
+import { exp } from './exponential.js'
+import { where } from './select.js'
+import { tanh } from './trigonometric.js'
+
+/** max(x, 0). The derivative at 0 is taken as 0. */
+export const relu: Unary = unary({
+  name: 'relu',
+  args: ['x'],
+  expr: 'max(x, 0)',
+  dtype: 'number',
+  kinks: [0],
+  vjp: { x: ({ g, x }) => gate(g, x) },
+})
+
+/** g where x > 0, else 0. */
+const gateRow: Row<'g' | 'x', Params<never>> = elementwise({
+  name: 'gate',
+  args: ['g', 'x'],
+  expr: 'x > 0 ? g : 0',
+  kinks: [0],
+  vjp: { g: ({ g, x }) => gate(g, x), x: null },
+})
+function gate(g: Tensor, x: Tensor): Tensor {
+  return call(gateRow, [g, x], {})
+}
+
+/** min(max(x, 0), 6). The derivative at 0 and 6 is taken as 0. */
+export const relu6: Unary = unary({
+  name: 'relu6',
+  args: ['x'],
+  expr: 'min(max(x, 0), 6)',
+  dtype: 'number',
+  kinks: [0, 6],
+  vjp: { x: ({ g, x }) => gate(gate(g, x), sub(6, x)) },
+})
+
+const leakyReluRow: Row<'x', Params<'alpha'>> = elementwise({
+  name: 'leakyRelu',
+  args: ['x'],
+  params: ['alpha'],
+  expr: 'x > 0 ? x : alpha * x',
+  kinks: [0],
+  vjp: { x: ({ g, x, attrs: { alpha } }) => where(greater(x, 0), g, mul(g, alpha)) },
+})
+
+/** x above 0, alpha x below. The derivative at 0 is alpha. */
+export function leakyRelu<X extends Operand>(x: X, alpha: number = 0.2): Like<X> {
+  return call(leakyReluRow, [x], { alpha: checkNumber('leakyRelu', 'alpha', alpha) }) as Like<X>
+}
+
+const eluRow: Row<'x', Params<'alpha'>> = elementwise({
+  name: 'elu',
+  args: ['x'],
+  params: ['alpha'],
+  expr: 'x > 0 ? x : alpha * expm1(x)',
+  kinks: [0],
+  vjp: {
+    // exp of the clipped x: the branch not taken must not overflow.
+    x: ({ g, x, attrs: { alpha } }) => mul(g, where(greater(x, 0), 1, mul(exp(neg(relu(neg(x)))), alpha))),
+  },
+})
+
+/** x above 0, alpha (exp(x) - 1) below (Clevert et al. 2015). The derivative at 0 is alpha. */
+export function elu<X extends Operand>(x: X, alpha: number = 1): Like<X> {
+  return call(eluRow, [x], { alpha: checkNumber('elu', 'alpha', alpha) }) as Like<X>
+}
+
+const SELU_ALPHA = 1.6732632423543772
+const SELU_SCALE = 1.0507009873554805
+
+/** scale · elu(x, alpha) with the constants that keep mean 0 and variance 1 (Klambauer et al. 2017). */
+export const selu: Unary = unary({
+  name: 'selu',
+  args: ['x'],
+  expr: `${SELU_SCALE} * (x > 0 ? x : ${SELU_ALPHA} * expm1(x))`,
+  kinks: [0],
+  vjp: {
+    x: ({ g, x }) =>
+      mul(g, where(greater(x, 0), SELU_SCALE, mul(exp(neg(relu(neg(x)))), SELU_SCALE * SELU_ALPHA))),
+  },
+})
+
+/** 1 / (1 + exp(-x)) */
+export const sigmoid: Unary = unary({
+  name: 'sigmoid',
+  args: ['x'],
+  expr: '1 / (1 + exp(-x))',
+  // sigmoid(-x) instead of 1 - sigmoid(x), which cancels for large x.
+  vjp: { x: ({ g, x, out }) => mul(g, mul(out, sigmoid(neg(x)))) },
+})
+
+/** log(sigmoid(x)) without overflow. */
+export const logSigmoid: Unary = unary({
+  name: 'logSigmoid',
+  args: ['x'],
+  expr: 'min(x, 0) - log1p(exp(-abs(x)))',
+  vjp: { x: ({ g, x }) => mul(g, sigmoid(neg(x))) },
+})
+
+/** log(1 + exp(x)) without overflow. */
+export const softplus: Unary = unary({
+  name: 'softplus',
+  args: ['x'],
+  expr: 'max(x, 0) + log1p(exp(-abs(x)))',
+  vjp: { x: ({ g, x }) => mul(g, sigmoid(x)) },
+})
+
+/** x / (1 + |x|) */
+export const softsign: Unary = unary({
+  name: 'softsign',
+  args: ['x'],
+  expr: 'x / (1 + abs(x))',
+  vjp: { x: ({ g, x }) => div(g, square(softsignBase(x))) },
+})
+
+/** 1 + |x|, with the derivative at 0 taken as 0. */
+const softsignBase: Unary = unary({
+  name: 'onePlusAbs',
+  args: ['x'],
+  expr: '1 + abs(x)',
+  kinks: [0],
+  vjp: { x: ({ g, x }) => sub(gate(g, x), gate(g, neg(x))) },
+})
+
+/** x sigmoid(x), also called swish. */
+export const silu: Unary = unary({
+  name: 'silu',
+  args: ['x'],
+  expr: 'x / (1 + exp(-x))',
+  // s (1 + x (1 - s))
+  vjp: { x: ({ g, x }) => mul(g, mul(sigmoid(x), add(mul(x, sigmoid(neg(x))), 1))) },
+})
+
+/** x tanh(softplus(x)) (Misra 2019). */
+export const mish: Unary = unary({
+  name: 'mish',
+  args: ['x'],
+  // tanh(log(1 + e)) = e (e + 2) / (e (e + 2) + 2) with e = exp(x); above 20 it is 1 to the last digit.
+  expr: 'x > 20 ? x : x * (exp(x) * (exp(x) + 2)) / (exp(x) * (exp(x) + 2) + 2)',
+  vjp: {
+    x: ({ g, x }) => {
+      const t = tanh(softplus(x))
+      return mul(g, add(t, mul(mul(x, sub(1, square(t))), sigmoid(x))))
+    },
+  },
+})
+
+const geluErf: Row<'x', Params<never>> = elementwise({
+  name: 'gelu',
+  args: ['x'],
+  // Phi(x) = erfc(-x / √2) / 2
+  expr: '0.5 * x * erfc(-x * 0.7071067811865476)',
+  vjp: {
+    // Phi(x) + x phi(x)
+    x: ({ g, x }) => mul(g, add(mul(erfc(mul(x, -Math.SQRT1_2)), 0.5), mul(x, normalDensity(x)))),
+  },
+})
+
+/** exp(-x² / 2) / √(2π) */
+const normalDensity: Unary = unary({
+  name: 'normalDensity',
+  args: ['x'],
+  expr: 'exp(-0.5 * x * x) * 0.3989422804014327',
+  vjp: { x: ({ g, x, out }) => neg(mul(g, mul(x, out))) },
+})
+
+const geluTanh: Row<'x', Params<never>> = elementwise({
+  name: 'geluTanh',
+  args: ['x'],
+  // (1 + tanh(u)) / 2 = 1 / (1 + exp(-2u)), u = √(2/π) (x + 0.044715 x³)
+  expr: 'x / (1 + exp(-1.5957691216057308 * (x + 0.044715 * x * x * x)))',
+  vjp: {
+    x: ({ g, x }) => {
+      const u = mul(add(x, mul(mul(square(x), x), 0.044715)), 1.5957691216057308)
+      const du = mul(add(mul(square(x), 0.134145), 1), 1.5957691216057308)
+      return mul(g, mul(sigmoid(u), add(mul(mul(x, sigmoid(neg(u))), du), 1)))
+    },
+  },
+})
+
+/** x Phi(x), Phi the normal distribution function; `approximate` takes its form by tanh (Hendrycks & Gimpel 2016). */
+export function gelu<X extends Operand>(x: X, approximate: boolean = false): Like<X> {
+  return call(approximate ? geluTanh : geluErf, [x], {}) as Like<X>
+}
+
+const hardSigmoidRow: Row<'x', Params<'slope'>> = elementwise({
+  name: 'hardSigmoid',
+  args: ['x'],
+  params: ['slope'],
+  expr: 'min(max(slope * x + 0.5, 0), 1)',
+  domain: { x: [-2, 2] },
+  kinks: [-3, -2.5, 2.5, 3],
+  vjp: {
+    x: ({ g, x, attrs: { slope } }) => {
+      const y = add(mul(x, slope), 0.5)
+      return gate(gate(mul(g, slope), y), sub(1, y))
+    },
+  },
+})
+
+const hardSigmoid3: Row<'x', Params<never>> = elementwise({
+  name: 'hardSigmoid3',
+  args: ['x'],
+  expr: 'min(max(x + 3, 0), 6) / 6',
+  kinks: [-3, 3],
+  vjp: { x: ({ g, x }) => gate(gate(div(g, 6), add(x, 3)), sub(3, x)) },
+})
+
+/** relu6(x + 3) / 6, as in Keras 3; the variant 'keras2' is clip(0.2 x + 0.5, 0, 1). The derivative at the corners is 0. */
+export function hardSigmoid<X extends Operand>(x: X, variant: 'keras3' | 'keras2' = 'keras3'): Like<X> {
+  if (variant === 'keras3') return call(hardSigmoid3, [x], {}) as Like<X>
+  if (variant === 'keras2') return call(hardSigmoidRow, [x], { slope: 0.2 }) as Like<X>
+  throw new ValueError(`hardSigmoid: variant ${String(variant)} is unknown; known are keras3 and keras2`)
+}
+
+/** The error function. */
+export const erf: Unary = unary({
+  name: 'erf',
+  args: ['x'],
+  expr: 'erf(x)',
+  vjp: { x: ({ g, x }) => mul(g, mul(exp(neg(square(x))), TWO_OVER_ROOT_PI)) },
+})
+
+/** 1 - erf(x), exact for large x. */
+export const erfc: Unary = unary({
+  name: 'erfc',
+  args: ['x'],
+  expr: 'erfc(x)',
+  vjp: { x: ({ g, x }) => mul(g, mul(exp(neg(square(x))), -TWO_OVER_ROOT_PI)) },
+})
+const TWO_OVER_ROOT_PI = 1.1283791670955126

@@ -1,0 +1,289 @@
+import type { Aval } from '../backend.js'
+import { promote } from '../dtype.js'
+import { ShapeError, show, ValueError } from '../errors.js'
+import { ScalarFunction } from '../expr/scalar.js'
+import { call, defineOp, type Operand, type Result, type Row } from '../op.js'
+import {
+  broadcastShapes,
+  checkAxis,
+  checkShape,
+  checkSize,
+  formatShape,
+  sameShape,
+  type Sizes,
+  sizeOf,
+} from '../shape.js'
+import type { Tensor } from '../tensor.js'
+
+const reshapeRow: Row<'x', { readonly shape: Sizes }> = defineOp({
+  name: 'reshape',
+  args: ['x'],
+  infer: ([x], { shape }) => ({ shape: completeShape('reshape', x!, shape), dtype: x!.dtype }),
+  kernel: () => ({ kind: 'view' }),
+  vjp: { x: ({ g, x }) => reshape(g, x.shape) },
+})
+
+/** `shape` with its -1 worked out. */
+function completeShape(op: string, x: Aval, shape: Sizes): number[] {
+  const free = shape.indexOf(-1)
+  if (free < 0) {
+    const sides = checkShape(op, shape, x.dtype)
+    if (sizeOf(sides) !== sizeOf(x.shape))
+      throw new ShapeError(
+        `${op}: ${formatShape(x.shape)} has ${sizeOf(x.shape)} elements, ${formatShape(shape)} has ${sizeOf(sides)}`,
+        { op, shapes: [x.shape, shape] },
+      )
+    return sides
+  }
+  const fail = (why: string): ShapeError =>
+    new ShapeError(`${op}: ${formatShape(x.shape)} to ${formatShape(shape)}: ${why}`, {
+      op,
+      shapes: [x.shape, shape],
+    })
+  if (shape.includes(-1, free + 1)) throw fail('only one side may be -1')
+  const others = checkShape(op, shape.toSpliced(free, 1), x.dtype)
+  const known = sizeOf(others)
+  if (known === 0) throw fail('-1 could be anything beside a side of 0')
+  if (sizeOf(x.shape) % known !== 0) throw fail(`${sizeOf(x.shape)} elements cannot be divided by ${known}`)
+  return others.toSpliced(free, 0, sizeOf(x.shape) / known)
+}
+
+/** The same values, row-major, under another shape; one side may be -1 and is worked out. */
+export function reshape<X extends Operand>(x: X, shape: Sizes): Result<X> {
+  if (!Array.isArray(shape))
+    throw new ShapeError(`reshape: expected a shape such as [2, -1], got ${show(shape)}`)
+  return call(reshapeRow, [x], { shape }) as Result<X>
+}
+
+const expandDimsRow: Row<'x', { readonly axis: number }> = defineOp({
+  name: 'expandDims',
+  args: ['x'],
+  infer([x], { axis }) {
+    return {
+      shape: x!.shape.toSpliced(checkAxis('expandDims', axis, x!.shape.length + 1), 0, 1),
+      dtype: x!.dtype,
+    }
+  },
+  kernel: () => ({ kind: 'view' }),
+  vjp: { x: ({ g, x }) => reshape(g, x.shape) },
+})
+
+/** A side of 1 put in at `axis` (of the result). */
+export function expandDims<X extends Operand>(x: X, axis: number): Result<X> {
+  return call(expandDimsRow, [x], { axis }) as Result<X>
+}
+
+const squeezeRow: Row<'x', { readonly axis: number | readonly number[] | null }> = defineOp({
+  name: 'squeeze',
+  args: ['x'],
+  infer([x], { axis }) {
+    const { shape, dtype } = x!
+    if (axis === null) return { shape: shape.filter((side) => side !== 1), dtype }
+    const axes = (typeof axis === 'number' ? [axis] : axis).map((a) => checkAxis('squeeze', a, shape.length))
+    for (const a of axes)
+      if (shape[a] !== 1)
+        throw new ShapeError(`squeeze: axis ${a} of ${formatShape(shape)} has size ${shape[a]}, not 1`, {
+          op: 'squeeze',
+          shapes: [shape],
+        })
+    return { shape: shape.filter((_, i) => !axes.includes(i)), dtype }
+  },
+  kernel: () => ({ kind: 'view' }),
+  vjp: { x: ({ g, x }) => reshape(g, x.shape) },
+})
+
+/** Without the sides of 1 at `axis`; null or left out: without all of them. */
+export function squeeze<X extends Operand>(x: X, axis: number | readonly number[] | null = null): Result<X> {
+  return call(squeezeRow, [x], { axis }) as Result<X>
+}
+
+const transposeRow: Row<'x', { readonly perm: readonly number[] | null }> = defineOp({
+  name: 'transpose',
+  args: ['x'],
+  infer([x], { perm }) {
+    return { shape: permOf(x!.shape, perm).map((axis) => x!.shape[axis]!), dtype: x!.dtype }
+  },
+  kernel: ({ perm }, [x]) => ({ kind: 'permute', perm: permOf(x!.shape, perm) }),
+  vjp: {
+    x({ g, x, attrs }) {
+      const perm = permOf(x.shape, attrs.perm)
+      return transpose(
+        g,
+        perm.map((_, axis) => perm.indexOf(axis)),
+      )
+    },
+  },
+})
+
+function permOf(shape: Sizes, perm: readonly number[] | null): number[] {
+  const rank = shape.length
+  if (perm === null) return shape.map((_, i) => rank - 1 - i)
+  const fail = (): ValueError =>
+    new ValueError(`transpose: perm ${show(perm)} is no permutation of 0..${rank - 1}`, { op: 'transpose' })
+  if (!Array.isArray(perm) || perm.length !== rank) throw fail()
+  const axes = perm.map((axis: unknown) => {
+    if (typeof axis !== 'number' || !Number.isInteger(axis) || axis < -rank || axis >= rank) throw fail()
+    return axis < 0 ? axis + rank : axis
+  })
+  if (new Set(axes).size !== rank) throw fail()
+  return axes
+}
+
+/** Axes in another order: axis i of the result is axis perm[i] of x. Left out: reversed. */
+export function transpose<X extends Operand>(x: X, perm: readonly number[] | null = null): Result<X> {
+  return call(transposeRow, [x], { perm }) as Result<X>
+}
+
+const identity = new ScalarFunction('x', ['x'], [])
+
+const broadcastToRow: Row<'x', { readonly shape: Sizes }> = defineOp({
+  name: 'broadcastTo',
+  args: ['x'],
+  infer([x], { shape }) {
+    const sides = checkShape('broadcastTo', shape, x!.dtype)
+    const fits = x!.shape.length <= sides.length && sameShape(tryBroadcast(x!.shape, sides), sides)
+    if (!fits)
+      throw new ShapeError(
+        `broadcastTo: ${formatShape(x!.shape)} does not broadcast to ${formatShape(sides)}`,
+        {
+          op: 'broadcastTo',
+          shapes: [x!.shape, sides],
+        },
+      )
+    return { shape: sides, dtype: x!.dtype }
+  },
+  kernel: (_, [x], out) =>
+    sameShape(x!.shape, out.shape) ? { kind: 'view' } : { kind: 'map', fn: identity, params: [] },
+  // Cotangents of another shape are summed back for every row, in backward.
+  vjp: { x: ({ g }) => g },
+})
+
+function tryBroadcast(a: Sizes, b: Sizes): Sizes {
+  try {
+    return broadcastShapes('broadcastTo', a, b)
+  } catch {
+    return a
+  }
+}
+
+/** x repeated along its sides of 1, and along new axes in front, until it has `shape`. */
+export function broadcastTo<X extends Operand>(x: X, shape: Sizes): Result<X> {
+  return call(broadcastToRow, [x], { shape }) as Result<X>
+}
+
+interface RangeAttrs {
+  readonly begin: readonly number[]
+  readonly size: readonly number[]
+}
+
+const sliceRow: Row<'x', RangeAttrs> = defineOp({
+  name: 'slice',
+  args: ['x'],
+  infer: ([x], { begin, size }) => ({ shape: sliceSizes(x!.shape, begin, size), dtype: x!.dtype }),
+  kernel: ({ begin }, [x]) => ({ kind: 'slice', begin, strides: x!.shape.map(() => 1) }),
+  vjp: { x: ({ g, x, attrs: { begin } }) => place(g, begin, x.shape) },
+})
+
+function sliceSizes(shape: Sizes, begin: readonly number[], size: readonly number[]): number[] {
+  const fail = (why: string): ValueError =>
+    new ValueError(`slice: of ${formatShape(shape)}: ${why}`, { op: 'slice' })
+  for (const [name, list] of [
+    ['begin', begin],
+    ['size', size],
+  ] as const)
+    if (!Array.isArray(list) || list.length !== shape.length)
+      throw fail(`${name} ${show(list)} must have ${shape.length} numbers, one for each axis`)
+  return shape.map((side, axis) => {
+    const from = begin[axis]!
+    const count = size[axis]! === -1 ? side - from : size[axis]!
+    if (!Number.isInteger(from) || from < 0 || from > side)
+      throw fail(`begin ${show(from)} on axis ${axis} is out of range 0..${side}`)
+    if (!Number.isInteger(count) || count < 0 || from + count > side)
+      throw fail(`begin ${from} and size ${show(size[axis])} on axis ${axis} leave the range 0..${side}`)
+    return count
+  })
+}
+
+/** The block of x that starts at `begin` and has `size`; -1 means to the end. */
+export function slice<X extends Operand>(x: X, begin: readonly number[], size: readonly number[]): Result<X> {
+  return call(sliceRow, [x], { begin, size }) as Result<X>
+}
+
+const placeRow: Row<'x', { readonly begin: readonly number[]; readonly shape: Sizes }> = defineOp({
+  name: 'place',
+  args: ['x'],
+  infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
+  kernel: ({ begin }, [x]) => ({ kind: 'place', begin, strides: x!.shape.map(() => 1), value: 0 }),
+  vjp: { x: ({ g, x, attrs: { begin } }) => slice(g, begin, x.shape) },
+})
+
+/** Zeros of `shape` with x at `begin`: the reverse of slice. */
+function place(x: Tensor, begin: readonly number[], shape: Sizes): Tensor {
+  return call(placeRow, [x], { begin, shape })
+}
+
+const concatRow: Row<'xs', { readonly axis: number }> = defineOp<'xs', { readonly axis: number }>({
+  name: 'concat',
+  args: ['xs'],
+  variadic: true,
+  infer(xs, { axis }) {
+    const first = xs[0]!.shape
+    const along = checkAxis('concat', axis, first.length)
+    let total = 0
+    let dtype = xs[0]!.dtype
+    xs.forEach(({ shape, dtype: next }, i) => {
+      const differs =
+        shape.length !== first.length ? 0 : shape.findIndex((side, a) => a !== along && side !== first[a])
+      if (shape.length !== first.length || differs >= 0)
+        throw new ShapeError(
+          `concat: input ${i} is ${formatShape(shape)}, input 0 is ${formatShape(first)}: ` +
+            (shape.length !== first.length
+              ? 'their ranks differ'
+              : `they differ on axis ${differs}, and only axis ${along} may differ`),
+          { op: 'concat', shapes: [first, shape] },
+        )
+      total += shape[along]!
+      dtype = dtype === next ? dtype : promote('concat', dtype, next)
+    })
+    const shape = first.with(along, total)
+    checkSize('concat', shape, dtype)
+    return { shape, dtype }
+  },
+  kernel: ({ axis }, [first]) => ({ kind: 'concat', axis: checkAxis('concat', axis, first!.shape.length) }),
+  vjp: {
+    xs({ g, inputs, attrs }, at) {
+      const own = inputs[at]!.shape
+      const axis = checkAxis('concat', attrs.axis, own.length)
+      let start = 0
+      for (let i = 0; i < at; i++) start += inputs[i]!.shape[axis]!
+      return slice(
+        g,
+        own.map((_, a) => (a === axis ? start : 0)),
+        own,
+      )
+    },
+  },
+})
+
+/** Tensors one after another along `axis`; their other sides must agree. */
+export function concat<X extends Operand>(xs: readonly X[], axis: number = 0): Result<X> {
+  checkList('concat', xs)
+  return call(concatRow, xs, { axis }) as Result<X>
+}
+
+/** Tensors of one shape as slices along a new `axis` (of the result). */
+export function stack<X extends Operand>(xs: readonly X[], axis: number = 0): Result<X> {
+  checkList('stack', xs)
+  const expanded = xs.map((x): Operand => call(expandDimsRow, [x], { axis }))
+  return concat(expanded, axis) as Result<X>
+}
+
+function checkList(op: string, xs: unknown): void {
+  if (!Array.isArray(xs)) throw new ValueError(`${op}: expected a list of tensors, got ${show(xs)}`, { op })
+  if (xs.length === 0)
+    throw op === 'stack' ? new ValueError(noTensors(op), { op }) : new ShapeError(noTensors(op), { op })
+}
+
+function noTensors(op: string): string {
+  return `${op}: needs at least one tensor, got none`
+}

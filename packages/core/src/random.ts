@@ -1,0 +1,190 @@
+import { abstractBackend } from './abstract.js'
+import { currentBackend } from './backend.js'
+import { floatx, type FloatDType, type NumericArray } from './dtype.js'
+import { LimitError, show, ValueError } from './errors.js'
+import {
+  integersBelow,
+  normalFloat32,
+  normalFloat64,
+  permutation as permutationOf,
+  uniformFloat32,
+  uniformFloat64,
+} from './rng.js'
+import { checkShape, type Sizes, sizeOf } from './shape.js'
+import { fromHost, type Tensor } from './tensor.js'
+
+/** Where the random numbers of this process stand: a seed, and how many draws were made since it was set. */
+export interface RandomState {
+  readonly seed: number
+  readonly draws: number
+}
+
+let seed = Math.floor(Math.random() * 2 ** 32)
+let draws = 0
+
+/**
+ * Makes every random number from now on the same as after the same call before, in any process.
+ * @throws ValueError unless `value` is a whole number from 0 to 2^53 - 1.
+ */
+export function setSeed(value: number): void {
+  seed = checkSeed('setSeed', value)
+  draws = 0
+}
+
+/** @internal */
+export function randomState(): RandomState {
+  return { seed, draws }
+}
+
+/** @internal */
+export function setRandomState(state: RandomState): void {
+  seed = state.seed
+  draws = state.draws
+}
+
+function checkSeed(op: string, value: unknown): number {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0)
+    throw new ValueError(`${op}: the seed must be a whole number from 0 to 2^53 - 1, got ${show(value)}`)
+  return value
+}
+
+interface Seeded {
+  /** Makes this call the same each time, whatever was drawn before. */
+  readonly seed?: number
+  readonly dtype?: FloatDType
+}
+
+/** Streams below this belong to the global seed; a call with its own seed draws from this one. */
+const OWN_STREAM = 2 ** 40
+
+type Draw = (seed: number, stream: number, count: number) => NumericArray
+
+/** Draws once: from the call's own seed, or from the next stream of the global one. */
+function drawn(
+  op: string,
+  shape: Sizes,
+  options: { seed?: number },
+  dtype: 'float32' | 'float64' | 'int32' | 'bool',
+  draw: Draw,
+): Tensor {
+  const sides = checkShape(op, shape, dtype)
+  // Shapes are being inferred: nothing is drawn, so nothing later changes.
+  if (currentBackend() === abstractBackend) return fromHost([], sides, dtype)
+  const values =
+    options.seed === undefined
+      ? draw(seed, draws++, sizeOf(sides))
+      : draw(checkSeed(op, options.seed), OWN_STREAM, sizeOf(sides))
+  return fromHost(values, sides, dtype)
+}
+
+function checkFinite(op: string, name: string, value: unknown): number {
+  if (typeof value !== 'number' || !Number.isFinite(value))
+    throw new ValueError(`${op}: ${name} must be a finite number, got ${show(value)}`, { op })
+  return value
+}
+
+/** Uniform in [min, max), 0 and 1 unless given. */
+function uniform(
+  shape: Sizes,
+  options: Seeded & { readonly min?: number; readonly max?: number } = {},
+): Tensor<'float32'> {
+  const min = checkFinite('random.uniform', 'min', options.min ?? 0)
+  const max = checkFinite('random.uniform', 'max', options.max ?? 1)
+  if (min > max) throw new ValueError(`random.uniform: min ${min} is above max ${max}`)
+  const dtype = options.dtype ?? floatx()
+  return drawn('random.uniform', shape, options, dtype, (s, stream, count) => {
+    const values = dtype === 'float32' ? uniformFloat32(s, stream, count) : uniformFloat64(s, stream, count)
+    if (min !== 0 || max !== 1) for (let i = 0; i < count; i++) values[i] = min + values[i]! * (max - min)
+    return values
+  }) as Tensor<'float32'>
+}
+
+/** Normally distributed with the given mean (0) and standard deviation (1). */
+function normal(
+  shape: Sizes,
+  options: Seeded & { readonly mean?: number; readonly std?: number } = {},
+): Tensor<'float32'> {
+  const mean = checkFinite('random.normal', 'mean', options.mean ?? 0)
+  const std = checkFinite('random.normal', 'std', options.std ?? 1)
+  if (std < 0) throw new ValueError(`random.normal: std ${std} is negative`)
+  const dtype = options.dtype ?? floatx()
+  return drawn('random.normal', shape, options, dtype, (s, stream, count) => {
+    const values = dtype === 'float32' ? normalFloat32(s, stream, count) : normalFloat64(s, stream, count)
+    if (mean !== 0 || std !== 1) for (let i = 0; i < count; i++) values[i] = mean + values[i]! * std
+    return values
+  }) as Tensor<'float32'>
+}
+
+/** As normal, with values further than two standard deviations from the mean drawn again (Keras' truncated normal). */
+function truncatedNormal(
+  shape: Sizes,
+  options: Seeded & { readonly mean?: number; readonly std?: number } = {},
+): Tensor<'float32'> {
+  const mean = checkFinite('random.truncatedNormal', 'mean', options.mean ?? 0)
+  const std = checkFinite('random.truncatedNormal', 'std', options.std ?? 1)
+  const dtype = options.dtype ?? floatx()
+  return drawn('random.truncatedNormal', shape, options, dtype, (s, stream, count) => {
+    const values = dtype === 'float32' ? new Float32Array(count) : new Float64Array(count)
+    // About 1 in 22 draws falls outside; further blocks come from streams far away from every other draw.
+    for (let filled = 0, block = 0; filled < count; block++) {
+      const some = normalFloat64(s, stream + block * 2 ** 41, Math.ceil((count - filled) * 1.1) + 16)
+      for (let i = 0; i < some.length && filled < count; i++)
+        if (Math.abs(some[i]!) <= 2) values[filled++] = mean + some[i]! * std
+    }
+    return values
+  }) as Tensor<'float32'>
+}
+
+/** Whole numbers from low to high - 1, all equally likely. */
+function randint(
+  low: number,
+  high: number,
+  shape: Sizes,
+  options: { readonly seed?: number } = {},
+): Tensor<'int32'> {
+  for (const [name, value] of [
+    ['low', low],
+    ['high', high],
+  ] as const)
+    if ((value | 0) !== value)
+      throw new ValueError(`random.randint: ${name} must be an int32, got ${show(value)}`)
+  if (low >= high) throw new ValueError(`random.randint: low ${low} must be below high ${high}`)
+  if (high - low > 2 ** 32) throw new LimitError(`random.randint: the range ${low}..${high} is too wide`)
+  return drawn('random.randint', shape, options, 'int32', (s, stream, count) => {
+    const values = new Int32Array(count)
+    const offsets = integersBelow(s, stream, count, high - low)
+    for (let i = 0; i < count; i++) values[i] = low + offsets[i]!
+    return values
+  }) as unknown as Tensor<'int32'>
+}
+
+/** True with probability p. */
+function bernoulli(p: number, shape: Sizes, options: { readonly seed?: number } = {}): Tensor<'bool'> {
+  if (!(p >= 0 && p <= 1)) throw new ValueError(`random.bernoulli: p must be in [0, 1], got ${show(p)}`)
+  return drawn('random.bernoulli', shape, options, 'bool', (s, stream, count) => {
+    const u = uniformFloat32(s, stream, count)
+    const values = new Uint8Array(count)
+    for (let i = 0; i < count; i++) values[i] = u[i]! < p ? 1 : 0
+    return values
+  }) as unknown as Tensor<'bool'>
+}
+
+/** 0 … n - 1 in random order. */
+function permutation(n: number, options: { readonly seed?: number } = {}): Tensor<'int32'> {
+  return drawn('random.permutation', [n], options, 'int32', (s, stream, count) =>
+    permutationOf(s, stream, count),
+  ) as unknown as Tensor<'int32'>
+}
+
+/**
+ * Random numbers, all from one counter-based generator (Philox): the same seed gives the same numbers on every
+ * machine and engine. Each call takes the next stream of the global seed, or its own `seed` where one is given.
+ */
+export const random: {
+  readonly uniform: typeof uniform
+  readonly normal: typeof normal
+  readonly truncatedNormal: typeof truncatedNormal
+  readonly randint: typeof randint
+  readonly bernoulli: typeof bernoulli
+  readonly permutation: typeof permutation
+} = { uniform, normal, truncatedNormal, randint, bernoulli, permutation }

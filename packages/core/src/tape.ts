@@ -1,0 +1,150 @@
+import { type DType, isFloat } from './dtype.js'
+import type { Row } from './op.js'
+import type { Tensor, Variable } from './tensor.js'
+
+/** One applied row. `parents[i]` is where on the tape input i was made, or -1 if it was not. */
+export interface Entry {
+  /** Absent for a leaf: a watched tensor, whose only parent is what it stood for before it was watched. */
+  readonly row: Row | undefined
+  readonly inputs: readonly Tensor[]
+  readonly parents: readonly number[]
+  readonly attrs: unknown
+  readonly out: Tensor
+}
+
+/**
+ * The one tape: rows in the order in which they were applied, which is a topological order. A gradient is a range
+ * of it read backwards. It grows only while a scope is open and shrinks when the last scope over its end closes.
+ */
+const entries: Entry[] = []
+const open: Scope[] = []
+let paused = 0
+
+/** Where `tensor` was made on the tape, or -1. Positions of closed scopes are stale and do not count. */
+export function positionOf(tensor: Tensor<DType>): number {
+  const p = tensor.position
+  return p >= 0 && p < entries.length && entries[p]!.out === tensor ? p : -1
+}
+
+export function isRecording(): boolean {
+  return open.length > 0 && paused === 0
+}
+
+/** Puts an applied row on the tape if a gradient could need it. */
+export function record(row: Row, inputs: readonly Tensor[], attrs: unknown, out: Tensor): void {
+  if (row.vjp === null || !isFloat(out.dtype)) return
+  let tracked = false
+  const parents = new Array<number>(inputs.length)
+  for (let i = 0; i < inputs.length; i++) {
+    const p = positionOf(inputs[i]!)
+    parents[i] = p
+    if (p >= 0) tracked = true
+  }
+  if (tracked) out.position = entries.push({ row, inputs, parents, attrs, out }) - 1
+}
+
+/** Runs `f` without recording. */
+export function withoutRecording<R>(f: () => R): R {
+  paused++
+  try {
+    return f()
+  } finally {
+    paused--
+  }
+}
+
+/** A range of the tape: `entries[i]` stands at `start + i`. */
+export interface Segment {
+  readonly entries: readonly Entry[]
+  readonly start: number
+}
+
+/** A stretch of the tape for one gradient: from its opening to its closing. */
+export class Scope {
+  readonly start: number
+  readonly #watched: { tensor: Tensor<DType>; before: number }[] = []
+  readonly #leaves = new Map<Tensor<DType>, number[]>()
+  #isOpen = true
+
+  /** @param watchesVariables whether trainable variables are watched when they are first read. */
+  constructor(readonly watchesVariables: boolean = false) {
+    this.start = entries.length
+    open.push(this)
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen
+  }
+
+  /** Whether no other gradient is being taken around this one, so that its own backward pass need not be recorded. */
+  get isOutermost(): boolean {
+    return open.length === 1
+  }
+
+  /** Everything recorded since the scope was opened, and where on the tape that begins. */
+  segment(): Segment {
+    return { entries: entries.slice(this.start), start: this.start }
+  }
+
+  /** Makes `value` a leaf of this scope, on behalf of `source` (itself, or the variable that holds it). */
+  watch(source: Tensor<DType>, value: Tensor): number {
+    const before = positionOf(value)
+    const position =
+      entries.push({ row: undefined, inputs: [value], parents: [before], attrs: null, out: value }) - 1
+    this.#watched.push({ tensor: value, before: value.position })
+    value.position = position
+    const positions = this.#leaves.get(source)
+    if (positions === undefined) this.#leaves.set(source, [position])
+    else positions.push(position)
+    return position
+  }
+
+  /** A copy of `original` under a new name, as a leaf: a gradient by the one is not mixed up with one by the other. */
+  rename(original: Tensor): Tensor {
+    const value = original.read()
+    const alias = value.detach()
+    alias.position =
+      entries.push({
+        row: undefined,
+        inputs: [value],
+        parents: [positionOf(value)],
+        attrs: null,
+        out: alias,
+      }) - 1
+    return alias
+  }
+
+  /** The leaves that stand for `source`: for a variable one for each value it had while it was watched. */
+  leavesOf(source: Tensor<DType>): readonly number[] {
+    return this.#leaves.get(source) ?? []
+  }
+
+  watches(source: Tensor<DType>): boolean {
+    return this.#leaves.has(source)
+  }
+
+  close(): void {
+    if (!this.#isOpen) return
+    this.#isOpen = false
+    open.splice(open.indexOf(this), 1)
+    for (let i = this.#watched.length - 1; i >= 0; i--) {
+      const { tensor, before } = this.#watched[i]!
+      tensor.position = before
+    }
+    // What an outer scope still needs stays; its own leaves among it pass gradients through.
+    if (open.length === 0) entries.length = 0
+  }
+}
+
+/** Called when a variable is read by an op. */
+export function onRead(variable: Variable<DType>, value: Tensor<DType>): void {
+  if (open.length === 0 || paused > 0) return
+  for (const scope of open)
+    if (scope.watchesVariables && variable.trainable && isFloat(value.dtype) && !scope.watches(variable))
+      scope.watch(variable, value as Tensor)
+}
+
+/** Called when a watched variable gets another value: the new one is watched too, so no read goes unseen. */
+export function onAssign(variable: Variable<DType>, value: Tensor<DType>): void {
+  for (const scope of open) if (scope.watches(variable)) scope.watch(variable, value as Tensor)
+}

@@ -1,0 +1,330 @@
+/// <reference lib="esnext.disposable" />
+import { backward } from './backward.js'
+import { isThenable } from './backend.js'
+import { isFloat } from './dtype.js'
+import { DTypeError, ShapeError, show, TapeError, typeName, ValueError } from './errors.js'
+import { formatShape, sameShape } from './shape.js'
+import { positionOf, Scope, type Segment, withoutRecording } from './tape.js'
+import { ones, Tensor, type Variable, zeros } from './tensor.js'
+import { formatPath, leavesOf, mapTree, replaceLeaves, type Tree } from './tree.js'
+
+/** A pytree of tensors: a tensor, or lists and records of such. */
+export type TensorTree = Tree<Tensor>
+
+/** Options of the transforms that differentiate by arguments. */
+export interface ArgOptions<N extends number | readonly number[] = number | readonly number[]> {
+  /** Which arguments to differentiate by; the first unless given. A list gives a list of gradients. */
+  readonly argnums?: N
+}
+
+type Args = readonly unknown[]
+type GradOf<A extends Args, N> = [N] extends [readonly number[]]
+  ? { -readonly [K in keyof N]: N[K] extends keyof A ? A[N[K]] : A[number] }
+  : N extends keyof A
+    ? A[N]
+    : number extends N
+      ? A[0]
+      : A[number]
+
+const isTensor = (x: unknown): x is Tensor => x instanceof Tensor
+
+/** A scope for one gradient; when it is the outermost, its backward pass is not recorded. */
+function differentiating<R>(f: (scope: Scope) => R): R {
+  const scope = new Scope()
+  try {
+    return f(scope)
+  } finally {
+    scope.close()
+  }
+}
+
+function withRecordingIfNested<R>(scope: Scope, f: () => R): R {
+  return scope.isOutermost ? withoutRecording(f) : f()
+}
+
+/** `tree` with its tensors renamed for this scope, and the new tensors in order. */
+function renamed(
+  scope: Scope,
+  op: string,
+  tree: unknown,
+  name: string,
+): { tree: TensorTree; leaves: Tensor[] } {
+  const leaves: Tensor[] = []
+  const copy = mapTree(tree as TensorTree, isTensor, (leaf, path) => {
+    checkDifferentiable(op, formatPath(name, path), leaf)
+    const alias = scope.rename(leaf)
+    leaves.push(alias)
+    return alias
+  })
+  return { tree: copy, leaves }
+}
+
+function checkDifferentiable(op: string, what: string, x: unknown): void {
+  if (!isTensor(x)) throw new ValueError(`${op}: ${what} must be a tensor, got ${typeName(x)}`, { op })
+  if (!isFloat(x.dtype))
+    throw new DTypeError(`${op}: ${what} is ${x.dtype}; gradients exist for float32 and float64 only`, { op })
+}
+
+/** What a differentiated function may return. @throws ValueError for anything else, with the way out. */
+function checkOutput(op: string, value: unknown): asserts value is Tensor {
+  if (isTensor(value)) return
+  const hint = isThenable(value) ? '; differentiate a synchronous function' : ''
+  throw new ValueError(`${op}: the function returned ${typeName(value)}, not a tensor${hint}`, { op })
+}
+
+function checkScalar(op: string, value: Tensor): void {
+  if (value.size !== 1 || value.rank > 0)
+    throw new ValueError(
+      `${op}: the function returned ${formatShape(value.shape)}, not a scalar; reduce it, or pass a cotangent to vjp`,
+      { op, shapes: [value.shape] },
+    )
+  if (!isFloat(value.dtype))
+    throw new DTypeError(`${op}: the function returned ${value.dtype}; gradients exist for floats only`, {
+      op,
+    })
+}
+
+/** The cotangents at `leaves`, zeros where the output does not depend on one. */
+function cotangentsAt(scope: Scope, out: Tensor, cotangent: Tensor, leaves: readonly Tensor[]): Tensor[] {
+  return withRecordingIfNested(scope, () => {
+    const position = positionOf(out)
+    const seeds = position < 0 ? [] : [{ position, cotangent }]
+    const found = backward(scope.segment(), seeds, leaves.map(positionOf))
+    return leaves.map((leaf, i) => found[i] ?? zeros(leaf.shape, leaf.dtype))
+  })
+}
+
+/**
+ * The function that returns `[value, gradient]` of `f`, which must return a scalar. Arguments may be pytrees of
+ * float tensors; the gradient has the structure of the argument (of a list of them for a list of `argnums`).
+ * @throws ValueError when `f` returns no scalar; DTypeError for arguments that are no floats.
+ * @example valueAndGrad((x: Tensor) => x.square().sum())(tensor([1, 2])) // [5, [2., 4.]]
+ */
+export function valueAndGrad<A extends Args, const N extends number | readonly number[] = 0>(
+  f: (...args: A) => Tensor,
+  options: ArgOptions<N> = {},
+): (...args: A) => [value: Tensor, gradient: GradOf<A, N>] {
+  return (...args) => differentiate('valueAndGrad', f, options.argnums, args) as [Tensor, GradOf<A, N>]
+}
+
+/** As {@link valueAndGrad}, the gradient alone. */
+export function grad<A extends Args, const N extends number | readonly number[] = 0>(
+  f: (...args: A) => Tensor,
+  options: ArgOptions<N> = {},
+): (...args: A) => GradOf<A, N> {
+  return (...args) => differentiate('grad', f, options.argnums, args)[1] as GradOf<A, N>
+}
+
+function differentiate<A extends Args>(
+  op: string,
+  f: (...args: A) => Tensor,
+  argnums: number | readonly number[] = 0,
+  args: A,
+): [Tensor, unknown] {
+  return differentiating((scope) => {
+    const nums = typeof argnums === 'number' ? [argnums] : argnums
+    const called: unknown[] = [...args]
+    const parts = nums.map((n) => {
+      if (!Number.isInteger(n) || n < 0 || n >= args.length)
+        throw new ValueError(
+          `${op}: argnums ${show(n)} is out of range; the function was given ${args.length} arguments`,
+        )
+      const part = renamed(scope, op, args[n], `argument ${n}`)
+      called[n] = part.tree
+      return part
+    })
+    const value: unknown = f(...(called as unknown as A))
+    checkOutput(op, value)
+    checkScalar(op, value)
+    const all = parts.flatMap((part) => part.leaves)
+    const gradients = cotangentsAt(scope, value, ones([], value.dtype), all)
+    let next = 0
+    const trees = parts.map((part) =>
+      replaceLeaves(part.tree, isTensor, gradients.slice(next, (next += part.leaves.length))),
+    )
+    return [value, typeof argnums === 'number' ? trees[0] : trees]
+  })
+}
+
+/**
+ * The value of `f` and its gradients by variables that it reads: what a training step needs.
+ * A variable it does not depend on gets zeros.
+ */
+export function valueAndGrads(
+  f: () => Tensor,
+  variables: readonly Variable[],
+): { value: Tensor; grads: Tensor[] } {
+  return differentiating((scope) => {
+    variables.forEach((v, i) => {
+      checkDifferentiable('valueAndGrads', v instanceof Tensor && v.name ? v.name : `variable ${i}`, v)
+      scope.watch(v, v.read())
+    })
+    const value: unknown = f()
+    checkOutput('valueAndGrads', value)
+    checkScalar('valueAndGrads', value)
+    return { value, grads: gradientsBy(scope, value, ones([], value.dtype), variables) }
+  })
+}
+
+/** Gradients by tensors and variables that a scope watches, or that were made under it. */
+function gradientsBy(scope: Scope, out: Tensor, cotangent: Tensor, sources: readonly Tensor[]): Tensor[] {
+  return withRecordingIfNested(scope, () => {
+    const position = positionOf(out)
+    const leaves = sources.map((x) =>
+      scope.watches(x) ? scope.leavesOf(x) : [positionOf(x)].filter((p) => p >= scope.start),
+    )
+    const seeds = position < 0 ? [] : [{ position, cotangent }]
+    const found = backward(scope.segment(), seeds, leaves.flat())
+    let next = 0
+    return sources.map((x, i) => {
+      const parts = found.slice(next, (next += leaves[i]!.length)).filter((part) => part !== undefined)
+      return parts.length === 0 ? zeros(x.shape, x.dtype) : parts.reduce((a, b) => a.add(b))
+    })
+  })
+}
+
+/**
+ * The value of `f` at `primals`, and its pullback: the function that takes a cotangent of the value (of the same
+ * structure) to the cotangents of the primals. The pullback may be called any number of times.
+ * @throws ShapeError, DTypeError for a cotangent unlike the value.
+ */
+export function vjp<A extends Args, R extends TensorTree>(
+  f: (...primals: A) => R,
+  primals: A,
+): [value: R, pullback: (cotangent: R) => { -readonly [K in keyof A]: A[K] }] {
+  return differentiating((scope) => {
+    const parts = primals.map((primal, i) => renamed(scope, 'vjp', primal, `primal ${i}`))
+    const value = f(...(parts.map((part) => part.tree) as unknown as A))
+    const outs = leavesOf<Tensor>(value, isTensor)
+    for (const out of outs) checkOutput('vjp', out)
+    const positions = outs.map(positionOf)
+    const segment: Segment = scope.segment()
+    const wanted = parts.map((part) => part.leaves.map(positionOf))
+    const pullback = (cotangent: R): { -readonly [K in keyof A]: A[K] } => {
+      const given = leavesOf<Tensor>(cotangent, isTensor)
+      if (given.length !== outs.length)
+        throw new ValueError(`vjp: ${given.length} cotangents for ${outs.length} values`, { op: 'vjp' })
+      given.forEach((g, i) => checkCotangent('vjp', g, outs[i]!))
+      const seeds = positions.flatMap((position, i) =>
+        position < 0 ? [] : [{ position, cotangent: given[i]! }],
+      )
+      const found = backward(segment, seeds, wanted.flat())
+      let next = 0
+      return parts.map((part) =>
+        replaceLeaves(
+          part.tree,
+          isTensor,
+          part.leaves.map((leaf) => found[next++] ?? zeros(leaf.shape, leaf.dtype)),
+        ),
+      ) as { -readonly [K in keyof A]: A[K] }
+    }
+    return [value, pullback]
+  })
+}
+
+function checkCotangent(op: string, cotangent: unknown, out: Tensor): void {
+  if (!isTensor(cotangent))
+    throw new ValueError(`${op}: the cotangent must be a tensor, got ${typeName(cotangent)}`)
+  if (!sameShape(cotangent.shape, out.shape) || cotangent.dtype !== out.dtype)
+    throw new ShapeError(
+      `${op}: the cotangent must be ${formatShape(out.shape)} ${out.dtype} like the value, ` +
+        `got ${formatShape(cotangent.shape)} ${cotangent.dtype}`,
+      { op, shapes: [out.shape, cotangent.shape] },
+    )
+}
+
+/** The gradients of a structure of tensors: the same structure, variables replaced by tensors. */
+export type Gradients<T> = T extends Tensor ? Tensor : { -readonly [K in keyof T]: Gradients<T[K]> }
+
+/** Options of {@link gradientTape}. */
+export interface TapeOptions {
+  /** Whether `gradient` may be called more than once; the tape then records until it is closed. */
+  readonly persistent?: boolean
+}
+
+/** A tape that is open: ops are recorded until it is closed, at the end of the block with `using`. */
+export class GradientTape {
+  readonly #scope = new Scope(true)
+  readonly #persistent: boolean
+  #crossedAwait = false
+
+  /** @internal Use {@link gradientTape}. */
+  constructor({ persistent = false }: TapeOptions) {
+    this.#persistent = persistent
+    // A microtask runs only if the tape is still open when the caller's synchronous code has ended.
+    void Promise.resolve().then(() => {
+      this.#crossedAwait = this.#scope.isOpen
+      this.#scope.close()
+    })
+  }
+
+  /** Also differentiates by these tensors. Trainable variables are watched by themselves when they are read. */
+  watch(tensors: TensorTree): void {
+    this.#check('watch')
+    for (const x of leavesOf<Tensor>(tensors, isTensor)) {
+      checkDifferentiable('gradientTape.watch', 'what is watched', x)
+      if (!this.#scope.watches(x)) this.#scope.watch(x, x.read())
+    }
+  }
+
+  /**
+   * The gradients of `y` by `xs`, in the structure of `xs`; zeros where y does not depend on one.
+   * Unless the tape is persistent this closes it.
+   * @param cotangent of y; needed unless y is a scalar.
+   * @throws TapeError when the tape was used up or crossed an await; ValueError for a y that is no scalar.
+   */
+  gradient<const T extends Tensor | readonly Tensor[] | Readonly<Record<string, unknown>>>(
+    y: Tensor,
+    xs: T,
+    cotangent?: Tensor,
+  ): Gradients<T> {
+    this.#check('gradient')
+    checkOutput('gradientTape.gradient', y)
+    if (cotangent === undefined) checkScalar('gradientTape.gradient', y)
+    else checkCotangent('gradientTape.gradient', cotangent, y)
+    const sources = leavesOf<Tensor>(xs as TensorTree, isTensor)
+    for (const x of sources) checkDifferentiable('gradientTape.gradient', 'what to differentiate by', x)
+    try {
+      const found = gradientsBy(this.#scope, y, cotangent ?? ones([], y.dtype), sources)
+      return replaceLeaves<Tensor, Tensor>(xs as TensorTree, isTensor, found) as Gradients<T>
+    } finally {
+      if (!this.#persistent) this.#scope.close()
+    }
+  }
+
+  /** Ends the recording. `using tape = gradientTape()` does it by itself. */
+  close(): void {
+    this.#scope.close()
+  }
+
+  #check(method: string): void {
+    if (this.#crossedAwait)
+      throw new TapeError(
+        `gradientTape.${method}: the tape crossed an await, and what ran in between was not recorded; ` +
+          'keep the forward pass and gradient() in one synchronous block',
+      )
+    if (!this.#scope.isOpen)
+      throw new TapeError(
+        `gradientTape.${method}: the tape is already released; use gradientTape({ persistent: true }) to take several gradients`,
+      )
+  }
+}
+
+export interface GradientTape extends Disposable {}
+if (typeof Symbol.dispose === 'symbol')
+  Object.defineProperty(GradientTape.prototype, Symbol.dispose, {
+    value(this: GradientTape) {
+      this.close()
+    },
+  })
+
+/**
+ * Opens a tape that records what is computed, for gradients by variables and watched tensors.
+ * @example
+ * using tape = gradientTape()
+ * const loss = model(x).sub(y).square().mean()
+ * const grads = tape.gradient(loss, model.trainableVariables)
+ */
+export function gradientTape(options: TapeOptions = {}): GradientTape {
+  return new GradientTape(options)
+}
