@@ -186,15 +186,15 @@ function resident(row: Row<string, never>, x: Tensor, backend: Backend): Tensor 
 }
 
 function checkBounds<P>(row: Row<string, P>, inputs: readonly Stored[], attrs: P, backend: Backend): void {
-  const { arg, limit, what } = row.bounds!
+  const bounds = row.bounds!
   if (backend.firstOutside === undefined) return
-  const indices = inputs[row.args.indexOf(arg)]!
-  const most = limit(inputs, attrs)
+  const indices = inputs[row.args.indexOf(bounds.arg)]!
+  const most = bounds.limit(inputs, attrs)
   const at = backend.firstOutside(indices.handle, indices, most)
   if (at < 0) return
   const value = (backend.readSync!(indices.handle, indices) as ArrayLike<number>)[at]!
   throw new ValueError(
-    `${row.name}: ${what} ${show(value)} at position ${formatIndex(unflatten(at, indices.shape))} is out of range; ` +
+    `${row.name}: ${bounds.what} ${show(value)} at position ${formatIndex(unflatten(at, indices.shape))} is out of range; ` +
       `valid are 0..${most - 1}`,
     { op: row.name },
   )

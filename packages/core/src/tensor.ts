@@ -88,13 +88,12 @@ export class Tensor<out D extends DType = NumericDType, out S extends Sizes = Si
   /** As {@link data}, at once. @throws BackendError where the device reads back asynchronously only. */
   dataSync(): D extends 'string' ? string[] : NumericArray {
     this.#checkReadable('dataSync')
-    const { readSync } = this.backend
-    if (readSync === undefined)
-      throw new BackendError(
-        `dataSync: the ${this.backend.name} backend reads asynchronously; use await data()`,
-        { op: 'dataSync' },
-      )
-    return readSync.call(this.backend, this.handle, this) as D extends 'string' ? string[] : NumericArray
+    const { backend } = this
+    if (backend.readSync === undefined)
+      throw new BackendError(`dataSync: the ${backend.name} backend reads asynchronously; use await data()`, {
+        op: 'dataSync',
+      })
+    return backend.readSync(this.handle, this) as D extends 'string' ? string[] : NumericArray
   }
 
   /** As {@link array}, at once. */
@@ -168,6 +167,7 @@ if (typeof Symbol.dispose === 'symbol')
   })
 
 // The methods are put on the prototype by ops/index.ts.
+// oxlint-disable-next-line no-unused-vars -- merged declarations must name the same parameters
 export interface Tensor<out D extends DType, out S extends Sizes>
   extends Disposable, TensorMethods<Tensor, TensorLike> {}
 
@@ -248,9 +248,7 @@ export function tensor<D extends DType = NumericDType>(
   options: TensorOptions<D> = {},
 ): Tensor<D> {
   const dtype = options.dtype === undefined ? undefined : checkDType('tensor', options.dtype)
-  const made = ArrayBuffer.isView(values)
-    ? fromTypedArray(values, dtype)
-    : fromNested(values, dtype)
+  const made = ArrayBuffer.isView(values) ? fromTypedArray(values, dtype) : fromNested(values, dtype)
   let shape: Sizes = made.shape
   if (options.shape !== undefined) {
     shape = checkShape('tensor', options.shape, made.dtype)

@@ -1,4 +1,4 @@
-import type { Aval, Backend, Handle, Kernel, Stored } from '../backend.js'
+import type { Aval, Backend, Kernel, Stored } from '../backend.js'
 import { allocate, type HostArray, type NumericArray } from '../dtype.js'
 import { sizeOf } from '../shape.js'
 import { gather, scatterAdd } from './gather.js'
@@ -21,7 +21,6 @@ export const cpuBackend: Backend = {
     return result
   },
   upload: (values) => values,
-  // oxlint-disable-next-line require-await -- errors must reject, not throw
   read: async (handle) => copyOf(handle as HostArray),
   readSync: (handle) => copyOf(handle as HostArray),
   firstOutside(handle, _aval, limit) {
