@@ -27,6 +27,7 @@ export {
   elementwise,
   isStaged,
   type Like,
+  type Operand,
   type Result,
   type Row,
   rows,

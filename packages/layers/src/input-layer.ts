@@ -1,0 +1,65 @@
+import { type Dim, type DType, floatx, type Shape, ShapeError, ValueError } from '@adjoint/core'
+import { checkDType, show } from '@adjoint/core/extend'
+import { LayerBase } from './layer.js'
+import { checkName } from './naming.js'
+import { type Node, SymbolicTensor } from './symbolic.js'
+import type { LayerOptions } from './types.js'
+
+/** Where a graph begins: no computation, one output. */
+export class InputLayer extends LayerBase {
+  readonly #output: SymbolicTensor
+
+  constructor(shape: readonly Dim[], dtype: DType | undefined, options: LayerOptions) {
+    super(options)
+    this.built = true
+    const outputs: SymbolicTensor[] = []
+    const node: Node = { layer: this, index: 0, args: [], inputs: [], outputs }
+    outputs.push(new SymbolicTensor(shape, dtype ?? floatx(), node, 0))
+    this.nodes.push(node)
+    this.#output = outputs[0]!
+  }
+
+  override get output(): SymbolicTensor {
+    return this.#output
+  }
+
+  override call(): never {
+    throw new Error('an input layer is never called')
+  }
+}
+
+/** Options of {@link input}. */
+export interface InputOptions<S extends Shape, N extends string, D extends DType> {
+  /** Without the batch; null for sides that only the data will tell. */
+  readonly shape: S
+  /** The key of its data; `input_layer` and so on unless given. */
+  readonly name?: N
+  readonly dtype?: D
+}
+
+/**
+ * An input of a graph: a symbolic tensor to call layers on.
+ * @throws ValueError for a bad name or dtype, ShapeError for a bad shape.
+ * @example const price = input({ shape: [10], name: 'price' })
+ */
+export function input<
+  const S extends Shape,
+  const N extends string = string,
+  const D extends DType = 'float32',
+>(options: InputOptions<S, N, D>): SymbolicTensor<S, D, N> {
+  const { shape, name, dtype } = options
+  if (!Array.isArray(shape))
+    throw new ValueError(`input: expected { shape: [...] }, got shape ${show(shape)}`)
+  shape.forEach((side: unknown, axis) => {
+    if (side !== null && (typeof side !== 'number' || !Number.isInteger(side) || side < 0))
+      throw new ShapeError(
+        `input${name === undefined ? '' : ` ${show(name)}`}: side ${axis} is ${show(side)}; it must be a whole number >= 0 or null`,
+      )
+  })
+  const layer = new InputLayer(
+    [...shape] as Dim[],
+    dtype === undefined ? undefined : checkDType('input', dtype),
+    name === undefined ? {} : { name: checkName('input', name) },
+  )
+  return layer.output as SymbolicTensor<S, D, N>
+}

@@ -1,0 +1,465 @@
+import {
+  type Dim,
+  type DType,
+  floatx,
+  GraphError,
+  type NumericDType,
+  type Shape,
+  ShapeError,
+  type Sizes,
+  Tensor,
+  tensor,
+  type TypedArray,
+  type Nested,
+  ValueError,
+  Variable,
+  variable,
+  withBackend,
+} from '@adjoint/core'
+import {
+  abstractBackend,
+  type Aval,
+  baseBackend,
+  checkShape,
+  didYouMean,
+  formatShape,
+  isRecord,
+  leavesOf,
+  replaceLeaves,
+  sameShape,
+  show,
+  typeName,
+} from '@adjoint/core/extend'
+import { CALL, Callable } from './callable.js'
+import { resolveInitializer } from './initializers.js'
+import { checkName, snakeCase } from './naming.js'
+import { isSymbolic, type Node, SymbolicTensor } from './symbolic.js'
+import type { InitializerLike, IsSym, LayerOptions, NumIn, Sym } from './types.js'
+
+/** What a layer is told beside its input. */
+export interface CallContext {
+  /** Whether the model is being trained: dropout drops, batch statistics are used. */
+  readonly training: boolean
+  readonly mask?: Tensor | null
+}
+
+/** Options of a call: `layer(x, { training: true })`. */
+export interface CallOptions {
+  readonly training?: boolean
+}
+
+/** Sides of 79 and 83 (then 73 and 89) stand for unknown ones while shapes are inferred; what changes with them is unknown. */
+const STAND_INS = [
+  { batch: 83, side: 79 },
+  { batch: 89, side: 73 },
+] as const
+
+/** How many layers were made so far: automatic names follow the order of making. */
+let made = 0
+
+/** Layers whose `call` is running, innermost last: calls inside it belong to it. */
+const running: { readonly layer: LayerBase; readonly context: CallContext }[] = []
+
+const COMMON_OPTIONS = ['name', 'trainable', 'dtype', 'inputShape'] as const
+
+/** @throws ValueError for a key that is not among `known`, or for options that are none. */
+export function checkOptions(what: string, options: unknown, known: readonly string[]): void {
+  if (!isRecord(options))
+    throw new ValueError(`${what}: expected options such as { name: '…' }, got ${show(options)}`)
+  for (const key of Object.keys(options))
+    if (!known.includes(key))
+      throw new ValueError(
+        `${what}: unknown option ${show(key)}.${didYouMean(key, known)} Known are ${known.join(', ')}`,
+      )
+}
+
+const isStagedOrTensor = (x: unknown): x is Sym.Any | Tensor<DType> => isSymbolic(x) || x instanceof Tensor
+
+/** What all layers are: callable, named, with weights. The classes of this package extend it; yours extend {@link Layer}. */
+export abstract class LayerBase<N extends string = string> extends Callable {
+  /** The options a class knows; others are refused. Classes without the list take any. @internal */
+  static readonly optionNames?: readonly string[]
+
+  trainable: boolean
+  /** Whether its weights exist; they are made when the first input's shape is known. */
+  built = false
+  /** The calls of this layer in graphs. @internal */
+  readonly nodes: Node[] = []
+  /** The order in which layers were made. @internal */
+  readonly serial: number = made++
+  readonly #dtype: 'float32' | 'float64' | undefined
+  readonly #weights: Variable[] = []
+  readonly #children = new Set<LayerBase>()
+  #givenName: string | undefined
+  #autoName: string | undefined
+
+  constructor(options: LayerOptions<N> = {}) {
+    super()
+    const { optionNames } = new.target
+    if (optionNames !== undefined)
+      checkOptions(snakeCase(new.target.name), options, [...COMMON_OPTIONS, ...optionNames])
+    if (options.name !== undefined) this.#givenName = checkName(new.target.name, options.name)
+    this.trainable = options.trainable ?? true
+    this.#dtype = options.dtype
+  }
+
+  /** Keras' name of its class, as `summary` prints it. */
+  get className(): string {
+    return this.constructor.name
+  }
+
+  /** Unique in its model. Without a name of its own, `dense`, `dense_1`, … as its first model numbers it. */
+  get name(): N {
+    return (this.#givenName ?? this.#autoName ?? snakeCase(this.className)) as N
+  }
+
+  /** Whether its name was given by the user or by a model before. @internal */
+  get isNamed(): boolean {
+    return this.#givenName !== undefined || this.#autoName !== undefined
+  }
+
+  /** @internal */
+  get hasGivenName(): boolean {
+    return this.#givenName !== undefined
+  }
+
+  /** Called by the first model it becomes part of. @internal */
+  autoName(name: string): void {
+    this.#autoName ??= name
+  }
+
+  /** How errors call it: `dense_2 (Dense)`. */
+  get label(): string {
+    return `${this.name} (${this.className})`
+  }
+
+  /** The dtype of its weights and of what it computes in. */
+  get dtype(): 'float32' | 'float64' {
+    return this.#dtype ?? floatx()
+  }
+
+  /** The layers it consists of: those it called and those it holds in its fields. */
+  get sublayers(): readonly LayerBase[] {
+    for (const value of Object.values(this)) this.#adopt(value)
+    return [...this.#children]
+  }
+
+  #adopt(value: unknown): void {
+    if (value instanceof LayerBase) this.#children.add(value)
+    else if (Array.isArray(value))
+      for (const part of value) if (part instanceof LayerBase) this.#children.add(part)
+  }
+
+  /** All weights: its own in the order they were made, trainable ones first, then its sublayers'. */
+  get weights(): Variable[] {
+    const own = [...this.#weights.filter((w) => w.trainable), ...this.#weights.filter((w) => !w.trainable)]
+    return unique([...own, ...this.sublayers.flatMap((layer) => layer.weights)])
+  }
+
+  /** The weights that training changes: none while the layer is frozen. */
+  get trainableWeights(): Variable[] {
+    if (!this.trainable) return []
+    return unique([
+      ...this.#weights.filter((w) => w.trainable),
+      ...this.sublayers.flatMap((layer) => layer.trainableWeights),
+    ])
+  }
+
+  get nonTrainableWeights(): Variable[] {
+    const changing = new Set(this.trainableWeights)
+    return this.weights.filter((w) => !changing.has(w))
+  }
+
+  /** The weights made by {@link addWeight}, without sublayers'. @internal */
+  get ownWeights(): readonly Variable[] {
+    return this.#weights
+  }
+
+  /** Copies of all weights' values. */
+  getWeights(): Tensor[] {
+    return this.weights.map((w) => w.detach())
+  }
+
+  /**
+   * Sets all weights, in the order of `weights`.
+   * @throws ShapeError for another number or other shapes; then no weight has changed.
+   */
+  setWeights(values: readonly (Tensor | TypedArray | Nested<number>)[]): void {
+    const { weights } = this
+    if (!Array.isArray(values) || values.length !== weights.length)
+      throw new ShapeError(
+        `setWeights: ${this.label} has ${weights.length} weights, got ${Array.isArray(values) ? values.length : show(values)}`,
+      )
+    const next = weights.map((w, i) => this.#asWeight(w, values[i] as Tensor | TypedArray | Nested<number>))
+    weights.forEach((w, i) => w.assign(next[i]!))
+  }
+
+  #asWeight(weight: Variable, value: Tensor | TypedArray | Nested<number>): Tensor {
+    const what = `setWeights: ${this.label}: weight ${show(weight.name)}`
+    try {
+      const { dtype } = weight
+      const given =
+        value instanceof Tensor
+          ? value
+          : tensor(value, ArrayBuffer.isView(value) ? { dtype, shape: weight.shape } : { dtype })
+      if (sameShape(given.shape, weight.shape)) return given.dtype === dtype ? given : given.cast(dtype)
+      throw new ShapeError(`expected ${formatShape(weight.shape)}, got ${formatShape(given.shape)}`)
+    } catch (error) {
+      throw named(error, what)
+    }
+  }
+
+  /** How many numbers its weights hold. */
+  countParams(): number {
+    return this.weights.reduce((n, w) => n + w.size, 0)
+  }
+
+  /** What its factory would need to make it again, in camelCase. */
+  getConfig(): Record<string, unknown> {
+    return { name: this.name, trainable: this.trainable }
+  }
+
+  /** The symbolic tensors of its only call. @throws GraphError unless it was called exactly once. */
+  get input(): unknown {
+    return this.#onlyNode('input').args[0]
+  }
+
+  get output(): unknown {
+    const { outputs } = this.#onlyNode('output')
+    return outputs.length === 1 ? outputs[0] : outputs
+  }
+
+  #onlyNode(what: string): Node {
+    if (this.nodes.length !== 1)
+      throw new GraphError(
+        `${this.label} was called ${this.nodes.length} times in graphs, so its ${what} is ${this.nodes.length === 0 ? 'not known' : 'ambiguous'}`,
+      )
+    return this.nodes[0]!
+  }
+
+  /**
+   * Makes the weights, once the input's shape (batch in front, as null) is known. With several inputs the shape is
+   * that of the first; override `buildAll` to see all.
+   */
+  build(_inputShape: Shape): void {}
+
+  /** As {@link build}, given the shapes of all tensors of the first call. @internal */
+  buildAll(shapes: readonly Shape[]): void {
+    this.build(shapes[0] ?? [])
+  }
+
+  /** Throws what the input's shapes and dtypes alone can tell is wrong. Shapes have the batch in front. @internal */
+  checkInputs(_inputs: readonly SymbolicAval[]): void {}
+
+  /** The output for inputs of these shapes, for layers whose `call` cannot run without values. @internal */
+  inferOutput(_inputs: readonly SymbolicAval[]): SymbolicAval | undefined {
+    return undefined
+  }
+
+  /** Computes the output. Called with the arguments of the call, then the context. */
+  abstract call(...args: unknown[]): unknown
+
+  /**
+   * Makes a weight, named within the layer.
+   * @param options.initializer makes its first values (default 'glorot_uniform').
+   */
+  protected addWeight(
+    name: string,
+    shape: Sizes,
+    options: {
+      readonly initializer?: InitializerLike
+      readonly trainable?: boolean
+      readonly dtype?: NumericDType
+    } = {},
+  ): Variable {
+    const dtype = options.dtype ?? this.dtype
+    const sides = checkShape(`${this.label}: weight ${show(name)}`, shape, dtype)
+    const initialize = resolveInitializer(options.initializer ?? 'glorot_uniform')
+    // Weights are real also while shapes are being inferred.
+    const value = withBackend(baseBackend(), () => initialize(sides))
+    if (!(value instanceof Tensor) || !sameShape(value.shape, sides))
+      throw new ShapeError(
+        `${this.label}: the initializer of ${show(name)} made ${value instanceof Tensor ? formatShape(value.shape) : show(value)}, expected ${formatShape(sides)}`,
+      )
+    const weight = variable(
+      value.dtype === dtype ? value : withBackend(baseBackend(), () => value.cast(dtype)),
+      {
+        name,
+        trainable: options.trainable ?? true,
+      },
+    )
+    this.#weights.push(weight)
+    return weight
+  }
+
+  [CALL](...args: unknown[]): unknown {
+    const parent = running.at(-1)
+    if (parent !== undefined && parent.layer !== this) parent.layer.#children.add(this)
+    const { values, options } = this.splitArgs(args)
+    const leaves = leavesOf(values as never, isStagedOrTensor) as unknown[]
+    for (const leaf of leaves) if (!isStagedOrTensor(leaf)) throw this.#notATensor(leaf)
+    if (leaves.length === 0) throw new ValueError(`${this.label}: called on nothing`)
+    return leaves.some(isSymbolic)
+      ? this.stageCall(values)
+      : this.#runEagerly(values, leaves as Tensor<DType>[], options)
+  }
+
+  #notATensor(leaf: unknown): ValueError {
+    if (leaf instanceof LayerBase)
+      return new ValueError(
+        `${this.label}: called on the layer ${leaf.label} itself; call that on its input first`,
+      )
+    return new ValueError(
+      `${this.label}: expected tensors, got ${typeName(leaf)} (${show(leaf)})${typeof leaf === 'object' ? '; wrap data in tensor(…)' : ''}`,
+    )
+  }
+
+  /** Takes the options off the end of the arguments. @internal */
+  protected splitArgs(args: readonly unknown[]): { values: readonly unknown[]; options: CallOptions } {
+    const last = args.at(-1)
+    if (
+      args.length > 1 &&
+      isRecord(last) &&
+      leavesOf(last as never, isStagedOrTensor).every((x) => !isStagedOrTensor(x))
+    ) {
+      const unknownKey = Object.keys(last).find((key) => key !== 'training' && key !== 'mask')
+      if (unknownKey !== undefined)
+        throw new ValueError(
+          `${this.label}: unknown call option ${show(unknownKey)}.${didYouMean(unknownKey, ['training', 'mask'])}`,
+        )
+      return { values: args.slice(0, -1), options: last as CallOptions }
+    }
+    return { values: args.at(-1) === undefined ? args.slice(0, -1) : args, options: {} }
+  }
+
+  #runEagerly(values: readonly unknown[], leaves: readonly Tensor<DType>[], options: CallOptions): unknown {
+    const outer = running.at(-1)?.context
+    const context: CallContext = { training: options.training ?? outer?.training ?? false }
+    this.checkInputs(leaves)
+    if (!this.built)
+      this.ensureBuilt(leaves.map((x) => x.shape.map((side, axis) => (axis === 0 ? null : side))))
+    return this.run(values, context)
+  }
+
+  /** Runs `call`, as the parent of the layers it calls; errors are told with the layer's name. @internal */
+  run(values: readonly unknown[], context: CallContext): unknown {
+    running.push({ layer: this, context })
+    try {
+      return this.call(...values, context)
+    } catch (error) {
+      throw named(error, this.label)
+    } finally {
+      running.pop()
+    }
+  }
+
+  /** Makes the weights if that has not happened yet. @internal */
+  ensureBuilt(shapes: readonly Shape[]): void {
+    if (this.built) return
+    try {
+      withBackend(baseBackend(), () => this.buildAll(shapes))
+    } catch (error) {
+      // A half-built layer starts over at the next call.
+      this.#weights.length = 0
+      throw named(error, this.label)
+    }
+    this.built = true
+  }
+
+  /** Adds a call to the graph and returns its outputs, in the structure that `call` returns. @internal */
+  stageCall(values: readonly unknown[]): unknown {
+    const leaves = leavesOf(values as never, isStagedOrTensor) as (Sym.Any | Tensor<DType>)[]
+    const avals = leaves.map(symbolicAval)
+    this.checkInputs(avals)
+    this.ensureBuilt(avals.map((aval) => aval.shape))
+    const { structure, outputs } = this.#inferOutputs(values, leaves, avals)
+    const made: SymbolicTensor[] = []
+    const node: Node = {
+      layer: this,
+      index: this.nodes.length,
+      args: values,
+      inputs: leaves.filter(isSymbolic),
+      outputs: made,
+    }
+    outputs.forEach(({ shape, dtype }, i) => made.push(new SymbolicTensor(shape.slice(1), dtype, node, i)))
+    this.nodes.push(node)
+    return replaceLeaves(structure as never, isStagedOrTensor, made)
+  }
+
+  #inferOutputs(
+    values: readonly unknown[],
+    leaves: readonly (Sym.Any | Tensor<DType>)[],
+    avals: readonly SymbolicAval[],
+  ): { structure: unknown; outputs: readonly SymbolicAval[] } {
+    const known = this.inferOutput(avals)
+    if (known !== undefined) return { structure: leaves[0], outputs: [known] }
+    const [first, second] = STAND_INS.map((standIn) => {
+      const standIns = leaves.map((leaf) => (isSymbolic(leaf) ? abstractTensor(leaf, standIn) : leaf))
+      const args = replaceLeaves(values as never, isStagedOrTensor, standIns) as unknown as readonly unknown[]
+      const structure = withBackend(abstractBackend, () => this.run(args, { training: false }))
+      const outputs = leavesOf(structure as never, isStagedOrTensor) as unknown[]
+      for (const out of outputs)
+        if (!(out instanceof Tensor))
+          throw new ValueError(`${this.label}: call returned ${typeName(out)}, expected a tensor`)
+      return { structure, outputs: outputs as Tensor<DType>[] }
+    })
+    const outputs = first!.outputs.map((a, i) => this.#compared(a, second!.outputs[i]!))
+    return { structure: first!.structure, outputs }
+  }
+
+  /** The shape that two runs with different stand-ins agree on: what differs is unknown, and the batch must lead. */
+  #compared(a: Tensor<DType>, b: Tensor<DType>): SymbolicAval {
+    if (a.shape[0] !== STAND_INS[0].batch || b.shape[0] !== STAND_INS[1].batch)
+      throw new GraphError(
+        `${this.label}: the batch (axis 0) must stay in front, but the output's shape is ` +
+          `[${a.shape.map((side, i) => (side === b.shape[i] ? side : 'depends on the batch')).join(', ')}]; ` +
+          'an op over axis 0, or over all axes, mixes the rows of the batch: name the other axes',
+      )
+    const shape: Dim[] = a.shape.map((side, axis) => (axis > 0 && side === b.shape[axis] ? side : null))
+    return { shape, dtype: a.dtype }
+  }
+}
+
+/** The shape (batch in front, null where unknown) and dtype of a tensor in a graph or in hand. */
+export interface SymbolicAval {
+  readonly shape: Shape
+  readonly dtype: DType
+}
+
+function symbolicAval(x: Sym.Any | Tensor<DType>): SymbolicAval {
+  return isSymbolic(x) ? { shape: [null, ...x.shape], dtype: x.dtype } : x
+}
+
+function abstractTensor(x: Sym.Any, standIn: { batch: number; side: number }): Tensor {
+  const shape = [standIn.batch, ...x.shape.map((side) => side ?? standIn.side)]
+  const aval: Aval = { shape, dtype: x.dtype }
+  return new Tensor(shape, x.dtype as NumericDType, abstractBackend.upload([], aval), abstractBackend)
+}
+
+function unique<T>(list: readonly T[]): T[] {
+  return [...new Set(list)]
+}
+
+/** The error with the layer's name in front of its message. */
+function named(error: unknown, label: string): unknown {
+  if (error instanceof Error && !error.message.startsWith(label)) {
+    try {
+      error.message = `${label}: ${error.message}`
+    } catch {
+      // A frozen error keeps its message.
+    }
+  }
+  return error
+}
+
+/** A layer of your own: override `call`, and `build` if its weights depend on the input's shape. */
+export abstract class Layer extends LayerBase {
+  abstract override call(x: Tensor | readonly Tensor[], context: CallContext): Tensor
+}
+
+export interface Layer {
+  <X extends NumIn | readonly NumIn[]>(
+    x: X,
+    options?: CallOptions,
+  ): IsSym<X> extends true ? SymbolicTensor<Shape, 'float32'> : Tensor
+}

@@ -1,0 +1,95 @@
+import { add, matmul, type Shape, ShapeError, type Tensor, type Variable } from '@adjoint/core'
+import { resolveActivation } from '../activations.js'
+import { LayerBase, type SymbolicAval } from '../layer.js'
+import type { SymbolicTensor } from '../symbolic.js'
+import type { ActivationLike, InitializerLike, LayerOptions, NumIn, ReplaceLast } from '../types.js'
+import { checkCount, positional } from './options.js'
+
+/** Options of {@link dense}. */
+export interface DenseOptions<N extends string = string> extends LayerOptions<N> {
+  readonly activation?: ActivationLike
+  readonly useBias?: boolean
+  readonly kernelInitializer?: InitializerLike
+  readonly biasInitializer?: InitializerLike
+  /** Without the batch: makes it the first layer of a sequential model. */
+  readonly inputShape?: Shape
+}
+
+/** activation(x · kernel + bias), on the last axis. kernel is [inputs, units], bias [units]. */
+export class Dense<U extends number = number, N extends string = string> extends LayerBase<N> {
+  static override readonly optionNames: readonly string[] = [
+    'units',
+    'activation',
+    'useBias',
+    'kernelInitializer',
+    'biasInitializer',
+  ]
+  readonly units: U
+  readonly #activation: { readonly name: string; readonly fn: (x: Tensor) => Tensor }
+  readonly #options: DenseOptions<N>
+  #kernel!: Variable
+  #bias: Variable | undefined
+
+  constructor(options: DenseOptions<N> & { readonly units: U }) {
+    super(options)
+    this.units = checkCount(this.label, 'units', options.units) as U
+    this.#activation = resolveActivation(options.activation ?? 'linear')
+    this.#options = options
+  }
+
+  override checkInputs([x]: readonly SymbolicAval[]): void {
+    const last = x!.shape.at(-1)
+    if (x!.dtype === 'string' || x!.shape.length < 2 || last === null)
+      throw new ShapeError(
+        `${this.label}: expected numbers of shape [batch, …, inputs] with known inputs, got [${x!.shape.map(String).join(', ')}] ${x!.dtype}`,
+        { op: this.name, shapes: [x!.shape] },
+      )
+    if (this.built && last !== this.#kernel.shape[0])
+      throw new ShapeError(
+        `${this.label}: expected last axis ${this.#kernel.shape[0]} (from build), got [${x!.shape.map(String).join(', ')}]`,
+        { op: this.name, shapes: [x!.shape] },
+      )
+  }
+
+  override build(inputShape: Shape): void {
+    const { kernelInitializer = 'glorot_uniform', biasInitializer = 'zeros', useBias = true } = this.#options
+    this.#kernel = this.addWeight('kernel', [inputShape.at(-1)!, this.units], {
+      initializer: kernelInitializer,
+    })
+    if (useBias) this.#bias = this.addWeight('bias', [this.units], { initializer: biasInitializer })
+  }
+
+  override call(x: Tensor): Tensor {
+    const product = matmul(x, this.#kernel)
+    return this.#activation.fn(this.#bias === undefined ? product : add(product, this.#bias))
+  }
+
+  override getConfig(): Record<string, unknown> {
+    const { activation: _, ...rest } = this.#options
+    return { ...super.getConfig(), units: this.units, activation: this.#activation.name, ...rest }
+  }
+}
+
+export interface Dense<U extends number, N extends string> {
+  <X extends NumIn>(
+    x: X,
+  ): X extends SymbolicTensor<infer S> ? SymbolicTensor<ReplaceLast<S, U>, 'float32', N> : Tensor
+}
+
+/**
+ * A fully connected layer: activation(x · kernel + bias).
+ * @example dense(64, { activation: 'relu' })(x)
+ */
+export function dense<const U extends number, const N extends string = string>(
+  units: U,
+  options?: DenseOptions<N>,
+): Dense<U, N>
+export function dense<const U extends number, const N extends string = string>(
+  options: DenseOptions<N> & { readonly units: U },
+): Dense<U, N>
+export function dense<U extends number, N extends string>(
+  units: U | (DenseOptions<N> & { readonly units: U }),
+  options: DenseOptions<N> = {},
+): Dense<U, N> {
+  return new Dense<U, N>(positional('dense', 'units', units, options))
+}

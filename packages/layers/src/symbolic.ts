@@ -1,0 +1,92 @@
+import type { DType, Shape } from '@adjoint/core'
+import type {
+  AnyRow,
+  APPLY,
+  BinaryName,
+  Operand,
+  OtherMethods,
+  Staged,
+  STAGED,
+  UnaryName,
+} from '@adjoint/core/extend'
+import type { LayerBase } from './layer.js'
+import { checkName } from './naming.js'
+import type { Sym } from './types.js'
+
+/** One call of a layer in a graph. `args` is what it was called with: a structure with symbolic tensors in it. */
+export interface Node {
+  readonly layer: LayerBase
+  /** Which of the layer's calls this is. */
+  readonly index: number
+  readonly args: readonly unknown[]
+  /** The symbolic tensors in `args`, in order. */
+  readonly inputs: readonly Sym.Any[]
+  readonly outputs: readonly Sym.Any[]
+}
+
+/**
+ * A tensor of a graph that is being built: it has a dtype and a shape, without the batch, and no values.
+ * Layers and ops take it and give further ones. `S` is literal where it is known, `number` where it is not.
+ */
+export class SymbolicTensor<
+  out S extends Shape = Shape,
+  out D extends DType = DType,
+  out N extends string = string,
+> implements Staged {
+  declare readonly kind: 'symbolic'
+  declare readonly [STAGED]?: { readonly same: SymbolicTensor<S, D>; readonly any: SymbolicTensor<Shape, D> }
+  readonly shape: S
+  readonly dtype: D
+  /** The call that makes it. @internal */
+  readonly node: Node
+  /** Which of the call's outputs it is. @internal */
+  readonly outputIndex: number
+  readonly #name: string | undefined
+
+  /** @internal Use {@link input}, layers and ops. */
+  constructor(shape: S, dtype: D, node: Node, outputIndex: number, name?: string) {
+    this.shape = shape
+    this.dtype = dtype
+    this.node = node
+    this.outputIndex = outputIndex
+    this.#name = name
+  }
+
+  /** Its own name if it was given one, else its layer's. */
+  get name(): N {
+    return (this.#name ?? this.node.layer.name) as N
+  }
+
+  /** Whether {@link named} gave it a name of its own. @internal */
+  get ownName(): string | undefined {
+    return this.#name
+  }
+
+  /** The same tensor under the name by which a model's outputs, losses and history know it. */
+  named<const M extends string>(name: M): SymbolicTensor<S, D, M> {
+    return new SymbolicTensor(this.shape, this.dtype, this.node, this.outputIndex, checkName('named', name))
+  }
+
+  /** Put on the prototype by op-layer.ts, as the methods are. */
+  declare readonly [APPLY]: (row: AnyRow, operands: readonly Operand[], attrs: unknown) => unknown
+
+  toString(): string {
+    return `<symbolic ${this.name}: [${[null, ...this.shape].join(', ')}] ${this.dtype}>`
+  }
+}
+
+type Grown<S extends Shape, D extends DType, T> = T extends number | SymbolicTensor<S>
+  ? SymbolicTensor<S, D>
+  : SymbolicTensor<Shape, D>
+
+export interface SymbolicTensor<out S extends Shape, out D extends DType, out N extends string>
+  extends
+    OtherMethods<SymbolicTensor<S, D>, SymbolicTensor<Shape, D>, Sym.Num>,
+    Record<UnaryName, () => SymbolicTensor<S, D>>,
+    Record<BinaryName, <T extends Sym.Num | number>(y: T) => Grown<S, D, T>> {}
+
+Object.defineProperty(SymbolicTensor.prototype, 'kind', { value: 'symbolic' })
+
+export function isSymbolic(x: unknown): x is Sym.Any {
+  return x instanceof SymbolicTensor
+}

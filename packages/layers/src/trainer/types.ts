@@ -1,0 +1,111 @@
+import type { Tensor } from '@adjoint/core'
+import type { LossLike } from '../losses.js'
+import type { MetricLike } from '../metrics.js'
+import type { Model } from '../model.js'
+import type { Optimizer, OptimizerName } from '../optimizers.js'
+import type { Feed, NumericData, OutKey, PerOutput, Sym, TensorsOf } from '../types.js'
+
+/** Losses and metrics by Keras' names: `loss`, `direction_loss`, `val_direction_accuracy`. */
+export interface Logs {
+  loss: number
+  [metric: string]: number
+}
+
+export type LogKey<O> = 'loss' | 'val_loss' | `${OutKey<O>}_loss` | `val_${OutKey<O>}_loss` | (string & {})
+
+/** What `fit` returns: the logs of each epoch. */
+// oxlint-disable-next-line typescript/no-explicit-any -- outputs that are not known have any keys
+export interface History<O = any> {
+  /** The epochs' numbers, from 0. */
+  readonly epoch: number[]
+  readonly history: { readonly [K in LogKey<O>]: number[] }
+  readonly params: Readonly<Record<string, unknown>>
+}
+
+/** One batch as a custom training step gets it. */
+export interface StepBatch<I, O> {
+  readonly x: TensorsOf<I>
+  readonly y: TensorsOf<O>
+  readonly sampleWeight?: TensorsOf<O>
+}
+
+/** Options of `compile`. */
+// oxlint-disable-next-line typescript/no-explicit-any -- a model that is not known takes any
+export interface CompileOptions<I = any, O = any> {
+  /** A name, or an optimizer with options of its own (default 'rmsprop', as in Keras). */
+  readonly optimizer?: OptimizerName | Optimizer
+  /** A loss for each output; one for all; an output without one has no loss. */
+  readonly loss?: LossLike | PerOutput<O, LossLike>
+  /** What each output's loss counts in the sum (default 1). */
+  readonly lossWeights?: PerOutput<O, number>
+  readonly metrics?:
+    (O extends Sym.Any ? readonly MetricLike[] : never) | PerOutput<O, MetricLike | readonly MetricLike[]>
+  readonly weightedMetrics?:
+    (O extends Sym.Any ? readonly MetricLike[] : never) | PerOutput<O, MetricLike | readonly MetricLike[]>
+  /** One training step of your own; `fit` still runs the loop. */
+  readonly trainStep?: (
+    batch: StepBatch<I, O>,
+    model: Model<I, O>,
+  ) => Logs | { readonly loss: Tensor; readonly [key: string]: Tensor | number }
+}
+
+/** Called by `fit` as it goes. Any method may be asynchronous; `fit` waits for it. */
+export interface Callback {
+  /** How errors name it. */
+  readonly name?: string
+  // oxlint-disable-next-line typescript/no-explicit-any -- callbacks work for models of any structure
+  setModel?(model: Model<any, any>): void
+  onTrainBegin?(): void | Promise<void>
+  onTrainEnd?(): void | Promise<void>
+  onEpochBegin?(epoch: number): void | Promise<void>
+  onEpochEnd?(epoch: number, logs: Logs): void | Promise<void>
+  onBatchBegin?(batch: number): void | Promise<void>
+  onBatchEnd?(batch: number, logs: Logs): void | Promise<void>
+  /** Whether training should end after this epoch; read when it is over. */
+  readonly stopTraining?: boolean
+}
+
+type ValidationData<I, O> =
+  | readonly [x: Feed<I>, y: Feed<O>]
+  | readonly [x: Feed<I>, y: Feed<O>, sampleWeight: PerOutput<O, NumericData>]
+
+/** Options of `fit`. */
+// oxlint-disable-next-line typescript/no-explicit-any -- as above
+export interface FitOptions<I = any, O = any> {
+  /** How often to go through the data (default 1); counted on from `initialEpoch` (default 0). */
+  readonly epochs?: number
+  readonly initialEpoch?: number
+  /** Rows per step (default 32); the last batch may be smaller. */
+  readonly batchSize?: number
+  /** Whether each epoch takes the rows in another order (default true). */
+  readonly shuffle?: boolean
+  /** 0 silent, 1 a progress bar, 2 one line per epoch, 'auto' (default) 1 on a terminal and 2 elsewhere. */
+  readonly verbose?: 0 | 1 | 2 | 'auto'
+  /** The part of the rows, at the end, that is kept for validation. */
+  readonly validationSplit?: number
+  readonly validationData?: ValidationData<I, O>
+  readonly callbacks?: Callback | readonly Callback[]
+  /** What each row counts in the losses. */
+  readonly sampleWeight?: PerOutput<O, NumericData>
+  /** What each class counts in the losses. */
+  readonly classWeight?: Readonly<Record<number, number>> | PerOutput<O, Readonly<Record<number, number>>>
+  /** Ends the training after the batch it is at; the history so far is returned. */
+  readonly signal?: AbortSignal
+}
+
+/** The part of the web platform's AbortSignal that is needed. */
+export interface AbortSignal {
+  readonly aborted: boolean
+}
+
+// oxlint-disable-next-line typescript/no-explicit-any -- as above
+export interface EvaluateOptions<O = any> {
+  readonly batchSize?: number
+  readonly verbose?: 0 | 1 | 2 | 'auto'
+  readonly sampleWeight?: PerOutput<O, NumericData>
+}
+
+export interface PredictOptions {
+  readonly batchSize?: number
+  readonly verbose?: 0 | 1 | 2 | 'auto'
+}

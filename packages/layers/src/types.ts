@@ -1,0 +1,198 @@
+import type { DType, Dim, Nested, NumericDType, Shape, Sizes, Tensor, Tree, TypedArray } from '@adjoint/core'
+import type { SymbolicTensor } from './symbolic.js'
+
+/** Symbolic tensors whose shapes and names do not matter. */
+export declare namespace Sym {
+  type Any = SymbolicTensor<Shape, DType, string>
+  type Num = SymbolicTensor<Shape, NumericDType, string>
+  type Str = SymbolicTensor<Shape, 'string', string>
+}
+
+/** A structure of symbolic tensors: one, a list, a record, or nested. */
+export type SymTree = Tree<Sym.Any>
+/** One tensor of numbers, in a graph or in hand. */
+export type NumIn = Sym.Num | Tensor
+
+// ---- shapes
+
+/** A shape in words: `3, null, 5`. */
+export type Show<S extends Shape> = S extends readonly [infer A extends Dim]
+  ? `${A}`
+  : S extends readonly [infer A extends Dim, ...infer R extends Shape]
+    ? `${A}, ${Show<R>}`
+    : ''
+
+/** `S` with its last side replaced. */
+export type ReplaceLast<S extends Shape, U extends Dim> = S extends readonly [...infer H extends Shape, Dim]
+  ? readonly [...H, U]
+  : Shape
+
+/** `S` as one axis, where that is known without arithmetic. */
+export type FlattenShape<S extends Shape> = S extends readonly []
+  ? readonly [1]
+  : S extends readonly [Dim]
+    ? S
+    : S extends readonly [1, infer A extends Dim]
+      ? readonly [A]
+      : S extends readonly [infer A extends Dim, 1]
+        ? readonly [A]
+        : readonly [number]
+
+/** A symbolic shape as that of the tensor it stands for: the batch in front, unknown sides as numbers. */
+export type WithBatch<S extends Shape> = readonly [number, ...KnownSides<S>]
+type KnownSides<S extends Shape> = {
+  [K in keyof S]: S[K] extends number ? S[K] : number
+} extends infer R extends Sizes
+  ? R
+  : Sizes
+
+// ---- what the layers' names and options have in common
+
+/**
+ * The options every layer has. `kind` is no option: it keeps a symbolic tensor, which also has a name, from passing
+ * for options (`flatten(x)` instead of `flatten()(x)`).
+ */
+export interface LayerOptions<N extends string = string> {
+  /** Unique in a model; made from the class otherwise. */
+  readonly name?: N
+  /** Whether training changes its weights (default true). */
+  readonly trainable?: boolean
+  /** The float dtype of its weights; the default float unless given. */
+  readonly dtype?: 'float32' | 'float64'
+  readonly kind?: never
+}
+
+export type ActivationName =
+  | 'linear'
+  | 'relu'
+  | 'relu6'
+  | 'leaky_relu'
+  | 'elu'
+  | 'selu'
+  | 'gelu'
+  | 'silu'
+  | 'swish'
+  | 'mish'
+  | 'sigmoid'
+  | 'hard_sigmoid'
+  | 'tanh'
+  | 'softmax'
+  | 'log_softmax'
+  | 'softplus'
+  | 'softsign'
+  | 'exponential'
+export type ActivationLike = ActivationName | ((x: Tensor) => Tensor)
+
+export type InitializerName =
+  | 'zeros'
+  | 'ones'
+  | 'glorot_uniform'
+  | 'glorot_normal'
+  | 'he_uniform'
+  | 'he_normal'
+  | 'lecun_uniform'
+  | 'lecun_normal'
+  | 'random_uniform'
+  | 'random_normal'
+  | 'truncated_normal'
+  | 'orthogonal'
+  | 'identity'
+/** Makes the first values of a weight. */
+export interface Initializer {
+  (shape: Sizes): Tensor
+}
+export type InitializerLike = InitializerName | Initializer
+
+// ---- structures of models and their data
+
+/** Whether a structure is not known statically: `Model` without arguments, or one just loaded. */
+export type Wide<T> = SymTree extends T ? true : false
+
+/** The symbolic tensors of a structure, as a union. */
+export type Leaves<T> =
+  Wide<T> extends true
+    ? Sym.Any
+    : T extends Sym.Any
+      ? T
+      : T extends readonly unknown[]
+        ? Leaves<T[number]>
+        : T extends object
+          ? Leaves<T[keyof T]>
+          : never
+
+export type NumericData = Tensor<NumericDType> | TypedArray | Nested<number> | Nested<boolean>
+export type StringData = Tensor<'string'> | Nested<string>
+export type DataFor<D extends DType> = [D] extends ['string']
+  ? StringData
+  : [D] extends [NumericDType]
+    ? NumericData
+    : NumericData | StringData
+
+/** Data in the structure of a model's inputs or outputs. */
+export type DataTree<T> =
+  Wide<T> extends true
+    ? Tree<NumericData | StringData>
+    : T extends SymbolicTensor<Shape, infer D, string>
+      ? DataFor<D>
+      : { readonly [K in keyof T]: DataTree<T[K]> }
+
+/** Data by the names of tensors, for models made of one tensor or a list. */
+export type NamedData<T> =
+  Wide<T> extends true
+    ? never
+    : T extends Sym.Any | readonly unknown[]
+      ? { readonly [L in Leaves<T> as L['name']]: DataFor<L['dtype']> }
+      : never
+
+/** What fit, evaluate and predict take for `T`. */
+export type Feed<T> = DataTree<T> | NamedData<T>
+
+/** The keys that losses, metrics and history use for outputs. */
+export type OutKey<O> =
+  Wide<O> extends true
+    ? string
+    : O extends Sym.Any | readonly unknown[]
+      ? Leaves<O>['name']
+      : keyof O & string
+
+/** Tensors in the structure of symbolic ones. */
+export type TensorsOf<T> =
+  Wide<T> extends true
+    ? // A structure that is not known cannot be checked: its results are the caller's to know.
+      // oxlint-disable-next-line typescript/no-explicit-any
+      any
+    : T extends SymbolicTensor<infer S, infer D, string>
+      ? Tensor<D, WithBatch<S>>
+      : T extends readonly unknown[]
+        ? { -readonly [K in keyof T]: TensorsOf<T[K]> }
+        : { [K in keyof T]: TensorsOf<T[K]> }
+
+/** A value for each output: in a list's order, or by name; for one output the value itself. */
+export type PerOutput<O, V> =
+  Wide<O> extends true
+    ? Tree<V | null>
+    : O extends Sym.Any
+      ? V | { readonly [K in OutKey<O>]?: V }
+      : O extends readonly unknown[]
+        ? { readonly [K in keyof O]: V | null } | { readonly [K in OutKey<O>]?: V }
+        : { readonly [K in keyof O]?: V }
+
+/** What a model may be called on. */
+export type CallArg<T> =
+  Wide<T> extends true
+    ? Tree<Sym.Any | Tensor<DType>>
+    : T extends Sym.Any
+      ? Sym.Any | Tensor<DType>
+      : { readonly [K in keyof T]: CallArg<T[K]> }
+
+/** Whether a structure holds symbolic tensors. */
+export type IsSym<A> = Leaves<A> extends never ? false : true
+
+/** New symbolic tensors in the structure of `T`. */
+export type SymLike<T> =
+  Wide<T> extends true
+    ? // oxlint-disable-next-line typescript/no-explicit-any -- as in TensorsOf
+      any
+    : T extends SymbolicTensor<infer S, infer D, string>
+      ? SymbolicTensor<S, D>
+      : { readonly [K in keyof T]: SymLike<T[K]> }
