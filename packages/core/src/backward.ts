@@ -1,3 +1,4 @@
+import { inBackwardOf, isWatchingForAnomalies } from './anomaly.js'
 import { ShapeError } from './errors.js'
 import type { Rule, RuleContext } from './op.js'
 import { add } from './ops/arithmetic.js'
@@ -76,7 +77,10 @@ function spread(
     const rule = row.vjp![row.args[Math.min(i, row.args.length - 1)]!] as Rule<string, unknown> | null
     if (rule === null) continue
     context ??= contextOf(entry, g)
-    cotangents[parent] = accumulate(cotangents[parent], fitTo(inputs[i]!, rule(context, i), row.name))
+    const cotangent = isWatchingForAnomalies()
+      ? inBackwardOf(row.name, entry.site, () => rule(context!, i))
+      : rule(context, i)
+    cotangents[parent] = accumulate(cotangents[parent], fitTo(inputs[i]!, cotangent, row.name))
   }
 }
 

@@ -40,16 +40,10 @@ export {
   zeros,
   zerosLike,
 } from './tensor.js'
-export {
-  type ArgOptions,
-  grad,
-  GradientTape,
-  gradientTape,
-  type Gradients,
-  type TapeOptions,
-  type TensorTree,
-  valueAndGrad,
-  valueAndGrads,
-  vjp,
-} from './transforms.js'
+export { detectAnomalies } from './anomaly.js'
+export { checkpoint } from './checkpoint.js'
+export { type CustomContext, customGradient } from './custom-gradient.js'
+export { hessian, hvp, jacobian, jvp } from './derivatives.js'
+export { GradientTape, gradientTape, type Gradients, type TapeOptions } from './gradient-tape.js'
+export { type ArgOptions, grad, type TensorTree, valueAndGrad, valueAndGrads, vjp } from './transforms.js'
 export type { Tree } from './tree.js'

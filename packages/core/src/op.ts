@@ -1,4 +1,5 @@
 import { abstractBackend } from './abstract.js'
+import { checkAnomaly, isWatchingForAnomalies } from './anomaly.js'
 import { type Aval, type Backend, currentBackend, type Kernel, type Stored } from './backend.js'
 import { allocate, type DType, floatx, isFloat, type NumericDType, promote, toFloat } from './dtype.js'
 import { BackendError, didYouMean, DTypeError, show, typeName, ValueError } from './errors.js'
@@ -93,16 +94,19 @@ export function defineOp<const A extends string, P>(row: Row<A, P>): Row<A, P> {
 export function apply<P>(row: Row<string, P>, operands: readonly Tensor[], attrs: P): Tensor {
   const backend = currentBackend()
   const inputs = new Array<Tensor>(operands.length)
-  for (let i = 0; i < operands.length; i++) inputs[i] = resident(row, operands[i]!, backend)
-  const { shape, dtype } = row.infer(inputs, attrs)
-  const aval: Aval = { shape, dtype }
-  if (row.bounds !== undefined) checkBounds(row, inputs, attrs, backend)
-  const out = new Tensor(
-    shape,
-    dtype as NumericDType,
-    backend.run(row.kernel(attrs, inputs, aval), inputs, aval),
-    backend,
-  )
+  let isHere = true
+  for (let i = 0; i < operands.length; i++) {
+    const value = operands[i]!.read()
+    if (isDisposedHandle(value.handle)) throw disposed(row.name, value)
+    if (value.backend !== backend) isHere = false
+    inputs[i] = value
+  }
+  const aval: Aval = row.infer(inputs, attrs)
+  const stored: readonly Stored[] = isHere ? inputs : inputs.map((x) => resident(row, x, backend))
+  if (row.bounds !== undefined) checkBounds(row, stored, attrs, backend)
+  const handle = backend.run(row.kernel(attrs, stored, aval), stored, aval)
+  const out = new Tensor(aval.shape, aval.dtype as NumericDType, handle, backend)
+  if (isWatchingForAnomalies()) checkAnomaly(row.name, inputs, out)
   if (isRecording()) record(row as AnyRow, inputs, attrs, out)
   return out
 }
@@ -160,29 +164,20 @@ export function constant(value: number, dtype: NumericDType): Tensor {
 }
 const SCALAR: Sizes = []
 
-/** The tensor that `x` reads as, on `backend`. */
-function resident(row: Row<string, never>, x: Tensor, backend: Backend): Tensor {
-  const value = x.read()
-  if (isDisposedHandle(value.handle)) throw disposed(row.name, value)
-  if (value.backend === backend || backend === abstractBackend) return value
-  if (value.backend === abstractBackend)
+/** Where the values of `x` are on `backend`; they are copied there if need be. */
+function resident(row: Row<string, never>, x: Tensor, backend: Backend): Stored {
+  if (x.backend === backend || backend === abstractBackend) return x
+  if (x.backend === abstractBackend)
     throw new BackendError(
       `${row.name}: a tensor without values, made while shapes were inferred, was kept and used afterwards`,
       { op: row.name },
     )
-  if (value.backend.readSync === undefined)
+  if (x.backend.readSync === undefined)
     throw new BackendError(
-      `${row.name}: a tensor on the ${value.backend.name} backend was used on ${backend.name}; copy it with tensor(await x.data())`,
+      `${row.name}: a tensor on the ${x.backend.name} backend was used on ${backend.name}; copy it with tensor(await x.data())`,
       { op: row.name },
     )
-  const moved = new Tensor(
-    value.shape,
-    value.dtype,
-    backend.upload(value.backend.readSync(value.handle, value), value),
-    backend,
-  )
-  moved.position = -1
-  return moved
+  return { shape: x.shape, dtype: x.dtype, handle: backend.upload(x.backend.readSync(x.handle, x), x) }
 }
 
 function checkBounds<P>(row: Row<string, P>, inputs: readonly Stored[], attrs: P, backend: Backend): void {

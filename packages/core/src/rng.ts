@@ -133,7 +133,7 @@ export function normalFloat64(seed: number, stream: number, count: number): Floa
 
 /**
  * The x that a standard normal variable stays below with probability `u`: the inverse of the normal distribution
- * function, to about 1e-16 of its size (Wichura 1988, algorithm AS 241, PPND16). -Infinity at 0, Infinity at 1, NaN
+ * function, within 1e-15 of its size (Wichura 1988, algorithm AS 241, PPND16). -Infinity at 0, Infinity at 1, NaN
  * outside of [0, 1].
  */
 export function normalFrom(u: number): number {

@@ -1,15 +1,21 @@
+import { callSite, isWatchingForAnomalies } from './anomaly.js'
 import { type DType, isFloat } from './dtype.js'
 import type { Row } from './op.js'
 import type { Tensor, Variable } from './tensor.js'
 
+/** What the tape needs to know of a row. */
+export type Recorded = Pick<Row, 'name' | 'args' | 'vjp'>
+
 /** One applied row. `parents[i]` is where on the tape input i was made, or -1 if it was not. */
 export interface Entry {
   /** Absent for a leaf: a watched tensor, whose only parent is what it stood for before it was watched. */
-  readonly row: Row | undefined
+  readonly row: Recorded | undefined
   readonly inputs: readonly Tensor[]
   readonly parents: readonly number[]
   readonly attrs: unknown
   readonly out: Tensor
+  /** Where it was applied, while anomalies are being looked for. */
+  readonly site: string | undefined
 }
 
 /**
@@ -18,7 +24,8 @@ export interface Entry {
  */
 const entries: Entry[] = []
 const open: Scope[] = []
-let paused = 0
+/** How many of the open scopes are muted: a scope opened while others are muted records again. */
+let muted = 0
 
 /** Where `tensor` was made on the tape, or -1. Positions of closed scopes are stale and do not count. */
 export function positionOf(tensor: Tensor<DType>): number {
@@ -27,11 +34,11 @@ export function positionOf(tensor: Tensor<DType>): number {
 }
 
 export function isRecording(): boolean {
-  return open.length > 0 && paused === 0
+  return open.length > muted
 }
 
 /** Puts an applied row on the tape if a gradient could need it. */
-export function record(row: Row, inputs: readonly Tensor[], attrs: unknown, out: Tensor): void {
+export function record(row: Recorded, inputs: readonly Tensor[], attrs: unknown, out: Tensor): void {
   if (row.vjp === null || !isFloat(out.dtype)) return
   let tracked = false
   const parents = new Array<number>(inputs.length)
@@ -40,16 +47,19 @@ export function record(row: Row, inputs: readonly Tensor[], attrs: unknown, out:
     parents[i] = p
     if (p >= 0) tracked = true
   }
-  if (tracked) out.position = entries.push({ row, inputs, parents, attrs, out }) - 1
+  if (!tracked) return
+  const site = isWatchingForAnomalies() ? callSite() : undefined
+  out.position = entries.push({ row, inputs, parents, attrs, out, site }) - 1
 }
 
-/** Runs `f` without recording. */
+/** Runs `f` without recording for the scopes that are open now; those that `f` opens do record. */
 export function withoutRecording<R>(f: () => R): R {
-  paused++
+  const before = muted
+  muted = open.length
   try {
     return f()
   } finally {
-    paused--
+    muted = before
   }
 }
 
@@ -90,7 +100,14 @@ export class Scope {
   watch(source: Tensor<DType>, value: Tensor): number {
     const before = positionOf(value)
     const position =
-      entries.push({ row: undefined, inputs: [value], parents: [before], attrs: null, out: value }) - 1
+      entries.push({
+        row: undefined,
+        inputs: [value],
+        parents: [before],
+        attrs: null,
+        out: value,
+        site: undefined,
+      }) - 1
     this.#watched.push({ tensor: value, before: value.position })
     value.position = position
     const positions = this.#leaves.get(source)
@@ -110,6 +127,7 @@ export class Scope {
         parents: [positionOf(value)],
         attrs: null,
         out: alias,
+        site: undefined,
       }) - 1
     return alias
   }
@@ -123,7 +141,13 @@ export class Scope {
     return this.#leaves.has(source)
   }
 
-  close(): void {
+  /** The variables this scope watches. */
+  variables(): Variable[] {
+    return [...this.#leaves.keys()].filter((source): source is Variable => source.isVariable)
+  }
+
+  /** Ends the scope. `forget` also takes what it recorded off the tape: nothing outside may depend on it. */
+  close({ forget = false }: { readonly forget?: boolean } = {}): void {
     if (!this.#isOpen) return
     this.#isOpen = false
     open.splice(open.indexOf(this), 1)
@@ -133,12 +157,13 @@ export class Scope {
     }
     // What an outer scope still needs stays; its own leaves among it pass gradients through.
     if (open.length === 0) entries.length = 0
+    else if (forget) entries.length = this.start
   }
 }
 
 /** Called when a variable is read by an op. */
 export function onRead(variable: Variable<DType>, value: Tensor<DType>): void {
-  if (open.length === 0 || paused > 0) return
+  if (!isRecording()) return
   for (const scope of open)
     if (scope.watchesVariables && variable.trainable && isFloat(value.dtype) && !scope.watches(variable))
       scope.watch(variable, value as Tensor)

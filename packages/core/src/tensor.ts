@@ -63,6 +63,11 @@ export class Tensor<out D extends DType = NumericDType, out S extends Sizes = Si
     return this
   }
 
+  /** Whether it is a {@link Variable}. @internal */
+  get isVariable(): boolean {
+    return false
+  }
+
   /** Whether it was disposed. */
   get isDisposed(): boolean {
     return this.handle === DISPOSED
@@ -200,6 +205,10 @@ export class Variable<out D extends DType = NumericDType, out S extends Sizes = 
   override read(): Tensor<D, S> {
     onRead(this, this.#value)
     return this.#value
+  }
+
+  override get isVariable(): boolean {
+    return true
   }
 
   override dispose(): void {

@@ -1,8 +1,7 @@
-/// <reference lib="esnext.disposable" />
 import { backward } from './backward.js'
 import { isThenable } from './backend.js'
 import { isFloat } from './dtype.js'
-import { DTypeError, ShapeError, show, TapeError, typeName, ValueError } from './errors.js'
+import { DTypeError, ShapeError, show, typeName, ValueError } from './errors.js'
 import { formatShape, sameShape } from './shape.js'
 import { positionOf, Scope, type Segment, withoutRecording } from './tape.js'
 import { ones, Tensor, type Variable, zeros } from './tensor.js'
@@ -26,10 +25,10 @@ type GradOf<A extends Args, N> = [N] extends [readonly number[]]
       ? A[0]
       : A[number]
 
-const isTensor = (x: unknown): x is Tensor => x instanceof Tensor
+export const isTensor = (x: unknown): x is Tensor => x instanceof Tensor
 
 /** A scope for one gradient; when it is the outermost, its backward pass is not recorded. */
-function differentiating<R>(f: (scope: Scope) => R): R {
+export function differentiating<R>(f: (scope: Scope) => R): R {
   const scope = new Scope()
   try {
     return f(scope)
@@ -43,7 +42,7 @@ function withRecordingIfNested<R>(scope: Scope, f: () => R): R {
 }
 
 /** `tree` with its tensors renamed for this scope, and the new tensors in order. */
-function renamed(
+export function renamed(
   scope: Scope,
   op: string,
   tree: unknown,
@@ -59,20 +58,20 @@ function renamed(
   return { tree: copy, leaves }
 }
 
-function checkDifferentiable(op: string, what: string, x: unknown): void {
+export function checkDifferentiable(op: string, what: string, x: unknown): void {
   if (!isTensor(x)) throw new ValueError(`${op}: ${what} must be a tensor, got ${typeName(x)}`, { op })
   if (!isFloat(x.dtype))
     throw new DTypeError(`${op}: ${what} is ${x.dtype}; gradients exist for float32 and float64 only`, { op })
 }
 
 /** What a differentiated function may return. @throws ValueError for anything else, with the way out. */
-function checkOutput(op: string, value: unknown): asserts value is Tensor {
+export function checkOutput(op: string, value: unknown): asserts value is Tensor {
   if (isTensor(value)) return
   const hint = isThenable(value) ? '; differentiate a synchronous function' : ''
   throw new ValueError(`${op}: the function returned ${typeName(value)}, not a tensor${hint}`, { op })
 }
 
-function checkScalar(op: string, value: Tensor): void {
+export function checkScalar(op: string, value: Tensor): void {
   if (value.size !== 1 || value.rank > 0)
     throw new ValueError(
       `${op}: the function returned ${formatShape(value.shape)}, not a scalar; reduce it, or pass a cotangent to vjp`,
@@ -167,7 +166,12 @@ export function valueAndGrads(
 }
 
 /** Gradients by tensors and variables that a scope watches, or that were made under it. */
-function gradientsBy(scope: Scope, out: Tensor, cotangent: Tensor, sources: readonly Tensor[]): Tensor[] {
+export function gradientsBy(
+  scope: Scope,
+  out: Tensor,
+  cotangent: Tensor,
+  sources: readonly Tensor[],
+): Tensor[] {
   return withRecordingIfNested(scope, () => {
     const position = positionOf(out)
     const leaves = sources.map((x) =>
@@ -222,7 +226,7 @@ export function vjp<A extends Args, R extends TensorTree>(
   })
 }
 
-function checkCotangent(op: string, cotangent: unknown, out: Tensor): void {
+export function checkCotangent(op: string, cotangent: unknown, out: Tensor): void {
   if (!isTensor(cotangent))
     throw new ValueError(`${op}: the cotangent must be a tensor, got ${typeName(cotangent)}`)
   if (!sameShape(cotangent.shape, out.shape) || cotangent.dtype !== out.dtype)
@@ -231,100 +235,4 @@ function checkCotangent(op: string, cotangent: unknown, out: Tensor): void {
         `got ${formatShape(cotangent.shape)} ${cotangent.dtype}`,
       { op, shapes: [out.shape, cotangent.shape] },
     )
-}
-
-/** The gradients of a structure of tensors: the same structure, variables replaced by tensors. */
-export type Gradients<T> = T extends Tensor ? Tensor : { -readonly [K in keyof T]: Gradients<T[K]> }
-
-/** Options of {@link gradientTape}. */
-export interface TapeOptions {
-  /** Whether `gradient` may be called more than once; the tape then records until it is closed. */
-  readonly persistent?: boolean
-}
-
-/** A tape that is open: ops are recorded until it is closed, at the end of the block with `using`. */
-export class GradientTape {
-  readonly #scope = new Scope(true)
-  readonly #persistent: boolean
-  #crossedAwait = false
-
-  /** @internal Use {@link gradientTape}. */
-  constructor({ persistent = false }: TapeOptions) {
-    this.#persistent = persistent
-    // A microtask runs only if the tape is still open when the caller's synchronous code has ended.
-    void Promise.resolve().then(() => {
-      this.#crossedAwait = this.#scope.isOpen
-      this.#scope.close()
-    })
-  }
-
-  /** Also differentiates by these tensors. Trainable variables are watched by themselves when they are read. */
-  watch(tensors: TensorTree): void {
-    this.#check('watch')
-    for (const x of leavesOf<Tensor>(tensors, isTensor)) {
-      checkDifferentiable('gradientTape.watch', 'what is watched', x)
-      if (!this.#scope.watches(x)) this.#scope.watch(x, x.read())
-    }
-  }
-
-  /**
-   * The gradients of `y` by `xs`, in the structure of `xs`; zeros where y does not depend on one.
-   * Unless the tape is persistent this closes it.
-   * @param cotangent of y; needed unless y is a scalar.
-   * @throws TapeError when the tape was used up or crossed an await; ValueError for a y that is no scalar.
-   */
-  gradient<const T extends Tensor | readonly Tensor[] | Readonly<Record<string, unknown>>>(
-    y: Tensor,
-    xs: T,
-    cotangent?: Tensor,
-  ): Gradients<T> {
-    this.#check('gradient')
-    checkOutput('gradientTape.gradient', y)
-    if (cotangent === undefined) checkScalar('gradientTape.gradient', y)
-    else checkCotangent('gradientTape.gradient', cotangent, y)
-    const sources = leavesOf<Tensor>(xs as TensorTree, isTensor)
-    for (const x of sources) checkDifferentiable('gradientTape.gradient', 'what to differentiate by', x)
-    try {
-      const found = gradientsBy(this.#scope, y, cotangent ?? ones([], y.dtype), sources)
-      return replaceLeaves<Tensor, Tensor>(xs as TensorTree, isTensor, found) as Gradients<T>
-    } finally {
-      if (!this.#persistent) this.#scope.close()
-    }
-  }
-
-  /** Ends the recording. `using tape = gradientTape()` does it by itself. */
-  close(): void {
-    this.#scope.close()
-  }
-
-  #check(method: string): void {
-    if (this.#crossedAwait)
-      throw new TapeError(
-        `gradientTape.${method}: the tape crossed an await, and what ran in between was not recorded; ` +
-          'keep the forward pass and gradient() in one synchronous block',
-      )
-    if (!this.#scope.isOpen)
-      throw new TapeError(
-        `gradientTape.${method}: the tape is already released; use gradientTape({ persistent: true }) to take several gradients`,
-      )
-  }
-}
-
-export interface GradientTape extends Disposable {}
-if (typeof Symbol.dispose === 'symbol')
-  Object.defineProperty(GradientTape.prototype, Symbol.dispose, {
-    value(this: GradientTape) {
-      this.close()
-    },
-  })
-
-/**
- * Opens a tape that records what is computed, for gradients by variables and watched tensors.
- * @example
- * using tape = gradientTape()
- * const loss = model(x).sub(y).square().mean()
- * const grads = tape.gradient(loss, model.trainableVariables)
- */
-export function gradientTape(options: TapeOptions = {}): GradientTape {
-  return new GradientTape(options)
 }

@@ -92,7 +92,8 @@ function timesExpOfMinusSquare(y: number, a: number): number {
   return nearly + nearly * Math.expm1((high - a) * (high + a))
 }
 
-function polynomial(coefficients: readonly number[], x: number): number {
+/** Its value at x by Horner's rule. */
+export function polynomial(coefficients: readonly number[], x: number): number {
   let sum = 0
   for (let i = 0; i < coefficients.length; i++) sum = sum * x + coefficients[i]!
   return sum

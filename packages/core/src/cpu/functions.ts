@@ -1,5 +1,6 @@
 import type { Function1, Function2 } from '../expr/tree.js'
 import { erf, erfc } from './erf.js'
+import { gelu, geluSlope, geluTanh, geluTanhSlope } from './gelu.js'
 
 /** A loop of one input: o[oo + i] = f(a[ao + i * as]) for i < n. Steps are 0 or any stride. */
 export type Loop1 = (o: Numbers, oo: number, a: Numbers, ao: number, as: number, n: number) => void
@@ -57,7 +58,8 @@ export const LOOPS_1: Readonly<Record<Function1, Loop1>> = {
   sqrt: (o, oo, a, ao, as, n) => {
     for (let i = 0; i < n; i++, ao += as) o[oo + i] = Math.sqrt(a[ao]!)
   },
-  sign: each(Math.sign),
+  // NaN has no sign: 0, as in PyTorch.
+  sign: each((x) => (x !== x ? 0 : Math.sign(x))),
   floor: each(Math.floor),
   ceil: each(Math.ceil),
   round: each(roundHalfEven),
@@ -82,6 +84,10 @@ export const LOOPS_1: Readonly<Record<Function1, Loop1>> = {
   atanh: each(Math.atanh),
   erf: each(erf),
   erfc: each(erfc),
+  gelu: each(gelu),
+  geluSlope: each(geluSlope),
+  geluTanh: each(geluTanh),
+  geluTanhSlope: each(geluTanhSlope),
   isNaN: each((x) => (x !== x ? 1 : 0)),
   isFinite: each((x) => (x - x === 0 ? 1 : 0)),
 }

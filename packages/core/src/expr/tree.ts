@@ -29,6 +29,10 @@ export const FUNCTIONS_1 = [
   'atanh',
   'erf',
   'erfc',
+  'gelu',
+  'geluSlope',
+  'geluTanh',
+  'geluTanhSlope',
   'isNaN',
   'isFinite',
 ] as const

@@ -27,16 +27,16 @@ export const relu: Unary = unary({
   vjp: { x: ({ g, x }) => gate(g, x) },
 })
 
-/** g where x > 0, else 0. */
-const gateRow: Row<'g' | 'x', Params<never>> = elementwise({
+/** y where x > 0, else 0. */
+const gateRow: Row<'y' | 'x', Params<never>> = elementwise({
   name: 'gate',
-  args: ['g', 'x'],
-  expr: 'x > 0 ? g : 0',
+  args: ['y', 'x'],
+  expr: 'x > 0 ? y : 0',
   kinks: [0],
-  vjp: { g: ({ g, x }) => gate(g, x), x: null },
+  vjp: { y: ({ g, x }) => gate(g, x), x: null },
 })
-function gate(g: Tensor, x: Tensor): Tensor {
-  return call(gateRow, [g, x], {})
+function gate(y: Tensor, x: Tensor): Tensor {
+  return call(gateRow, [y, x], {})
 }
 
 /** min(max(x, 0), 6). The derivative at 0 and 6 is taken as 0. */
@@ -160,15 +160,19 @@ export const mish: Unary = unary({
   },
 })
 
-const geluErf: Row<'x', Params<never>> = elementwise({
+const geluRow: Row<'x', Params<never>> = elementwise({
   name: 'gelu',
   args: ['x'],
-  // Phi(x) = erfc(-x / √2) / 2
-  expr: '0.5 * x * erfc(-x * 0.7071067811865476)',
-  vjp: {
-    // Phi(x) + x phi(x)
-    x: ({ g, x }) => mul(g, add(mul(erfc(mul(x, -Math.SQRT1_2)), 0.5), mul(x, normalDensity(x)))),
-  },
+  expr: 'gelu(x)',
+  vjp: { x: ({ g, x }) => mul(g, geluSlope(x)) },
+})
+
+const geluSlope: Unary = unary({
+  name: 'geluSlope',
+  args: ['x'],
+  expr: 'geluSlope(x)',
+  // phi(x) (2 - x²)
+  vjp: { x: ({ g, x }) => mul(g, mul(normalDensity(x), sub(2, square(x)))) },
 })
 
 /** exp(-x² / 2) / √(2π) */
@@ -179,23 +183,34 @@ const normalDensity: Unary = unary({
   vjp: { x: ({ g, x, out }) => neg(mul(g, mul(x, out))) },
 })
 
-const geluTanh: Row<'x', Params<never>> = elementwise({
+const geluTanhRow: Row<'x', Params<never>> = elementwise({
   name: 'geluTanh',
   args: ['x'],
-  // (1 + tanh(u)) / 2 = 1 / (1 + exp(-2u)), u = √(2/π) (x + 0.044715 x³)
-  expr: 'x / (1 + exp(-1.5957691216057308 * (x + 0.044715 * x * x * x)))',
+  expr: 'geluTanh(x)',
+  vjp: { x: ({ g, x }) => mul(g, geluTanhSlope(x)) },
+})
+
+const geluTanhSlope: Unary = unary({
+  name: 'geluTanhSlope',
+  args: ['x'],
+  expr: 'geluTanhSlope(x)',
   vjp: {
+    // With s = sigmoid(w), q = 1 - s and w = 2k (x + c x³): s q (2w' + x ((q - s) w'² + w'')).
     x: ({ g, x }) => {
-      const u = mul(add(x, mul(mul(square(x), x), 0.044715)), 1.5957691216057308)
-      const du = mul(add(mul(square(x), 0.134145), 1), 1.5957691216057308)
-      return mul(g, mul(sigmoid(u), add(mul(mul(x, sigmoid(neg(u))), du), 1)))
+      const w = mul(add(x, mul(mul(square(x), x), 0.044715)), 1.5957691216057308)
+      const dw = mul(add(mul(square(x), 0.134145), 1), 1.5957691216057308)
+      const d2w = mul(x, 0.26829 * 1.5957691216057308)
+      const s = sigmoid(w)
+      const q = sigmoid(neg(w))
+      const bend = mul(x, add(mul(sub(q, s), square(dw)), d2w))
+      return mul(g, mul(mul(s, q), add(mul(dw, 2), bend)))
     },
   },
 })
 
 /** x Phi(x), Phi the normal distribution function; `approximate` takes its form by tanh (Hendrycks & Gimpel 2016). */
 export function gelu<X extends Operand>(x: X, approximate: boolean = false): Like<X> {
-  return call(approximate ? geluTanh : geluErf, [x], {}) as Like<X>
+  return call(approximate ? geluTanhRow : geluRow, [x], {}) as Like<X>
 }
 
 const hardSigmoidRow: Row<'x', Params<'slope'>> = elementwise({

@@ -11,7 +11,7 @@ import {
   unary,
 } from '../op.js'
 import type { Tensor } from '../tensor.js'
-import { equal, less } from './comparison.js'
+import { equal, isNaN, less, logicalAnd, logicalOr } from './comparison.js'
 import { exp, log } from './exponential.js'
 import { floor } from './rounding.js'
 import { where } from './select.js'
@@ -71,7 +71,7 @@ export const abs: Unary = unary({
   vjp: { x: ({ g, x }) => mul(g, sign(x)) },
 })
 
-/** -1, 0 or 1 (and ±0, NaN as they are). Its derivative is 0 everywhere. */
+/** -1, 0 or 1; 0 of NaN. Its derivative is 0 everywhere. */
 export const sign: Unary = unary({
   name: 'sign',
   args: ['x'],
@@ -139,11 +139,15 @@ const powOp: Binary = binary({
   expr: 'pow(x, y)',
   domain: { x: [0.2, 3], y: [-2, 2] },
   vjp: {
-    x: ({ g, x, y }) => mul(g, where(equal(y, 0), 0, mul(y, powOp(x, sub(y, 1))))),
+    // Only where 0 * 0^-1 would be NaN is x replaced: beside it, the derivative of y x^(y - 1) by y is not 0 at y = 0.
+    x: ({ g, x, y }) => mul(g, mul(y, powOp(where(isSingularPower(x, y), 1, x), sub(y, 1)))),
     y: ({ g, x, y, out }) => mul(g, where(equal(x, 0), where(less(y, 0), NaN, 0), mul(out, log(x)))),
   },
 })
 export { powOp as pow }
+
+const isSingularPower = (x: Tensor, y: Tensor): Tensor =>
+  logicalAnd(equal(y, 0), logicalOr(equal(x, 0), isNaN(x)))
 
 const powScalarRow: Row<'x', Params<'exponent'>> = elementwise({
   name: 'powScalar',
@@ -240,7 +244,8 @@ export const xlogy: Binary = binary({
   domain: { y: [0.2, 3] },
   vjp: {
     x: ({ g, y }) => mul(g, log(y)),
-    y: ({ g, x, y }) => mul(g, where(equal(x, 0), 0, div(x, y))),
+    // Only at 0 / 0 is y replaced: elsewhere the derivative of x / y by x is not 0 at x = 0.
+    y: ({ g, x, y }) => mul(g, div(x, where(logicalAnd(equal(x, 0), equal(y, 0)), 1, y))),
   },
 })
 

@@ -66,8 +66,11 @@ export function matmul<A extends Operand, B extends Operand>(
 function multiply(a: Operand, b: Operand, transposeA: boolean, transposeB: boolean): Tensor {
   const p = ranked(a, b)
   const q = ranked(b, a)
+  if (p.length === 1 && q.length === 1)
+    return reshape(multiply(expandDims(a, 0) as Tensor, expandDims(b, 1) as Tensor, false, false), [])
   // A vector is a row on the left and a column on the right; the side it had to be given is taken away again.
-  if (p.length === 1) return squeeze(multiply(expandDims(a, 0) as Tensor, b, false, transposeB), -2)
+  if (p.length === 1)
+    return squeeze(multiply(expandDims(a, 0) as Tensor, b, false, transposeB), q.length === 1 ? 0 : -2)
   if (q.length === 1) return squeeze(multiply(a, expandDims(b, 1) as Tensor, transposeA, false), -1)
   // A batch against one matrix is one long matrix: one product, and no batch to sum over in the gradient.
   if (p.length > 2 && q.length === 2 && !transposeA && a instanceof Tensor && a.size > 0) {

@@ -55,16 +55,16 @@ const clipRow: Row<'x', Params<'min' | 'max'>> = elementwise({
   vjp: { x: ({ g, x, attrs }) => gateWithin(g, x, attrs) },
 })
 
-/** g where min <= x <= max, else 0. */
-const gateWithinRow: Row<'g' | 'x', Params<'min' | 'max'>> = elementwise({
+/** y where min <= x <= max, else 0. */
+const gateWithinRow: Row<'y' | 'x', Params<'min' | 'max'>> = elementwise({
   name: 'gateWithin',
-  args: ['g', 'x'],
+  args: ['y', 'x'],
   params: ['min', 'max'],
-  expr: 'min <= x && x <= max ? g : 0',
-  vjp: { g: ({ g, x, attrs }) => gateWithin(g, x, attrs), x: null },
+  expr: 'min <= x && x <= max ? y : 0',
+  vjp: { y: ({ g, x, attrs }) => gateWithin(g, x, attrs), x: null },
 })
-function gateWithin(g: Tensor, x: Tensor, range: Params<'min' | 'max'>): Tensor {
-  return call(gateWithinRow, [g, x], range)
+function gateWithin(y: Tensor, x: Tensor, range: Params<'min' | 'max'>): Tensor {
+  return call(gateWithinRow, [y, x], range)
 }
 
 /**

@@ -1,0 +1,110 @@
+/// <reference lib="esnext.disposable" />
+import { TapeError } from './errors.js'
+import { Scope } from './tape.js'
+import { ones, type Tensor } from './tensor.js'
+import {
+  checkCotangent,
+  checkDifferentiable,
+  checkOutput,
+  checkScalar,
+  gradientsBy,
+  isTensor,
+  type TensorTree,
+} from './transforms.js'
+import { leavesOf, replaceLeaves } from './tree.js'
+
+/** The gradients of a structure of tensors: the same structure, variables replaced by tensors. */
+export type Gradients<T> = T extends Tensor ? Tensor : { -readonly [K in keyof T]: Gradients<T[K]> }
+
+/** Options of {@link gradientTape}. */
+export interface TapeOptions {
+  /** Whether `gradient` may be called more than once; the tape then records until it is closed. */
+  readonly persistent?: boolean
+}
+
+/** A tape that is open: ops are recorded until it is closed, at the end of the block with `using`. */
+export class GradientTape {
+  readonly #scope = new Scope(true)
+  readonly #persistent: boolean
+  #crossedAwait = false
+
+  /** @internal Use {@link gradientTape}. */
+  constructor({ persistent = false }: TapeOptions) {
+    this.#persistent = persistent
+    // A microtask runs only if the tape is still open when the caller's synchronous code has ended.
+    void Promise.resolve().then(() => {
+      this.#crossedAwait = this.#scope.isOpen
+      this.#scope.close()
+    })
+  }
+
+  /** Also differentiates by these tensors. Trainable variables are watched by themselves when they are read. */
+  watch(tensors: TensorTree): void {
+    this.#check('watch')
+    for (const x of leavesOf<Tensor>(tensors, isTensor)) {
+      checkDifferentiable('gradientTape.watch', 'what is watched', x)
+      if (!this.#scope.watches(x)) this.#scope.watch(x, x.read())
+    }
+  }
+
+  /**
+   * The gradients of `y` by `xs`, in the structure of `xs`; zeros where y does not depend on one.
+   * Unless the tape is persistent this closes it.
+   * @param cotangent of y; needed unless y is a scalar.
+   * @throws TapeError when the tape was used up or crossed an await; ValueError for a y that is no scalar.
+   */
+  gradient<const T extends Tensor | readonly Tensor[] | Readonly<Record<string, unknown>>>(
+    y: Tensor,
+    xs: T,
+    cotangent?: Tensor,
+  ): Gradients<T> {
+    this.#check('gradient')
+    checkOutput('gradientTape.gradient', y)
+    if (cotangent === undefined) checkScalar('gradientTape.gradient', y)
+    else checkCotangent('gradientTape.gradient', cotangent, y)
+    const sources = leavesOf<Tensor>(xs as TensorTree, isTensor)
+    for (const x of sources) checkDifferentiable('gradientTape.gradient', 'what to differentiate by', x)
+    try {
+      const found = gradientsBy(this.#scope, y, cotangent ?? ones([], y.dtype), sources)
+      return replaceLeaves<Tensor, Tensor>(xs as TensorTree, isTensor, found) as Gradients<T>
+    } finally {
+      if (!this.#persistent) this.#scope.close()
+    }
+  }
+
+  /** Ends the recording. `using tape = gradientTape()` does it by itself. */
+  close(): void {
+    this.#scope.close()
+  }
+
+  #check(method: string): void {
+    if (this.#crossedAwait)
+      throw new TapeError(
+        `gradientTape.${method}: the tape crossed an await, and what ran in between was not recorded; ` +
+          'keep the forward pass and gradient() in one synchronous block',
+      )
+    if (!this.#scope.isOpen)
+      throw new TapeError(
+        `gradientTape.${method}: the tape is already released; use gradientTape({ persistent: true }) to take several gradients`,
+      )
+  }
+}
+
+export interface GradientTape extends Disposable {}
+if (typeof Symbol.dispose === 'symbol')
+  Object.defineProperty(GradientTape.prototype, Symbol.dispose, {
+    value(this: GradientTape) {
+      this.close()
+    },
+  })
+
+/**
+ * Opens a tape that records what is computed, for gradients by variables and watched tensors.
+ * @example
+ * using tape = gradientTape()
+ * const loss = model(x).sub(y).square().mean()
+ * const grads = tape.gradient(loss, model.trainableVariables)
+ */
+export function gradientTape(options: TapeOptions = {}): GradientTape {
+  return new GradientTape(options)
+}

@@ -1,0 +1,159 @@
+import type { Arbitrary } from 'fast-check'
+import type { Arbitraries, FastCheck } from './arbitraries.js'
+import { sizeOf } from '../shape.js'
+import { fromHost, type Tensor } from '../tensor.js'
+import { sourceOf } from './source.js'
+import { type Argument, type Call, evaluate, Picks, sourceOfCall, stepNames, steps } from './steps.js'
+
+/** Options of {@link Arbitraries.program}. */
+export interface ProgramOptions {
+  /** 12 unless given. */
+  readonly maxSteps?: number
+  /** 3 unless given. */
+  readonly maxInputs?: number
+  /** Names of the ops to choose from; all differentiable ones unless given. */
+  readonly ops?: readonly string[]
+}
+
+/** A random differentiable function: steps that use earlier ones, of which those that no other uses are returned. */
+export class Program {
+  /** @internal */
+  constructor(
+    /** Where `run` is smooth, in float64. The same tensor may be there twice. */
+    readonly inputs: readonly Tensor[],
+    readonly calls: readonly Call[],
+  ) {}
+
+  /** The results for any inputs of the shapes of `this.inputs`. */
+  run(...inputs: Tensor[]): Tensor[] {
+    const values = [...inputs]
+    for (const call of this.calls) values.push(evaluate(call, values))
+    return this.#results().map((i) => values[i]!)
+  }
+
+  #results(): number[] {
+    const used = new Set(this.calls.flatMap((call) => refsOf(call)))
+    const all = Array.from({ length: this.inputs.length + this.calls.length }, (_, i) => i)
+    const unused = all.filter((i) => i >= this.inputs.length && !used.has(i))
+    return unused.length > 0 ? unused : [0]
+  }
+
+  /** TypeScript that makes `inputs` and the function `program` again. */
+  toString(): string {
+    const count = this.inputs.length
+    const nameOf = (i: number): string => (i < count ? `x${i}` : `v${i - count}`)
+    const names = this.inputs.map((_, i) => nameOf(i))
+    const tensors = this.inputs.map((x, i) => {
+      const first = this.inputs.indexOf(x)
+      return `const ${names[i]} = ${first < i ? names[first] : sourceOf(x)}`
+    })
+    const lines = this.calls.map((call, i) => `  const ${nameOf(count + i)} = ${sourceOfCall(call, nameOf)}`)
+    return [
+      ...tensors,
+      `const inputs = [${names.join(', ')}]`,
+      `const program = (${names.join(', ')}) => {`,
+      ...lines,
+      `  return [${this.#results().map(nameOf).join(', ')}]`,
+      '}',
+    ].join('\n')
+  }
+}
+
+function refsOf(argument: Argument): number[] {
+  if (Array.isArray(argument)) return (argument as readonly Argument[]).flatMap(refsOf)
+  if (typeof argument !== 'object' || argument === null) return []
+  if ('ref' in argument) return [(argument as { ref: number }).ref]
+  if ('op' in argument) return (argument as Call).args.flatMap(refsOf)
+  return Object.values(argument as Readonly<Record<string, Argument>>).flatMap(refsOf)
+}
+
+/** One step before the shapes are known: which op, and numbers from which it chooses its operands. */
+type Choice = readonly [op: number, picks: readonly number[]]
+
+const PICKS = 8
+
+export function programs(
+  fc: FastCheck,
+  { broadcastableShapes, tensor }: Pick<Arbitraries, 'broadcastableShapes' | 'tensor'>,
+  { maxSteps = 12, maxInputs = 3, ops = stepNames }: ProgramOptions = {},
+): Arbitrary<Program> {
+  const choice: Arbitrary<Choice> = fc.tuple(
+    fc.nat({ max: ops.length - 1 }),
+    fc.array(fc.nat({ max: 9999 }), { minLength: PICKS, maxLength: PICKS }),
+  )
+  const choices = fc.array(choice, { minLength: 1, maxLength: maxSteps, size: 'max' })
+  const inputs = fc
+    .integer({ min: 1, max: maxInputs })
+    .chain((count) => broadcastableShapes(count, { maxRank: 3, maxSide: 3 }))
+    .chain((shapes) =>
+      fc.tuple(...shapes.map((sides) => fc.tuple(tensor(sides, { distinct: true }), fc.nat({ max: 4 })))),
+    )
+  return fc.tuple(inputs, choices).map(([drawn, list]) => {
+    const tensors: Tensor[] = []
+    // One in five inputs is an earlier one once more, if there is one.
+    for (const [x, alias] of drawn)
+      tensors.push(alias === 4 && tensors.length > 0 ? tensors[tensors.length - 1]! : x)
+    return build(tensors, list, ops)
+  })
+}
+
+const MOST_ELEMENTS = 64
+/** Larger values make third derivatives so large that differences cannot follow. */
+const LARGEST = 10
+
+/** Takes the steps that fit: those whose operands exist, and that are smooth and of moderate size where they are. */
+function build(inputs: readonly Tensor[], choices: readonly Choice[], ops: readonly string[]): Program {
+  const values = [...inputs]
+  const calls: Call[] = []
+  for (const [op, picks] of choices) {
+    const name = ops[op]!
+    const args = steps.get(name)!(values, new Picks(picks))
+    if (args === undefined) continue
+    const call: Call = { op: name, args }
+    const out = evaluate(call, values)
+    if (sizeOf(out.shape) > MOST_ELEMENTS || !isModerate(out) || !isSmooth(call, values, out)) continue
+    values.push(out)
+    calls.push(call)
+  }
+  return new Program(inputs, calls)
+}
+
+function isModerate(out: Tensor): boolean {
+  return out.dataSync().every((value) => Math.abs(value) <= LARGEST)
+}
+
+const MOVE = 1e-3
+/** f″ up to 20 is smooth; a kink is found where slopes differ by more than 0.02. */
+const MOST_SECOND = 20 * MOVE ** 2
+/** f‴ up to 100 is smooth; a kink of f′, as softsign's at 0, is found where f″ jumps by more than 0.1. */
+const MOST_THIRD = 2 * 100 * MOVE ** 3
+
+/**
+ * Whether the second and third differences of a step are as small as those of a smooth function. Next to a kink
+ * they are as large as the move, or as its square.
+ */
+function isSmooth(call: Call, values: readonly Tensor[], out: Tensor): boolean {
+  const by = (amount: number): ArrayLike<number> =>
+    evaluate(
+      call,
+      values.map((x, i) => moved(x, amount, i)),
+    ).dataSync()
+  const [back, behind, ahead, far] = [by(-2 * MOVE), by(-MOVE), by(MOVE), by(2 * MOVE)] as const
+  return out.dataSync().every((y, i) => {
+    const second = ahead[i]! - 2 * y + behind[i]!
+    const third = far[i]! - 2 * ahead[i]! + 2 * behind[i]! - back[i]!
+    return Math.abs(second) <= MOST_SECOND && Math.abs(third) <= MOST_THIRD
+  })
+}
+
+/** Each element moved by its own share of `by`, up or down. */
+function moved(x: Tensor, by: number, i: number): Tensor {
+  const to = Float64Array.from(x.dataSync(), (value, at) => value + by * shareAt(at * 7 + i * 131))
+  return fromHost(to, x.shape, 'float64')
+}
+
+/** Numbers in ±[0.5, 1), no two of neighbours alike. */
+function shareAt(n: number): number {
+  const u = (n * 0.6180339887498949 + 0.31) % 1
+  return u < 0.5 ? u - 1 : u
+}

@@ -1,0 +1,273 @@
+import type { AnyRow } from '../op.js'
+import * as table from '../ops/index.js'
+import type { Sizes } from '../shape.js'
+import type { Tensor } from '../tensor.js'
+import { sourceOf } from './source.js'
+
+// Programs are data: an op's exported name and its arguments. So they can be run, printed and shrunk.
+
+/** An argument of a call: an earlier value, a call within the call, or a literal. */
+export type Argument =
+  | { readonly ref: number }
+  | Call
+  | number
+  | string
+  | boolean
+  | null
+  | readonly Argument[]
+  | { readonly [option: string]: Argument }
+
+export interface Call {
+  readonly op: string
+  readonly args: readonly Argument[]
+}
+
+type Op = (...args: readonly unknown[]) => unknown
+// Each export's own arguments are checked by what the makers below return, in the tests of programs.
+const ops = table as unknown as Readonly<Record<string, Op>>
+
+export function evaluate({ op, args }: Call, values: readonly Tensor[]): Tensor {
+  const valueOf = (argument: Argument): unknown => {
+    if (Array.isArray(argument)) return (argument as readonly Argument[]).map(valueOf)
+    if (typeof argument !== 'object' || argument === null) return argument
+    if ('ref' in argument) return values[(argument as { ref: number }).ref]
+    if ('op' in argument) return evaluate(argument as Call, values)
+    return Object.fromEntries(Object.entries(argument).map(([k, v]) => [k, valueOf(v)]))
+  }
+  return ops[op]!(...args.map(valueOf)) as Tensor
+}
+
+export function sourceOfCall({ op, args }: Call, nameOf: (ref: number) => string): string {
+  const source = (argument: Argument): string => {
+    if (Array.isArray(argument)) return `[${(argument as readonly Argument[]).map(source).join(', ')}]`
+    if (typeof argument !== 'object' || argument === null) return sourceOf(argument)
+    if ('ref' in argument) return nameOf((argument as { ref: number }).ref)
+    if ('op' in argument) return sourceOfCall(argument as Call, nameOf)
+    const options = Object.entries(argument).map(([k, v]) => `${k}: ${source(v)}`)
+    return `{ ${options.join(', ')} }`
+  }
+  return `${op}(${args.map(source).join(', ')})`
+}
+
+/** Turns numbers that know nothing of shapes into choices. */
+export class Picks {
+  #next = 0
+  constructor(readonly picks: readonly number[]) {}
+
+  /** A whole number from 0 to n - 1; 0 once shrunk. */
+  below(n: number): number {
+    return this.picks[this.#next++ % this.picks.length]! % n
+  }
+
+  of<T>(list: readonly T[]): T | undefined {
+    return list.length === 0 ? undefined : list[this.below(list.length)]
+  }
+
+  /** A multiple of a tenth. */
+  tenths(min: number, max: number): number {
+    return (Math.round(min * 10) + this.below(Math.round((max - min) * 10) + 1)) / 10
+  }
+}
+
+/** The arguments of a step on some of the values, or undefined where none fits. */
+type Maker = (values: readonly Tensor[], pick: Picks) => readonly Argument[] | undefined
+
+const ref = (i: number): Argument => ({ ref: i })
+
+/** A value that meets the condition; the newest once shrunk. */
+function any(
+  values: readonly Tensor[],
+  pick: Picks,
+  fits: (x: Tensor, i: number) => boolean = () => true,
+): number | undefined {
+  const fitting = values.map((_, i) => values.length - 1 - i).filter((i) => fits(values[i]!, i))
+  return pick.of(fitting)
+}
+
+/** An op of one value and of arguments that depend on its shape. */
+function ofOne(
+  rest: (shape: Sizes, pick: Picks) => readonly Argument[] | undefined = () => [],
+  fits: (shape: Sizes) => boolean = () => true,
+): Maker {
+  return (values, pick) => {
+    const x = any(values, pick, ({ shape }) => fits(shape))
+    if (x === undefined) return undefined
+    const others = rest(values[x]!.shape, pick)
+    return others && [ref(x), ...others]
+  }
+}
+
+const hasAxes = (shape: Sizes): boolean => shape.length > 0
+const axisOf = (shape: Sizes, pick: Picks): number => pick.below(2 * shape.length) - shape.length
+
+/** No axis, one, or several; and whether they are kept. */
+function reduction(shape: Sizes, pick: Picks): readonly Argument[] {
+  const axes = shape.map((_, axis) => axis).filter(() => pick.below(2) === 1)
+  const axis = pick.below(3) === 0 ? null : axes.length === 1 ? axes[0]! : axes
+  return [axis, pick.below(2) === 1]
+}
+
+function broadcasts(a: Sizes, b: Sizes): boolean {
+  const rank = Math.min(a.length, b.length)
+  for (let i = 1; i <= rank; i++) {
+    const [p, q] = [a[a.length - i]!, b[b.length - i]!]
+    if (p !== q && p !== 1 && q !== 1) return false
+  }
+  return true
+}
+
+/** Two values that broadcast, often the same one twice. */
+function pair(values: readonly Tensor[], pick: Picks): readonly [number, number] {
+  const x = any(values, pick)!
+  return [x, any(values, pick, (y) => broadcasts(values[x]!.shape, y.shape))!]
+}
+
+/** `argument`, bent smoothly into [low, high] where the value is not there already. */
+function within(
+  values: readonly Tensor[],
+  i: number,
+  range: readonly [number, number] | undefined,
+): Argument {
+  if (range === undefined) return ref(i)
+  const [low, high] = [Math.max(range[0], -4), Math.min(range[1], 4)]
+  const fits = values[i]!.dataSync().every((value) => value >= low && value <= high)
+  if (fits) return ref(i)
+  const unit: Call = { op: 'sigmoid', args: [ref(i)] }
+  return { op: 'add', args: [{ op: 'mul', args: [unit, high - low] }, low] }
+}
+
+/** Ops made by unary and binary carry their row, which says where they are defined. */
+function ofRow(row: AnyRow): Maker {
+  const [first, second] = row.args as [string, string?]
+  if (second === undefined) return (values, pick) => [within(values, any(values, pick)!, row.domain?.[first])]
+  return (values, pick) => {
+    const [x, y] = pair(values, pick)
+    return [within(values, x, row.domain?.[first]), within(values, y, row.domain?.[second])]
+  }
+}
+
+/** Steps for the ops that take more than tensors. An op that a program can use needs a line here and nothing else. */
+const makers: Readonly<Record<string, Maker>> = {
+  powScalar: (values, pick) => [
+    within(values, any(values, pick)!, [0.2, 3]),
+    pick.of([2, 3, -1, 0.5, 1.5, 1, 0])!,
+  ],
+  leakyRelu: ofOne((_, pick) => [pick.tenths(0, 0.5)]),
+  elu: ofOne((_, pick) => [pick.tenths(0.5, 2)]),
+  gelu: ofOne((_, pick) => [pick.below(2) === 1]),
+  hardSigmoid: ofOne((_, pick) => [pick.of(['keras3', 'keras2'])!]),
+  clip: ofOne((_, pick) => [pick.of([null, -1, -0.5])!, pick.of([null, 0.5, 1])!]),
+  cast: ofOne(() => ['float64']),
+  where(values, pick) {
+    const [x, y] = pair(values, pick)
+    const cond: Call = { op: 'greater', args: [ref(x), pick.tenths(-1, 1)] }
+    return [cond, ref(x), ref(y)]
+  },
+
+  sum: ofOne(reduction),
+  mean: ofOne(reduction),
+  max: ofOne(reduction),
+  min: ofOne(reduction),
+  softmax: ofOne((shape, pick) => [axisOf(shape, pick)], hasAxes),
+  logSoftmax: ofOne((shape, pick) => [axisOf(shape, pick)], hasAxes),
+
+  matmul(values, pick) {
+    const [transposeA, transposeB] = [pick.below(2) === 1, pick.below(2) === 1]
+    const a = any(values, pick, (x) => x.rank > 0)
+    if (a === undefined) return undefined
+    const inner = sideOf(values[a]!.shape, transposeA ? 2 : 1)
+    const b = any(
+      values,
+      pick,
+      ({ shape }) =>
+        shape.length > 0 &&
+        sideOf(shape, transposeB ? 1 : 2) === inner &&
+        broadcasts(values[a]!.shape.slice(0, -2), shape.slice(0, -2)),
+    )
+    // Every matrix has a product with its own transpose.
+    return b === undefined
+      ? [ref(a), ref(a), transposeA, !transposeA]
+      : [ref(a), ref(b), transposeA, transposeB]
+  },
+
+  reshape: ofOne((shape, pick) => [
+    pick.of([[-1], [...shape, 1], [1, ...shape], [...shape].reverse(), [...shape.slice(0, -2), -1]])!,
+  ]),
+  expandDims: ofOne((shape, pick) => [pick.below(shape.length + 1)]),
+  squeeze: ofOne((shape, pick) => {
+    const ones = shape.map((side, axis) => (side === 1 ? axis : -1)).filter((axis) => axis >= 0)
+    return [pick.of([null, ones, ...ones])!]
+  }),
+  transpose: ofOne((shape, pick) => {
+    const by = pick.below(Math.max(1, shape.length))
+    const turned = shape.map((_, axis) => (axis + by) % shape.length)
+    return [pick.of([null, turned, [...turned].reverse()])!]
+  }),
+  broadcastTo: ofOne((shape, pick) => [
+    [
+      ...Array.from({ length: pick.below(2) }, () => 2),
+      ...shape.map((side) => (side === 1 ? 1 + pick.below(3) : side)),
+    ],
+  ]),
+  slice: ofOne((shape, pick) => {
+    const begin = shape.map((side) => pick.below(side))
+    return [begin, shape.map((side, axis) => pick.of([-1, 1, side - begin[axis]!])!)]
+  }),
+  concat(values, pick) {
+    const x = any(values, pick, (value) => value.rank > 0)
+    if (x === undefined) return undefined
+    const { shape } = values[x]!
+    const axis = axisOf(shape, pick)
+    const along = axis < 0 ? axis + shape.length : axis
+    const fits = (other: Tensor): boolean =>
+      other.rank === shape.length && other.shape.every((side, a) => a === along || side === shape[a])
+    return [[ref(x), ref(any(values, pick, fits)!), ref(any(values, pick, fits)!)], axis]
+  },
+  stack(values, pick) {
+    const x = any(values, pick)!
+    const { shape } = values[x]!
+    const same = (other: Tensor): boolean => String(other.shape) === String(shape)
+    return [[ref(x), ref(any(values, pick, same)!)], pick.below(shape.length + 1)]
+  },
+  gather: ofOne((shape, pick) => {
+    const axis = axisOf(shape, pick)
+    return [indicesFor(shape.at(axis)!, pick), axis]
+  }, hasAxes),
+  scatterAdd(values, pick) {
+    const x = any(values, pick, (value) => value.rank > 0)
+    if (x === undefined) return undefined
+    const axis = axisOf(values[x]!.shape, pick)
+    const indices = indicesFor(values[x]!.shape.at(axis)!, pick)
+    const source = any(values, pick, (other) => String(other.shape) === String(values[x]!.shape))!
+    return [ref(x), indices, { op: 'gather', args: [ref(source), [...indices].reverse(), axis] }, axis]
+  },
+}
+
+function sideOf(shape: Sizes, fromEnd: number): number {
+  return shape[shape.length - Math.min(fromEnd, shape.length)]!
+}
+
+/** One to three positions, often the same. */
+function indicesFor(side: number, pick: Picks): number[] {
+  return Array.from({ length: 1 + pick.below(3) }, () => pick.below(side))
+}
+
+function rowOf(op: unknown): AnyRow | undefined {
+  return typeof op === 'function' && 'row' in op ? (op as unknown as { row: AnyRow }).row : undefined
+}
+
+function isDifferentiable({ vjp }: AnyRow): boolean {
+  return vjp !== null && Object.values(vjp).some((rule) => rule !== null)
+}
+
+/** How to use each op in a program, by its exported name. */
+export const steps: ReadonlyMap<string, Maker> = new Map([
+  ...Object.entries(ops).flatMap(([name, op]): [string, Maker][] => {
+    const row = rowOf(op)
+    return row !== undefined && isDifferentiable(row) ? [[name, ofRow(row)]] : []
+  }),
+  ...Object.entries(makers),
+])
+
+/** The simple ones first, so that programs shrink to them. */
+export const stepNames: readonly string[] = [...new Set(['add', 'mul', ...steps.keys()])]

@@ -1,0 +1,207 @@
+/** Runs reference cases: their outputs, gradients and Hessian-vector products, through the public ops. */
+import * as core from '@adjoint/core'
+import { type FloatDType, type Tensor, tensor, vjp } from '@adjoint/core'
+import {
+  mismatch,
+  numbers,
+  type ProgramStep,
+  type Tolerance,
+  TOLERANCES,
+  type VectorCase,
+  type WrittenTensor,
+} from './oracles.js'
+
+// Attributes are whatever the files say.
+// oxlint-disable-next-line typescript/no-explicit-any
+type Attrs = any
+type Adapted = (attrs: Attrs, ...operands: Tensor[]) => Tensor | readonly Tensor[]
+
+/** Ops that take nothing but their operands. */
+const plain = [
+  ...['neg', 'abs', 'exp', 'exp2', 'expm1', 'log', 'log2', 'log10', 'log1p', 'sqrt', 'rsqrt', 'square'],
+  ...['reciprocal', 'sin', 'cos', 'tan', 'asin', 'acos', 'atan', 'sinh', 'cosh', 'tanh', 'asinh', 'acosh'],
+  ...['atanh', 'sigmoid', 'logSigmoid', 'softplus', 'relu', 'relu6', 'selu', 'silu', 'mish', 'softsign'],
+  ...['erf', 'erfc', 'floor', 'ceil', 'round', 'trunc', 'sign', 'isNaN', 'isFinite', 'isInf', 'logicalNot'],
+  ...['add', 'sub', 'mul', 'div', 'pow', 'maximum', 'minimum', 'atan2', 'mod', 'fmod', 'squaredDifference'],
+  ...['logAddExp', 'hypot', 'xlogy', 'floorDiv', 'equal', 'notEqual', 'less', 'lessEqual', 'greater'],
+  ...['greaterEqual', 'logicalAnd', 'logicalOr', 'logicalXor', 'where'],
+] as const
+
+const adapted: { readonly [op: string]: Adapted } = {
+  ...Object.fromEntries(
+    plain.map((op) => [op, (_: Attrs, ...xs: Tensor[]) => (core[op] as (...xs: Tensor[]) => Tensor)(...xs)]),
+  ),
+  powScalar: ({ exponent }, x) => core.powScalar(x!, exponent),
+  leakyRelu: ({ alpha }, x) => core.leakyRelu(x!, alpha),
+  elu: ({ alpha }, x) => core.elu(x!, alpha),
+  gelu: ({ approximate }, x) => core.gelu(x!, approximate),
+  hardSigmoid: ({ variant }, x) => core.hardSigmoid(x!, variant),
+  clip: ({ min, max }, x) => core.clip(x!, min, max),
+  matmul: ({ transposeA, transposeB }, a, b) => core.matmul(a!, b!, transposeA, transposeB),
+  transpose: ({ perm }, x) => core.transpose(x!, perm),
+  reshape: ({ shape }, x) => core.reshape(x!, shape),
+  expandDims: ({ axis }, x) => core.expandDims(x!, axis),
+  squeeze: ({ axis }, x) => core.squeeze(x!, axis),
+  broadcastTo: ({ shape }, x) => core.broadcastTo(x!, shape),
+  slice: ({ begin, size }, x) => core.slice(x!, begin, size),
+  concat: ({ axis }, ...xs) => core.concat(xs, axis),
+  stack: ({ axis }, ...xs) => core.stack(xs, axis),
+  gather: ({ axis }, x, indices) => core.gather(x!, indices!, axis),
+  scatterAdd: ({ axis }, x, indices, updates) => core.scatterAdd(x!, indices!, updates!, axis),
+  oneHot: ({ depth }, indices) => core.oneHot(indices!, depth),
+  sum: ({ axis, keepDims }, x) => core.sum(x!, axis, keepDims),
+  mean: ({ axis, keepDims }, x) => core.mean(x!, axis, keepDims),
+  max: ({ axis, keepDims }, x) => core.max(x!, axis, keepDims),
+  min: ({ axis, keepDims }, x) => core.min(x!, axis, keepDims),
+  argMax: ({ axis }, x) => core.argMax(x!, axis),
+  argMin: ({ axis }, x) => core.argMin(x!, axis),
+  softmax: ({ axis }, x) => core.softmax(x!, axis),
+  logSoftmax: ({ axis }, x) => core.logSoftmax(x!, axis),
+}
+
+/** Ops of the reference that core does not have yet. */
+const notYet: ReadonlySet<string> = new Set([
+  ...['prod', 'logSumExp', 'variance', 'std', 'norm', 'any', 'all', 'dot', 'outer', 'tensordot', 'einsum'],
+  ...[
+    'stridedSlice',
+    'flip',
+    'split',
+    'unstack',
+    'pad',
+    'tile',
+    'repeat',
+    'roll',
+    'tril',
+    'triu',
+    'diagonal',
+  ],
+  ...['takeAlongAxis', 'gatherND', 'embedding', 'cumsum', 'cumprod', 'sort', 'argsort', 'topk', 'layerNorm'],
+  ...['rmsNorm', 'batchNormTrain', 'batchNormInference', 'groupNorm', 'l2Normalize', 'lstmCell', 'gruCell'],
+  ...['scaledDotProductAttention', 'conv1d', 'conv2d', 'depthwiseConv2d', 'conv2dTranspose', 'maxPool1d'],
+  ...['maxPool2d', 'avgPool1d', 'avgPool2d', 'globalAvgPool', 'globalMaxPool', 'upSampling2d'],
+  ...['meanSquaredError', 'meanAbsoluteError', 'huber', 'logCosh', 'binaryCrossentropy', 'klDivergence'],
+  ...[
+    'categoricalCrossentropy',
+    'sparseCategoricalCrossentropy',
+    'hinge',
+    'squaredHinge',
+    'categoricalHinge',
+  ],
+  ...['cosineSimilarity', 'poisson', 'meanAbsolutePercentageError', 'meanSquaredLogarithmicError'],
+])
+
+function stepsOf(c: VectorCase): readonly ProgramStep[] {
+  return (c.attrs as { readonly program: readonly ProgramStep[] }).program
+}
+
+/** The ops of a case that core does not have yet; a case is in scope when there are none. */
+export function missingOps(c: VectorCase): string[] {
+  const ops = c.op === 'program' ? stepsOf(c).map((step) => step.op) : [c.op]
+  return [...new Set(ops)].filter((op) => notYet.has(op))
+}
+
+/** The op of the reference by its name, as a function of its attributes and operands. */
+export function opNamed(op: string): Adapted {
+  const f = adapted[op]
+  if (f === undefined) throw new Error(`${op} is neither adapted nor listed as missing`)
+  return f
+}
+
+function applied(op: string, attrs: object, xs: readonly Tensor[]): readonly Tensor[] {
+  const result = opNamed(op)(attrs, ...xs)
+  return result instanceof core.Tensor ? [result] : result
+}
+
+function outputsOf(c: VectorCase, xs: readonly Tensor[]): readonly Tensor[] {
+  if (c.op !== 'program') return applied(c.op, c.attrs, xs)
+  const values = new Map(c.inputs.map(({ name }, i) => [name, xs[i]!]))
+  for (const step of stepsOf(c)) {
+    const attrs = step.attrs ?? {}
+    const operands = step.in.map((name) => values.get(name)!)
+    if (step.op === 'gather') operands.push(tensor((attrs as Attrs).indices, { dtype: 'int32' }))
+    values.set(step.out, applied(step.op, attrs, operands)[0]!)
+  }
+  return (c.attrs as { readonly outputs: readonly string[] }).outputs.map((name) => values.get(name)!)
+}
+
+/** What a case finds wrong with the ops, in words. */
+export function failuresOf(c: VectorCase, precision: FloatDType): string[] {
+  const failures: string[] = []
+  const fail = (what: string, found: string | undefined): void => {
+    if (found !== undefined) failures.push(`${what}${found}`)
+  }
+  const isFloat32 = precision === 'float32'
+  const f32 = isFloat32 ? c.f32 : undefined
+  // Large magnitudes and cancellation cost digits: such cases are marked.
+  const factor = !isFloat32 && c.tags?.includes('edge') ? 100 : 1
+  const tolerance = (what: 'output' | 'grads' | 'hvp'): Tolerance => {
+    const [absolute, relative] = TOLERANCES[precision][what]
+    return (isFloat32 && c.tol32?.[what]) || [absolute * factor, relative * factor]
+  }
+  const slackOfOutput = 4 * (f32?.maxAbsErrOut ?? 0)
+  const slackOfGrads = 4 * (f32?.maxAbsErrGrad ?? 0)
+  const made = ({ data, shape, dtype = 'float' }: WrittenTensor): Tensor =>
+    tensor(numbers(data), { shape, dtype: dtype === 'float' ? precision : dtype })
+
+  const xs: Tensor[] = []
+  for (const input of c.inputs) xs.push('sameAs' in input ? xs[input.sameAs]! : made(input))
+
+  outputsOf(c, xs).forEach((out, i) => {
+    const want = c.outputs[i]!
+    if (String(out.shape) !== String(want.shape))
+      return fail(`output ${i} has shape `, `[${out.shape.join()}], want [${want.shape.join()}]`)
+    const got = out.dataSync()
+    const exact = want.dtype === 'float' ? tolerance('output') : ([0, 0] as const)
+    const found = mismatch(got, want.data, exact, { slack: slackOfOutput, signedZero: true })
+    // Overflow and underflow in float32 are right where the reference has them too.
+    const other = f32?.outputs[i]
+    if (found !== undefined && !(other && mismatch(got, other, tolerance('output')) === undefined))
+      fail(`output ${i}`, found)
+  })
+  if (!c.checks.includes('grads')) return failures
+
+  const differentiated = c.inputs.flatMap((input, i) => (c.grads[i] && !('sameAs' in input) ? [i] : []))
+  if (differentiated.length === 0) return failures
+  const primals = differentiated.map((i) => xs[i]!)
+  const cotangents = c.cotangents.flatMap((cotangent) => (cotangent ? [made(cotangent)] : []))
+  /** The differentiable outputs as a function of the differentiated inputs. */
+  const f = (...ys: Tensor[]): Tensor[] => {
+    const all: Tensor[] = []
+    c.inputs.forEach((input, i) => {
+      const k = differentiated.indexOf(i)
+      all.push(k >= 0 ? ys[k]! : 'sameAs' in input ? all[input.sameAs]! : xs[i]!)
+    })
+    return outputsOf(c, all).filter((_, i) => c.cotangents[i] !== null)
+  }
+
+  const [, pullback] = vjp(f, primals)
+  const grads = pullback(cotangents)
+  const compared = (wanted: VectorCase['grads']): string | undefined => {
+    for (const [k, i] of differentiated.entries()) {
+      const want = wanted[i]!
+      const got = grads[k]!
+      if (String(got.shape) !== String(want.shape))
+        return ` ${c.inputs[i]!.name} has shape [${got.shape.join()}]`
+      const found = mismatch(got.dataSync(), want.data, tolerance('grads'), { slack: slackOfGrads })
+      const other = wanted === c.grads ? f32?.grads[i] : undefined
+      if (
+        found !== undefined &&
+        !(other && mismatch(got.dataSync(), other, tolerance('grads')) === undefined)
+      )
+        return ` ${c.inputs[i]!.name}${found}`
+    }
+    return undefined
+  }
+  const conventions = [c.grads, ...(c.gradsAlt ?? []).map((alternative) => alternative.grads)].map(compared)
+  if (conventions.every((found) => found !== undefined)) fail('gradient', conventions[0])
+  if (!c.checks.includes('hvp')) return failures
+
+  const [, pullbackOfGrads] = vjp((...ys: Tensor[]) => vjp(f, ys)[1](cotangents), primals)
+  const products = pullbackOfGrads(differentiated.map((i) => made(c.hvp!.tangents[i]!)))
+  differentiated.forEach((i, k) => {
+    const want = c.hvp!.result[i]!.data
+    const found = mismatch(products[k]!.dataSync(), want, tolerance('hvp'), { slack: 10 * slackOfGrads })
+    fail(`Hessian-vector product ${c.inputs[i]!.name}`, found)
+  })
+  return failures
+}
