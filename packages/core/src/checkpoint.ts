@@ -1,6 +1,6 @@
 import { backward } from './backward.js'
 import { isRecording, positionOf, record, type Recorded, Scope } from './tape.js'
-import { type Tensor, zeros } from './tensor.js'
+import { type Tensor, type Variable, zeros } from './tensor.js'
 import { checkOutput, isTensor } from './transforms.js'
 
 /**
@@ -15,18 +15,23 @@ export function checkpoint<A extends readonly Tensor[]>(
   return (...inputs) => {
     if (!isRecording()) return f(...inputs)
     const values = inputs.map((x) => (isTensor(x) ? x.read() : x))
-    const { out, outside } = runOnce(f, values as unknown as A)
+    const { out, outside, variables } = runOnce(f, values as unknown as A)
+    // Scopes around this one see only now that the variables are used.
+    for (const v of variables) v.read()
     record(recomputing(f, values.length), [...values, ...outside], null, out)
     return out
   }
 }
 
+interface Run {
+  readonly out: Tensor
+  readonly outside: readonly Tensor[]
+  readonly variables: readonly Variable[]
+}
+
 /** Runs `f`, forgets how, and tells which tracked tensors and variables from outside it used. */
-function runOnce<A extends readonly Tensor[]>(
-  f: (...inputs: A) => Tensor,
-  inputs: A,
-): { out: Tensor; outside: Tensor[] } {
-  const scope = new Scope(true)
+function runOnce<A extends readonly Tensor[]>(f: (...inputs: A) => Tensor, inputs: A): Run {
+  const scope = new Scope({ watchesVariables: true, isolated: true })
   try {
     const made: unknown = f(...(inputs.map((x) => scope.rename(x)) as unknown as A))
     checkOutput('checkpoint', made)
@@ -39,7 +44,7 @@ function runOnce<A extends readonly Tensor[]>(
         if (parent < start && (parent >= 0 || entry.row === undefined)) outside.add(x)
       })
     })
-    return { out: made.detach(), outside: [...outside] }
+    return { out: made.detach(), outside: [...outside], variables: scope.variables() }
   } finally {
     scope.close({ forget: true })
   }

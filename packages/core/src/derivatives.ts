@@ -28,7 +28,7 @@ export function jvp<A extends Args, R extends TensorTree>(
   const [out] = vjp(f, primals)
   const cotangent = mapTree<Tensor, Tensor>(out, isTensor, (x) => zeros(x.shape, x.dtype)) as R
   const [, pullPull] = vjp(pull as unknown as (cotangent: R) => TensorTree, [cotangent])
-  const [tangent] = pullPull(tangents as unknown as TensorTree)
+  const [tangent] = pullPull(tangents)
   return [value ?? out, tangent]
 }
 
@@ -52,7 +52,7 @@ export function jacobian<A extends readonly [Tensor, ...unknown[]]>(
     checkOutput('jacobian', out)
     const shape = [...out.shape, ...x.shape]
     if (out.size === 0 || x.size === 0) return zeros(shape, x.dtype)
-    const units = eye(out.size, out.size, out.dtype as 'float32')
+    const units = eye(out.size, out.size, out.dtype)
     const rows = Array.from({ length: out.size }, (_, i) => {
       const unit = reshape(slice(units, [i, 0], [1, out.size]), out.shape)
       return pullback(unit)[0]
@@ -79,7 +79,7 @@ export function hvp<A extends Args>(f: (...primals: A) => Tensor): (primals: A, 
     const nums = primals.map((_, i) => i)
     const gradient = valueAndGrad(f, { argnums: nums })
     const along = (...xs: A): Tensor => {
-      const gs = leavesOf<Tensor>(gradient(...xs)[1] as Tree<Tensor>, isTensor)
+      const gs = leavesOf<Tensor>(gradient(...xs)[1], isTensor)
       const ts = leavesOf<Tensor>(tangents, isTensor)
       return gs.map((g, i) => sum(g.mul(ts[i]!))).reduce((a, b) => a.add(b))
     }

@@ -24,7 +24,7 @@ export interface TapeOptions {
 
 /** A tape that is open: ops are recorded until it is closed, at the end of the block with `using`. */
 export class GradientTape {
-  readonly #scope = new Scope(true)
+  readonly #scope = new Scope({ watchesVariables: true })
   readonly #persistent: boolean
   #crossedAwait = false
 

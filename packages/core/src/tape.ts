@@ -69,6 +69,11 @@ export interface Segment {
   readonly start: number
 }
 
+interface ScopeOptions {
+  readonly watchesVariables?: boolean
+  readonly isolated?: boolean
+}
+
 /** A stretch of the tape for one gradient: from its opening to its closing. */
 export class Scope {
   readonly start: number
@@ -76,9 +81,15 @@ export class Scope {
   readonly #leaves = new Map<Tensor<DType>, number[]>()
   #isOpen = true
 
-  /** @param watchesVariables whether trainable variables are watched when they are first read. */
-  constructor(readonly watchesVariables: boolean = false) {
+  /** Whether trainable variables are watched when they are first read. */
+  readonly watchesVariables: boolean
+  /** Whether scopes around it see none of what is read under it. */
+  readonly isolated: boolean
+
+  constructor({ watchesVariables = false, isolated = false }: ScopeOptions = {}) {
     this.start = entries.length
+    this.watchesVariables = watchesVariables
+    this.isolated = isolated
     open.push(this)
   }
 
@@ -163,10 +174,15 @@ export class Scope {
 
 /** Called when a variable is read by an op. */
 export function onRead(variable: Variable<DType>, value: Tensor<DType>): void {
-  if (!isRecording()) return
-  for (const scope of open)
-    if (scope.watchesVariables && variable.trainable && isFloat(value.dtype) && !scope.watches(variable))
-      scope.watch(variable, value as Tensor)
+  if (!isRecording() || !variable.trainable || !isFloat(value.dtype)) return
+  const first = Math.max(
+    0,
+    open.findLastIndex((scope) => scope.isolated),
+  )
+  for (let i = first; i < open.length; i++) {
+    const scope = open[i]!
+    if (scope.watchesVariables && !scope.watches(variable)) scope.watch(variable, value as Tensor)
+  }
 }
 
 /** Called when a watched variable gets another value: the new one is watched too, so no read goes unseen. */

@@ -1,0 +1,218 @@
+import {
+  checkpoint,
+  customGradient,
+  detectAnomalies,
+  grad,
+  gradientTape,
+  hessian,
+  hvp,
+  jacobian,
+  jvp,
+  log,
+  matmul,
+  NonFiniteError,
+  random,
+  ShapeError,
+  TapeError,
+  type Tensor,
+  tensor,
+  valueAndGrads,
+  variable,
+  vjp,
+} from '@adjoint/core'
+import { describe, expect, test } from 'vitest'
+
+const f64 = (values: number | number[] | number[][]): Tensor => tensor(values, { dtype: 'float64' })
+const list = (x: Tensor): number[] => [...x.dataSync()]
+const near = (got: Tensor, want: Tensor): void => {
+  expect(got.shape).toEqual(want.shape)
+  list(got).forEach((v, i) => expect(v).toBeCloseTo(list(want)[i]!, 10))
+}
+
+describe('jvp', () => {
+  test('of a product follows the product rule', () => {
+    const [value, tangent] = jvp(
+      (x: Tensor, y: Tensor) => x.mul(y),
+      [f64([2, 3]), f64([5, 7])],
+      [f64([1, 0]), f64([0, 1])],
+    )
+    expect(list(value)).toEqual([10, 21])
+    expect(list(tangent)).toEqual([5, 3])
+  })
+
+  test('keeps the structure of its value', () => {
+    const [, tangent] = jvp((x: Tensor) => ({ s: x.sin(), two: [x.mul(2)] }), [f64([0, 1])], [f64([1, 1])])
+    near(tangent.s, f64([1, Math.cos(1)]))
+    near(tangent.two[0]!, f64([2, 2]))
+  })
+
+  test('is differentiable: the derivative of the derivative of x³ along 1 is 6x', () => {
+    const second = grad((x: Tensor) => jvp((y: Tensor) => y.mul(y).mul(y), [x], [f64(1)])[1])
+    near(second(f64(2)), f64(12))
+  })
+})
+
+describe('jacobian and hessian', () => {
+  test('the Jacobian of a linear map is its matrix', () => {
+    const a = f64([
+      [1, 2, 3],
+      [4, 5, 6],
+    ])
+    near(jacobian((x: Tensor) => matmul(a, x))(f64([1, 1, 1])), a)
+  })
+
+  test('the Hessian of a quadratic form is the sum of the matrix and its transpose', () => {
+    const a = f64([
+      [1, 2],
+      [5, -3],
+    ])
+    near(hessian((x: Tensor) => x.mul(matmul(a, x)).sum())(f64([0.3, 0.7])), a.add(a.transpose()))
+  })
+
+  test('hvp is the Hessian times the vector', () => {
+    const f = (x: Tensor): Tensor => x.sin().mul(x.exp()).sum().square()
+    const x = f64([0.3, -0.7, 1.1])
+    const v = f64([1, -2, 0.5])
+    near(hvp(f)([x], [v])[0], matmul(hessian(f)(x), v))
+  })
+})
+
+describe('customGradient', () => {
+  test('takes the place of the gradient of what it computes', () => {
+    const clipped = customGradient(
+      (x: Tensor) => x.mul(3),
+      ({ g }) => [g.clip(-1, 1)],
+    )
+    expect(list(grad((x: Tensor) => clipped(x).mul(5).sum())(f64([1, 2])))).toEqual([1, 1])
+  })
+
+  test('has derivatives of its own', () => {
+    const cube = customGradient(
+      (x: Tensor) => x.mul(x).mul(x),
+      ({ g, inputs: [x] }) => [g.mul(x.mul(x).mul(3))],
+    )
+    near(grad(grad((x: Tensor) => cube(x)))(f64(2)), f64(12))
+  })
+
+  test('may differentiate inside', () => {
+    const sine = customGradient(
+      (x: Tensor) => x.sin(),
+      ({ g, inputs: [x] }) => vjp((y: Tensor) => y.sin(), [x])[1](g),
+    )
+    near(grad((x: Tensor) => sine(x).sum())(f64([0.2, 0.4])), f64([Math.cos(0.2), Math.cos(0.4)]))
+    near(grad(grad((x: Tensor) => sine(x)))(f64(0.2)), f64(-Math.sin(0.2)))
+  })
+
+  test('a cotangent of another shape is refused by name', () => {
+    const wrong = customGradient(
+      function half(x: Tensor) {
+        return x.mul(0.5)
+      },
+      ({ g }) => [g.sum()],
+    )
+    expect(() => grad((x: Tensor) => wrong(x).sum())(f64([1, 2]))).toThrow(ShapeError)
+    expect(() => grad((x: Tensor) => wrong(x).sum())(f64([1, 2]))).toThrow(
+      /half: cotangent 0 is \[\], its input \[2\]/,
+    )
+  })
+})
+
+describe('checkpoint', () => {
+  const w = variable(random.normal([4, 4], { seed: 1, dtype: 'float64' }), { name: 'w' })
+  const block = (x: Tensor): Tensor => matmul(x, w).tanh()
+  const x = random.normal([3, 4], { seed: 2, dtype: 'float64' })
+
+  test('changes no gradient, by arguments, variables and tensors from outside', () => {
+    const scale = f64(1.5)
+    const run = (wrap: (f: (x: Tensor) => Tensor) => (x: Tensor) => Tensor): Tensor[] => {
+      using tape = gradientTape()
+      tape.watch([x, scale])
+      const deep = wrap((y) => block(block(y)).mul(scale))
+      return tape.gradient(deep(deep(x)).sum(), [x, w, scale])
+    }
+    const plain = run((f) => f)
+    run(checkpoint).forEach((g, i) => near(g, plain[i]!))
+  })
+
+  test('nor the second', () => {
+    const f =
+      (wrap: typeof checkpoint) =>
+      (x: Tensor): Tensor =>
+        wrap((y: Tensor) => y.sin().mul(y))(x).sum()
+    near(hessian(f(checkpoint))(f64([0.3, 0.9])), hessian(f((g) => g))(f64([0.3, 0.9])))
+  })
+})
+
+describe('detectAnomalies', () => {
+  test('names the op, its position and the line that made the first NaN', () => {
+    expect(() => detectAnomalies(() => log(tensor([1, -1])).sum())).toThrow(NonFiniteError)
+    expect(() => detectAnomalies(() => log(tensor([1, -1])).sum())).toThrow(
+      /^log: made NaN at position 1 of \[2\].*transforms\.test\.ts/,
+    )
+  })
+
+  test('names the op whose gradient made it, and where that was applied', () => {
+    const f = (x: Tensor): Tensor => x.sqrt().sum()
+    expect(() => detectAnomalies(() => grad(f)(tensor([0, 1])))).toThrow(
+      /in the gradient of sqrt, applied at .*transforms\.test\.ts/,
+    )
+  })
+
+  test('leaves functions alone that make none', () => {
+    expect(detectAnomalies(() => tensor([1, 2]).log().sum().itemSync())).toBeCloseTo(Math.log(2))
+  })
+})
+
+describe('tapes', () => {
+  test('a gradient inside a gradient is not mixed up with it', () => {
+    expect(grad((x: Tensor) => x.mul(grad((y: Tensor) => x.add(y))(x)))(tensor(3)).itemSync()).toBe(1)
+  })
+
+  test('two closed-over uses of one variable are told apart by scope', () => {
+    const v = variable(f64(3))
+    const { grads } = valueAndGrads(() => {
+      const inner = valueAndGrads(() => v.mul(v).mul(v), [v]).grads[0]!
+      return inner.mul(v)
+    }, [v])
+    // d/dv (3v² · v) = 9v²
+    near(grads[0]!, f64(81))
+  })
+
+  test('a value assigned under a tape is watched too', () => {
+    const v = variable(f64(3))
+    using tape = gradientTape()
+    const before = v.mul(2)
+    v.assign(f64(5))
+    const g = tape.gradient(before.add(v.mul(v)), v)
+    near(g, f64(2 + 10))
+  })
+
+  test('a used-up tape says so', () => {
+    const v = variable(f64(3))
+    using tape = gradientTape()
+    const y = v.square()
+    tape.gradient(y, v)
+    expect(() => tape.gradient(y, v)).toThrow(TapeError)
+  })
+
+  test('a tape that crosses an await says so', async () => {
+    const v = variable(f64(3))
+    using tape = gradientTape()
+    const y = v.square()
+    await Promise.resolve()
+    expect(() => tape.gradient(y, v)).toThrow(/crossed an await/)
+  })
+
+  test('100,000 chained ops differentiate, and a diamond of 30 levels takes linear time', () => {
+    const chain = (x: Tensor): Tensor => {
+      for (let i = 0; i < 100_000; i++) x = x.add(1e-5)
+      return x
+    }
+    expect(grad(chain)(tensor(1)).itemSync()).toBe(1)
+    const diamond = (x: Tensor): Tensor => {
+      for (let i = 0; i < 30; i++) x = x.add(x)
+      return x
+    }
+    expect(grad(diamond)(tensor(1)).itemSync()).toBe(2 ** 30)
+  })
+})
