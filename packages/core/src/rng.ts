@@ -10,6 +10,16 @@ const WEYL_0 = 0x9e3779b9
 const WEYL_1 = 0xbb67ae85
 const ROUNDS = 10
 
+// Powers of two are written out: ECMAScript lets engines round ** as they like.
+const TWO_21 = 0x200000
+const TWO_24 = 0x1000000
+const TWO_26 = 0x4000000
+const TWO_32 = 0x100000000
+const TWO_53 = 0x20000000000000
+const TWO_54 = 0x40000000000000
+/** 2^-1022: what is smaller is subnormal. */
+const LEAST_NORMAL = 2.2250738585072014e-308
+
 /**
  * Philox4x32-10 (Salmon, Moraes, Dror & Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011): writes the
  * four words that counter (c0, c1, c2, c3) has under key (k0, k1) to `out` from index `at` on.
@@ -61,7 +71,7 @@ function mulHigh(a: number, b: number): number {
 export function randomBits(seed: number, stream: number, count: number): Uint32Array {
   checkWhole('seed', seed)
   checkWhole('stream', stream)
-  checkWhole('count', count, 2 ** 32)
+  checkWhole('count', count, TWO_32)
   const bits = new Uint32Array(count)
   const whole = count - (count % 4)
   const [k0, k1, c2, c3] = [lowWord(seed), highWord(seed), lowWord(stream), highWord(stream)]
@@ -79,7 +89,7 @@ function lowWord(x: number): number {
 }
 
 function highWord(x: number): number {
-  return Math.floor(x / 2 ** 32)
+  return Math.floor(x / TWO_32)
 }
 
 function checkWhole(name: string, value: number, most: number = Number.MAX_SAFE_INTEGER, least = 0): void {
@@ -95,7 +105,7 @@ function checkWhole(name: string, value: number, most: number = Number.MAX_SAFE_
 export function uniformFloat32(seed: number, stream: number, count: number): Float32Array {
   const bits = randomBits(seed, stream, count)
   const out = new Float32Array(count)
-  for (let i = 0; i < count; i++) out[i] = (bits[i]! >>> 8) * 2 ** -24
+  for (let i = 0; i < count; i++) out[i] = (bits[i]! >>> 8) / TWO_24
   return out
 }
 
@@ -103,14 +113,13 @@ export function uniformFloat32(seed: number, stream: number, count: number): Flo
 export function uniformFloat64(seed: number, stream: number, count: number): Float64Array {
   const bits = randomPairs(seed, stream, count)
   const out = new Float64Array(count)
-  for (let i = 0; i < count; i++)
-    out[i] = ((bits[2 * i]! >>> 5) * 2 ** 26 + (bits[2 * i + 1]! >>> 6)) * 2 ** -53
+  for (let i = 0; i < count; i++) out[i] = ((bits[2 * i]! >>> 5) * TWO_26 + (bits[2 * i + 1]! >>> 6)) / TWO_53
   return out
 }
 
 /** Two words for each of `count` numbers. */
 function randomPairs(seed: number, stream: number, count: number): Uint32Array {
-  checkWhole('count', count, 2 ** 31)
+  checkWhole('count', count, TWO_32 / 2)
   return randomBits(seed, stream, 2 * count)
 }
 
@@ -118,7 +127,7 @@ function randomPairs(seed: number, stream: number, count: number): Uint32Array {
 export function normalFloat32(seed: number, stream: number, count: number): Float32Array {
   const bits = randomBits(seed, stream, count)
   const out = new Float32Array(count)
-  for (let i = 0; i < count; i++) out[i] = normalFrom((bits[i]! + 0.5) * 2 ** -32)
+  for (let i = 0; i < count; i++) out[i] = normalFrom((bits[i]! + 0.5) / TWO_32)
   return out
 }
 
@@ -127,7 +136,7 @@ export function normalFloat64(seed: number, stream: number, count: number): Floa
   const bits = randomPairs(seed, stream, count)
   const out = new Float64Array(count)
   for (let i = 0; i < count; i++)
-    out[i] = normalFrom((bits[2 * i]! * 2 ** 21 + 2 * (bits[2 * i + 1]! >>> 12) + 1) * 2 ** -53)
+    out[i] = normalFrom((bits[2 * i]! * TWO_21 + 2 * (bits[2 * i + 1]! >>> 12) + 1) / TWO_53)
   return out
 }
 
@@ -212,8 +221,8 @@ const bytes = new DataView(new ArrayBuffer(8))
 export function portableLog(x: number): number {
   if (!(x > 0)) return x === 0 ? -Infinity : NaN
   if (x === Infinity) return x
-  const isSubnormal = x < 2 ** -1022
-  bytes.setFloat64(0, isSubnormal ? x * 2 ** 54 : x)
+  const isSubnormal = x < LEAST_NORMAL
+  bytes.setFloat64(0, isSubnormal ? x * TWO_54 : x)
   const high = bytes.getUint32(0)
   bytes.setUint32(0, (high & 0xfffff) | 0x3ff00000)
   const significand = bytes.getFloat64(0)
@@ -236,9 +245,9 @@ export function portableLog(x: number): number {
  * @throws ValueError unless bound is a whole number in 1..2^32.
  */
 export function integersBelow(seed: number, stream: number, count: number, bound: number): Uint32Array {
-  checkWhole('bound', bound, 2 ** 32, 1)
+  checkWhole('bound', bound, TWO_32, 1)
   const out = randomBits(seed, stream, count)
-  if (bound === 2 ** 32) return out
+  if (bound === TWO_32) return out
   for (let i = 0; i < count; i++) out[i] = integerBelow(bound, out[i]!, seed, stream, i)
   return out
 }
@@ -247,7 +256,7 @@ export function integersBelow(seed: number, stream: number, count: number, bound
 function integerBelow(bound: number, word: number, seed: number, stream: number, index: number): number {
   // The remainder is dear, and needed only if the low word is below `bound`.
   if (Math.imul(word, bound) >>> 0 < bound) {
-    const unfair = 2 ** 32 % bound
+    const unfair = TWO_32 % bound
     for (let attempt = 1; Math.imul(word, bound) >>> 0 < unfair; attempt++)
       word = redrawn(seed, stream, index, attempt)
   }
@@ -275,7 +284,7 @@ function redrawn(seed: number, stream: number, index: number, attempt: number): 
  * @throws ValueError unless n is a whole number in 0..2^31-1.
  */
 export function permutation(seed: number, stream: number, n: number): Int32Array {
-  checkWhole('n', n, 2 ** 31 - 1)
+  checkWhole('n', n, TWO_32 / 2 - 1)
   const bits = randomBits(seed, stream, n)
   const out = new Int32Array(n)
   for (let i = 0; i < n; i++) out[i] = i
