@@ -215,4 +215,18 @@ describe('tapes', () => {
     }
     expect(grad(diamond)(tensor(1)).itemSync()).toBe(2 ** 30)
   })
+
+  test('a tape prints what it recorded', () => {
+    const w = variable(f64([[1, 2]]), { name: 'w' })
+    using tape = gradientTape()
+    w.mul(2).sum(1).tanh()
+    expect(String(tape)).toBe(
+      [
+        '%0 = watched              [1,2] float64',
+        '%1 = mul(%0, [] float64)  [1,2] float64',
+        '%2 = sum(%1, axis 1)      [1] float64',
+        '%3 = tanh(%2)             [1] float64',
+      ].join('\n'),
+    )
+  })
 })

@@ -1,5 +1,6 @@
 /// <reference lib="esnext.disposable" />
 import { TapeError } from './errors.js'
+import { formatSegment } from './tape-text.js'
 import { Scope } from './tape.js'
 import { ones, type Tensor } from './tensor.js'
 import {
@@ -77,6 +78,12 @@ export class GradientTape {
     this.#scope.close()
   }
 
+  /** What was recorded so far, one line for each op; the console shows the same. */
+  toString(): string {
+    if (!this.#scope.isOpen) return 'gradientTape (released)'
+    return formatSegment(this.#scope.segment()) || 'gradientTape (nothing recorded)'
+  }
+
   #check(method: string): void {
     if (this.#crossedAwait)
       throw new TapeError(
@@ -91,6 +98,11 @@ export class GradientTape {
 }
 
 export interface GradientTape extends Disposable {}
+Object.defineProperty(GradientTape.prototype, Symbol.for('nodejs.util.inspect.custom'), {
+  value(this: GradientTape) {
+    return this.toString()
+  },
+})
 if (typeof Symbol.dispose === 'symbol')
   Object.defineProperty(GradientTape.prototype, Symbol.dispose, {
     value(this: GradientTape) {
