@@ -38,6 +38,16 @@ export type FlattenShape<S extends Shape> = S extends readonly []
         ? readonly [A]
         : readonly [number]
 
+/** `S` with a last side of 1 replaced, or with one more side. */
+export type EncodeLast<S extends Shape, U extends Dim> = S extends readonly [...infer H extends Shape, 1]
+  ? readonly [...H, U]
+  : number extends S['length']
+    ? Shape
+    : number extends LastOf<S>
+      ? Shape
+      : readonly [...S, U]
+type LastOf<S extends Shape> = S extends readonly [...Shape, infer L extends Dim] ? L : never
+
 /** A symbolic shape as that of the tensor it stands for: the batch in front, unknown sides as numbers. */
 export type WithBatch<S extends Shape> = readonly [number, ...KnownSides<S>]
 type KnownSides<S extends Shape> = {
@@ -59,6 +69,8 @@ export interface LayerOptions<N extends string = string> {
   readonly trainable?: boolean
   /** The float dtype of its weights; the default float unless given. */
   readonly dtype?: 'float32' | 'float64'
+  /** Without the batch: makes it the first layer of a sequential model. */
+  readonly inputShape?: Shape
   readonly kind?: never
 }
 

@@ -1,9 +1,10 @@
 import { add, matmul, type Shape, ShapeError, type Tensor, type Variable } from '@adjoint/core'
 import { resolveActivation } from '../activations.js'
-import { LayerBase, type SymbolicAval } from '../layer.js'
+import type { SymbolicAval } from '../layer.js'
 import type { SymbolicTensor } from '../symbolic.js'
 import type { ActivationLike, InitializerLike, LayerOptions, NumIn, ReplaceLast } from '../types.js'
 import { checkCount, positional } from './options.js'
+import { SingleInputLayer } from './single-input.js'
 
 /** Options of {@link dense}. */
 export interface DenseOptions<N extends string = string> extends LayerOptions<N> {
@@ -11,12 +12,10 @@ export interface DenseOptions<N extends string = string> extends LayerOptions<N>
   readonly useBias?: boolean
   readonly kernelInitializer?: InitializerLike
   readonly biasInitializer?: InitializerLike
-  /** Without the batch: makes it the first layer of a sequential model. */
-  readonly inputShape?: Shape
 }
 
 /** activation(x · kernel + bias), on the last axis. kernel is [inputs, units], bias [units]. */
-export class Dense<U extends number = number, N extends string = string> extends LayerBase<N> {
+export class Dense<U extends number = number, N extends string = string> extends SingleInputLayer<N> {
   static override readonly optionNames: readonly string[] = [
     'units',
     'activation',
@@ -91,5 +90,5 @@ export function dense<U extends number, N extends string>(
   units: U | (DenseOptions<N> & { readonly units: U }),
   options: DenseOptions<N> = {},
 ): Dense<U, N> {
-  return new Dense<U, N>(positional('dense', 'units', units, options))
+  return new Dense<U, N>(positional<'units', U, DenseOptions<N>>('dense', 'units', units, options))
 }

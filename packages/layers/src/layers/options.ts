@@ -1,16 +1,22 @@
 import { LimitError, ValueError } from '@adjoint/core'
 import { isRecord, show } from '@adjoint/core/extend'
 
-/** `f(main, options)` and `f({ main, … })` as one options object. The caller's signatures say which types go in. */
-export function positional<T extends object>(
+/** `f(main, options)` and `f({ main, … })` as one options object. */
+export function positional<K extends string, V, O extends object>(
   what: string,
-  key: keyof T & string,
-  main: unknown,
-  options: unknown,
-): T {
-  if (isRecord(main)) return main as T
-  if (!isRecord(options)) throw new ValueError(`${what}: expected options after ${key}, got ${show(options)}`)
-  return { ...options, [key]: main } as T
+  key: K,
+  main: V | (O & Readonly<Record<K, V>>),
+  options: O,
+): O & Readonly<Record<K, V>> {
+  if (isRecord(main)) return main
+  return { ...optionsOf(what, options), [key]: main } as O & Readonly<Record<K, V>>
+}
+
+/** @throws ValueError for options that are no object: what stands in their place is a mistake. */
+export function optionsOf<O extends object>(what: string, options: O): O {
+  if (!isRecord(options))
+    throw new ValueError(`${what}: expected options such as { name: '…' }, got ${show(options)}`)
+  return options
 }
 
 const MOST = 2 ** 31

@@ -1,0 +1,81 @@
+// The public names, nothing else.
+export {
+  AdjointError,
+  BackendError,
+  DataError,
+  type Dim,
+  DisposedError,
+  type DType,
+  DTypeError,
+  FormatError,
+  floatx,
+  gradientTape,
+  GraphError,
+  LimitError,
+  type Nested,
+  NonFiniteError,
+  type NumericDType,
+  random,
+  scalar,
+  setFloatx,
+  setSeed,
+  type Shape,
+  ShapeError,
+  type Sizes,
+  TapeError,
+  Tensor,
+  tensor,
+  type Tree,
+  type TypedArray,
+  valueAndGrad,
+  valueAndGrads,
+  ValueError,
+  Variable,
+  variable,
+  WorkerError,
+} from '@adjoint/core'
+export { input, type InputOptions } from './input-layer.js'
+export { type CallContext, type CallOptions, Layer, LayerBase } from './layer.js'
+export { Concatenate, concatenate, type ConcatenateOptions } from './layers/concatenate.js'
+export { Dense, dense, type DenseOptions } from './layers/dense.js'
+export { Embedding, embedding, type EmbeddingOptions } from './layers/embedding.js'
+export { Flatten, flatten } from './layers/flatten.js'
+export { type Merge, type MergeFactory } from './layers/merge.js'
+export {
+  Add,
+  add,
+  Average,
+  average,
+  Maximum,
+  maximum,
+  Minimum,
+  minimum,
+  Multiply,
+  multiply,
+  Subtract,
+  subtract,
+} from './layers/merges.js'
+export { Model, model } from './model.js'
+export type { SummaryOptions } from './summary.js'
+export { SymbolicTensor } from './symbolic.js'
+export type {
+  ActivationLike,
+  ActivationName,
+  CallArg,
+  DataTree,
+  Feed,
+  Initializer,
+  InitializerLike,
+  InitializerName,
+  LayerOptions,
+  NamedData,
+  NumericData,
+  OutKey,
+  PerOutput,
+  StringData,
+  Sym,
+  SymTree,
+  TensorsOf,
+} from './types.js'
+// Puts ops and methods on symbolic tensors.
+import './op-layer.js'

@@ -1,0 +1,75 @@
+import { cast, gather, type Shape, type Tensor, type Variable } from '@adjoint/core'
+import type { SymbolicTensor } from '../symbolic.js'
+import type { InitializerLike, LayerOptions, NumIn } from '../types.js'
+import { checkIds } from './ids.js'
+import { checkCount, optionsOf } from './options.js'
+import { SingleInputLayer } from './single-input.js'
+
+/** Options of {@link embedding}. */
+export interface EmbeddingOptions<N extends string = string> extends LayerOptions<N> {
+  /** Default: uniform between -0.05 and 0.05. */
+  readonly embeddingsInitializer?: InitializerLike
+}
+
+/** A table of vectors, one for each id: [inputDim, outputDim]. */
+export class Embedding<E extends number = number, N extends string = string> extends SingleInputLayer<N> {
+  static override readonly optionNames: readonly string[] = ['inputDim', 'outputDim', 'embeddingsInitializer']
+  readonly inputDim: number
+  readonly outputDim: E
+  readonly #options: EmbeddingOptions<N>
+  #embeddings!: Variable
+
+  constructor(options: EmbeddingOptions<N> & { readonly inputDim: number; readonly outputDim: E }) {
+    super(options)
+    this.inputDim = checkCount(this.label, 'inputDim', options.inputDim)
+    this.outputDim = checkCount(this.label, 'outputDim', options.outputDim) as E
+    this.#options = options
+  }
+
+  override build(): void {
+    const { embeddingsInitializer = 'random_uniform' } = this.#options
+    this.#embeddings = this.addWeight('embeddings', [this.inputDim, this.outputDim], {
+      initializer: embeddingsInitializer,
+    })
+  }
+
+  override call(ids: Tensor): Tensor {
+    checkIds(this.label, ids, this.inputDim)
+    return gather(this.#embeddings, ids.dtype === 'int32' ? ids : cast(ids, 'int32'))
+  }
+
+  override getConfig(): Record<string, unknown> {
+    return { ...super.getConfig(), inputDim: this.inputDim, outputDim: this.outputDim, ...this.#options }
+  }
+}
+
+export interface Embedding<E extends number, N extends string> {
+  <X extends NumIn>(
+    ids: X,
+  ): X extends SymbolicTensor<infer S extends Shape>
+    ? SymbolicTensor<readonly [...S, E], 'float32', N>
+    : Tensor
+}
+
+/**
+ * A trained vector of `outputDim` numbers for each of the ids 0..inputDim - 1. Ids may be floats, as data often is,
+ * but must be whole.
+ * @throws ValueError, when called, for an id out of range, with its row.
+ * @example embedding(100, 32)(ids) // [batch, 1] becomes [batch, 1, 32]
+ */
+export function embedding<const E extends number, const N extends string = string>(
+  inputDim: number,
+  outputDim: E,
+  options?: EmbeddingOptions<N>,
+): Embedding<E, N>
+export function embedding<const E extends number, const N extends string = string>(
+  options: EmbeddingOptions<N> & { readonly inputDim: number; readonly outputDim: E },
+): Embedding<E, N>
+export function embedding<E extends number, N extends string>(
+  inputDim: number | (EmbeddingOptions<N> & { readonly inputDim: number; readonly outputDim: E }),
+  outputDim?: E,
+  options: EmbeddingOptions<N> = {},
+): Embedding<E, N> {
+  if (typeof inputDim === 'object' && inputDim !== null) return new Embedding(inputDim)
+  return new Embedding({ ...optionsOf('embedding', options), inputDim, outputDim: outputDim! })
+}
