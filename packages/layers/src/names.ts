@@ -21,6 +21,7 @@ export class Names<T> {
   readonly #what: string
   readonly #list: readonly string[]
   readonly #found = new Map<string, Named<T>>()
+  readonly #nameOf = new Map<T, string>()
 
   /**
    * @param what the names stand for, in messages: `loss`.
@@ -34,7 +35,10 @@ export class Names<T> {
   ) {
     this.#what = what
     this.#list = Object.keys(named)
-    for (const name of this.#list) this.#add(name, named[name]!)
+    for (const name of this.#list) {
+      this.#add(name, named[name]!)
+      if (!this.#nameOf.has(named[name]!)) this.#nameOf.set(named[name]!, name)
+    }
     for (const alias of Object.keys(aliases)) this.#add(alias, named[aliases[alias]!]!)
   }
 
@@ -53,6 +57,11 @@ export class Names<T> {
     throw new ValueError(
       `${this.#what} ${show(name)} is unknown; known are ${this.#list.join(', ')}.${didYouMean(name, this.#list)}`,
     )
+  }
+
+  /** The first name of `value`, if it is one of the things named. */
+  nameOf(value: T): string | undefined {
+    return this.#nameOf.get(value)
   }
 
   has(name: unknown): boolean {

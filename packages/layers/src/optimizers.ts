@@ -1,0 +1,69 @@
+import { ValueError } from '@adjoint/core'
+import { Names } from './names.js'
+import { adam, adamax, adamw, nadam } from './optimizers/adam.js'
+import { Optimizer } from './optimizers/optimizer.js'
+import { ftrl, lion } from './optimizers/other.js'
+import { adadelta, adagrad, rmsprop } from './optimizers/rmsprop.js'
+import { sgd } from './optimizers/sgd.js'
+
+export {
+  Adam,
+  adam,
+  Adamax,
+  adamax,
+  type AdamOptions,
+  adamw,
+  type MomentsOptions,
+  Nadam,
+  nadam,
+} from './optimizers/adam.js'
+export {
+  Optimizer,
+  type OptimizerOptions,
+  type OptimizerState,
+  type Slots,
+  type Step,
+  type Update,
+} from './optimizers/optimizer.js'
+export { Ftrl, ftrl, type FtrlOptions, Lion, lion, type LionOptions } from './optimizers/other.js'
+export {
+  Adadelta,
+  adadelta,
+  type AdadeltaOptions,
+  Adagrad,
+  adagrad,
+  type AdagradOptions,
+  Rmsprop,
+  rmsprop,
+  type RmspropOptions,
+} from './optimizers/rmsprop.js'
+export { Sgd, sgd, type SgdOptions } from './optimizers/sgd.js'
+
+/** Optimizers by name, each with its default options. */
+export type OptimizerName =
+  'sgd' | 'adam' | 'adamw' | 'rmsprop' | 'adagrad' | 'adadelta' | 'adamax' | 'nadam' | 'lion' | 'ftrl'
+
+const table: Readonly<Record<OptimizerName, () => Optimizer>> = {
+  sgd,
+  adam,
+  adamw,
+  rmsprop,
+  adagrad,
+  adadelta,
+  adamax,
+  nadam,
+  lion,
+  ftrl,
+}
+const names = new Names<() => Optimizer>('optimizer', 'an optimizer such as adam()', table)
+
+/**
+ * The optimizer that a model was given: a new one for a name, the same one for an optimizer.
+ * @throws ValueError for an unknown name, with the nearest one.
+ */
+export function resolveOptimizer(spec: unknown): Optimizer {
+  if (spec instanceof Optimizer) return spec
+  if (typeof spec === 'function' && Object.values(table).includes(spec as () => Optimizer))
+    throw new ValueError(`optimizer: got the function ${spec.name}; call it: ${spec.name}()`)
+  return names.get(spec).value()
+}

@@ -1,0 +1,485 @@
+import {
+  cast,
+  DisposedError,
+  DTypeError,
+  floatx,
+  full,
+  scalar,
+  ShapeError,
+  sqrt,
+  square,
+  sum,
+  Tensor,
+  ValueError,
+  Variable,
+  variable,
+} from '@adjoint/core'
+import {
+  call,
+  elementwise,
+  formatShape,
+  sameShape,
+  show,
+  typeName,
+  withoutRecording,
+} from '@adjoint/core/extend'
+import { checkFlag, checkKeys, checkNumber, COUNT, NOT_NEGATIVE, POSITIVE, SHARE } from '../option-checks.js'
+
+/** Options of all optimizers. */
+export interface OptimizerOptions {
+  /**
+   * How far a step goes; or a schedule: a function of how many steps were taken before. 0 is allowed: nothing moves,
+   * but what the optimizer remembers of gradients.
+   */
+  readonly learningRate?: number | ((step: number) => number)
+  /** Gradients are scaled down, each by itself, to this norm at most. */
+  readonly clipNorm?: number
+  /** Gradients are scaled down, all by one factor, so that their common norm is this at most. */
+  readonly globalClipNorm?: number
+  /** The elements of gradients are limited to ±clipValue. */
+  readonly clipValue?: number
+  /** Before each step weights lose this share, times the learning rate, of themselves. */
+  readonly weightDecay?: number
+  /** Variables whose names contain one of these do not decay: `['bias']`. */
+  readonly excludeFromWeightDecay?: readonly string[]
+  /** Whether to keep a moving average of the weights, see {@link Optimizer.finalize} (default false). */
+  readonly useEma?: boolean
+  /** How much of the average is kept at each step (default 0.99). */
+  readonly emaMomentum?: number
+  /** After every so many steps weights become their averages; only in `finalize` unless given. */
+  readonly emaOverwriteFrequency?: number
+  /** Weights move only every so many steps, by the mean of the gradients in between. */
+  readonly gradientAccumulationSteps?: number
+}
+
+const COMMON_OPTIONS: readonly string[] = [
+  'learningRate',
+  'clipNorm',
+  'globalClipNorm',
+  'clipValue',
+  'weightDecay',
+  'excludeFromWeightDecay',
+  'useEma',
+  'emaMomentum',
+  'emaOverwriteFrequency',
+  'gradientAccumulationSteps',
+]
+
+/** What an optimizer remembers of one variable, by name: tensors of the variable's shape and dtype. */
+export type Slots = Readonly<Record<string, Tensor>>
+
+/** What one step is told beside values and gradients. */
+export interface Step {
+  readonly learningRate: number
+  /** How many updates of the variable this makes, itself included: 1, 2, … */
+  readonly t: number
+}
+
+/** What one step makes of a variable. */
+export interface Update {
+  readonly value: Tensor
+  readonly slots: Slots
+}
+
+/** Everything needed to go on as if nothing had happened. */
+export interface OptimizerState {
+  readonly iterations: number
+  /** null where a schedule gives it. */
+  readonly learningRate: number | null
+  /** For each variable, in order, how often it was updated and what is remembered. */
+  readonly variables: readonly { readonly updates: number; readonly slots: Slots }[]
+}
+
+interface Entry {
+  updates: number
+  readonly slots: Readonly<Record<string, Variable>>
+}
+
+const AVERAGE = 'average'
+const ACCUMULATOR = 'gradient_accumulator'
+
+/**
+ * Moves variables along their gradients. Everything is remembered by variable, the number of updates too: an
+ * optimizer that is given the variables of two models treats them as two optimizers would, but that `learningRate`
+ * and `iterations` are common to both.
+ */
+export abstract class Optimizer {
+  /** In Keras' spelling. */
+  readonly name: string
+  readonly #options: OptimizerOptions
+  readonly #entries = new Map<Variable, Entry>()
+  readonly #schedule: ((step: number) => number) | undefined
+  #learningRate: number
+  #iterations = 0
+
+  /**
+   * @param defaults the options' values where they are not given.
+   * @param own names of the options beside the common ones.
+   */
+  constructor(
+    name: string,
+    options: OptimizerOptions,
+    defaults: OptimizerOptions & { readonly learningRate: number },
+    own: readonly string[] = [],
+  ) {
+    checkKeys(name, options, [...COMMON_OPTIONS, ...own])
+    this.name = name
+    this.#options = checkCommon(name, { ...defaults, ...defined(options) })
+    const rate = options.learningRate ?? defaults.learningRate
+    this.#schedule = typeof rate === 'function' ? rate : undefined
+    this.#learningRate = typeof rate === 'function' ? NaN : checkRate(name, rate)
+  }
+
+  /** The learning rate of the next step. With a schedule it cannot be set. */
+  get learningRate(): number {
+    const schedule = this.#schedule
+    return schedule === undefined
+      ? this.#learningRate
+      : checkRate(`${this.name}: the schedule at step ${this.#iterations}`, schedule(this.#iterations))
+  }
+
+  set learningRate(value: number) {
+    if (this.#schedule !== undefined)
+      throw new ValueError(`${this.name}: learningRate is given by a schedule and cannot be set`)
+    this.#learningRate = checkRate(this.name, value)
+  }
+
+  /** How many steps were taken. */
+  get iterations(): number {
+    return this.#iterations
+  }
+
+  /** Whether it remembers something of any variable. */
+  get built(): boolean {
+    return this.#entries.size > 0
+  }
+
+  /** The options, as they were given or by default. */
+  get config(): Readonly<Record<string, unknown>> {
+    const { learningRate: _, ...rest } = this.#options
+    return { name: this.name, learningRate: this.#schedule ?? this.#learningRate, ...rest }
+  }
+
+  /**
+   * Copies of all it remembers, in Keras' order: steps taken, the learning rate (unless scheduled), then the slots
+   * kind by kind.
+   */
+  get variables(): readonly Tensor[] {
+    const groups = this.#options.useEma ? [[AVERAGE]] : []
+    if (this.#options.gradientAccumulationSteps !== undefined) groups.push([ACCUMULATOR])
+    const entries = [...this.#entries.values()]
+    return [
+      scalar(this.#iterations, 'int32'),
+      ...(this.#schedule === undefined ? [scalar(this.#learningRate, floatx())] : []),
+      ...[...groups, ...this.slotGroups()].flatMap((group) =>
+        entries.flatMap(({ slots }) => group.map((slot) => slots[slot]!.detach())),
+      ),
+    ]
+  }
+
+  // ---- what the kinds of optimizers say
+
+  /** Names of the slots; those of one group lie together, variable by variable. */
+  protected abstract slotGroups(): readonly (readonly string[])[]
+
+  /** The first value of a slot. */
+  protected initialSlot(_slot: string): number {
+    return 0
+  }
+
+  /** One step of one variable. Pure: what changes from step to step comes in as an argument. */
+  protected abstract update(value: Tensor, gradient: Tensor, slots: Slots, step: Step): Update
+
+  // ---- steps
+
+  /** Makes the slots of variables it does not know yet; `apply` does so by itself. */
+  build(variables: readonly Variable[]): void {
+    checkVariables(`${this.name}.build`, variables)
+    for (const v of variables) this.#entryOf(v)
+  }
+
+  #entryOf(v: Variable): Entry {
+    const known = this.#entries.get(v)
+    if (known !== undefined) return known
+    const slots: Record<string, Variable> = {}
+    const add = (slot: string, value: number): void => {
+      slots[slot] = variable(full(v.shape, value, v.dtype), { name: `${v.name}_${slot}`, trainable: false })
+    }
+    if (this.#options.useEma) add(AVERAGE, 0)
+    if (this.#options.gradientAccumulationSteps !== undefined) add(ACCUMULATOR, 0)
+    for (const slot of this.slotGroups().flat()) add(slot, this.initialSlot(slot))
+    const entry = { updates: 0, slots }
+    this.#entries.set(v, entry)
+    return entry
+  }
+
+  /**
+   * Takes one step. Either all variables move or, when anything is wrong with an argument, none.
+   * @param gradients one for each variable, of its shape and dtype.
+   * @throws ValueError, ShapeError, DTypeError for lists that do not match; ValueError for a bad value of a schedule.
+   */
+  apply(gradients: readonly Tensor[], variables: readonly Variable[]): void {
+    checkGradients(`${this.name}.apply`, gradients, variables)
+    if (variables.length === 0) return
+    const { learningRate } = this
+    withoutRecording(() => {
+      const entries = variables.map((v) => this.#entryOf(v))
+      const collected = this.#collected(gradients, entries)
+      const updates: readonly { readonly value?: Tensor; readonly slots: Slots }[] = this.#isDue
+        ? this.#updates(collected, variables, entries, learningRate)
+        : collected.map((sum) => ({ slots: { [ACCUMULATOR]: sum } }))
+      // Everything is computed: from here on nothing can fail.
+      updates.forEach(({ value, slots }, i) => {
+        const entry = entries[i]!
+        for (const slot of Object.keys(slots)) entry.slots[slot]!.assign(slots[slot]!)
+        if (value === undefined) return
+        entry.updates++
+        variables[i]!.assign(value)
+      })
+      this.#iterations++
+    })
+  }
+
+  /** Whether variables move in this step, or gradients are only collected. */
+  get #isDue(): boolean {
+    return (this.#iterations + 1) % (this.#options.gradientAccumulationSteps ?? 1) === 0
+  }
+
+  /** With those collected before: their mean when it is due, their sum until then. */
+  #collected(gradients: readonly Tensor[], entries: readonly Entry[]): readonly Tensor[] {
+    const count = this.#options.gradientAccumulationSteps
+    if (count === undefined) return gradients
+    const sums = gradients.map((g, i) => g.add(entries[i]!.slots[ACCUMULATOR]!))
+    return this.#isDue ? sums.map((sum) => sum.div(count)) : sums
+  }
+
+  #updates(
+    gradients: readonly Tensor[],
+    variables: readonly Variable[],
+    entries: readonly Entry[],
+    learningRate: number,
+  ): Update[] {
+    const { useEma, gradientAccumulationSteps } = this.#options
+    return clipped(gradients, this.#options).map((gradient, i) => {
+      const { slots, updates } = entries[i]!
+      const step = { learningRate, t: updates + 1 }
+      const next = this.update(this.#decayed(variables[i]!, learningRate), gradient, slots, step)
+      const reset =
+        gradientAccumulationSteps === undefined
+          ? {}
+          : { [ACCUMULATOR]: full(gradient.shape, 0, gradient.dtype) }
+      const done = { value: next.value, slots: { ...next.slots, ...reset } }
+      return useEma ? this.#averaged(done, slots, step.t) : done
+    })
+  }
+
+  #decayed(v: Variable, learningRate: number): Tensor {
+    const { weightDecay = 0, excludeFromWeightDecay = [] } = this.#options
+    if (weightDecay === 0 || excludeFromWeightDecay.some((part) => v.name.includes(part))) return v
+    return call(decay, [v], { rate: weightDecay * learningRate })
+  }
+
+  /** The first average is the value itself. */
+  #averaged({ value, slots }: Update, before: Slots, t: number): Update {
+    const { emaMomentum = 0.99, emaOverwriteFrequency } = this.#options
+    const momentum = t === 1 ? 0 : emaMomentum
+    const average = call(movingAverage, [before[AVERAGE]!, value], { momentum })
+    const isOverwritten = emaOverwriteFrequency !== undefined && t % emaOverwriteFrequency === 0
+    return { value: isOverwritten ? average : value, slots: { ...slots, [AVERAGE]: average } }
+  }
+
+  /** With `useEma`, gives variables their averages: `fit` does so at its end. */
+  finalize(variables: readonly Variable[]): void {
+    if (!this.#options.useEma) return
+    for (const v of variables) {
+      const entry = this.#entries.get(v)
+      if (entry !== undefined && entry.updates > 0) v.assign(entry.slots[AVERAGE]!.detach())
+    }
+  }
+
+  // ---- state
+
+  /** Forgets these variables; all of them, and the number of steps, unless some are given. */
+  reset(variables?: readonly Variable[]): void {
+    for (const v of variables ?? [...this.#entries.keys()]) this.#entries.delete(v)
+    if (variables === undefined) this.#iterations = 0
+  }
+
+  /** All it remembers of these variables (default: of all it knows, in the order in which they came). */
+  getState(variables: readonly Variable[] = [...this.#entries.keys()]): OptimizerState {
+    checkVariables(`${this.name}.getState`, variables)
+    return {
+      iterations: this.#iterations,
+      learningRate: this.#schedule === undefined ? this.#learningRate : null,
+      variables: variables.map((v) => {
+        const { updates, slots } = this.#entryOf(v)
+        return {
+          updates,
+          slots: Object.fromEntries(Object.entries(slots).map(([name, slot]) => [name, slot.detach()])),
+        }
+      }),
+    }
+  }
+
+  /**
+   * Makes it remember of these variables what `getState` told, of them or of others of the same shapes.
+   * Either everything is taken over or nothing.
+   * @throws ValueError, ShapeError, DTypeError where the state is not one of these variables.
+   */
+  setState(state: OptimizerState, variables: readonly Variable[] = [...this.#entries.keys()]): void {
+    const what = `${this.name}.setState`
+    checkVariables(what, variables)
+    checkNumber(what, 'iterations', state.iterations, STEPS)
+    if (state.learningRate !== null) checkRate(what, state.learningRate)
+    if (state.variables.length !== variables.length)
+      throw new ValueError(
+        `${what}: the state is of ${state.variables.length} variables, not of ${variables.length}`,
+      )
+    const entries = variables.map((v) => this.#entryOf(v))
+    entries.forEach(({ slots }, i) => {
+      const given = state.variables[i]!
+      checkNumber(what, 'updates', given.updates, STEPS)
+      for (const name of Object.keys(slots)) {
+        const value = given.slots[name]
+        if (value === undefined)
+          throw new ValueError(`${what}: there is no ${show(name)} for ${labelOf(variables[i]!, i)}`)
+        checkLike(what, `${show(name)} of ${labelOf(variables[i]!, i)}`, value, slots[name]!)
+      }
+    })
+    entries.forEach((entry, i) => {
+      const given = state.variables[i]!
+      for (const name of Object.keys(entry.slots)) entry.slots[name]!.assign(given.slots[name]!)
+      entry.updates = given.updates
+    })
+    this.#iterations = state.iterations
+    if (state.learningRate !== null && this.#schedule === undefined) this.#learningRate = state.learningRate
+  }
+}
+
+// ---- checks
+
+const STEPS = { holds: (x: number) => Number.isSafeInteger(x) && x >= 0, words: 'a whole number >= 0' }
+
+function checkRate(what: string, value: unknown): number {
+  return checkNumber(what, 'learningRate', value, NOT_NEGATIVE)
+}
+
+/** Options without those that are undefined. */
+function defined<T extends object>(options: T): T {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T
+}
+
+function checkCommon(name: string, options: OptimizerOptions): OptimizerOptions {
+  const clips = (['clipNorm', 'globalClipNorm', 'clipValue'] as const).filter((o) => options[o] !== undefined)
+  for (const clip of clips) checkNumber(name, clip, options[clip], POSITIVE)
+  if (clips.length > 1) throw new ValueError(`${name}: ${clips.join(' and ')} exclude each other`)
+  const { weightDecay, excludeFromWeightDecay, useEma, emaMomentum, emaOverwriteFrequency } = options
+  if (weightDecay !== undefined) checkNumber(name, 'weightDecay', weightDecay, NOT_NEGATIVE)
+  if (excludeFromWeightDecay !== undefined && !Array.isArray(excludeFromWeightDecay))
+    throw new ValueError(
+      `${name}: excludeFromWeightDecay must be a list of names, got ${show(excludeFromWeightDecay)}`,
+    )
+  if (useEma !== undefined) checkFlag(name, 'useEma', useEma)
+  if (emaMomentum !== undefined) checkNumber(name, 'emaMomentum', emaMomentum, SHARE)
+  if (emaOverwriteFrequency !== undefined)
+    checkNumber(name, 'emaOverwriteFrequency', emaOverwriteFrequency, COUNT)
+  if (options.gradientAccumulationSteps !== undefined)
+    checkNumber(name, 'gradientAccumulationSteps', options.gradientAccumulationSteps, {
+      holds: (x) => Number.isInteger(x) && x >= 2,
+      words: 'a whole number >= 2',
+    })
+  return options
+}
+
+/** `dense_1/kernel`, or `variable 3` where it has no name. */
+function labelOf(v: Variable, at: number): string {
+  return v.name === '' ? `variable ${at}` : show(v.name)
+}
+
+function isList(x: unknown): boolean {
+  return Array.isArray(x)
+}
+
+function checkVariables(what: string, variables: readonly Variable[]): void {
+  if (!isList(variables)) throw new ValueError(`${what}: variables must be a list, got ${show(variables)}`)
+  const seen = new Set<Variable>()
+  variables.forEach((v, i) => {
+    if (!((v as unknown) instanceof Variable))
+      throw new ValueError(`${what}: variable ${i} is ${typeName(v)}, not a variable`)
+    if (seen.has(v)) throw new ValueError(`${what}: ${labelOf(v, i)} is given twice`)
+    seen.add(v)
+  })
+}
+
+function checkGradients(what: string, gradients: readonly Tensor[], variables: readonly Variable[]): void {
+  checkVariables(what, variables)
+  if (!isList(gradients)) throw new ValueError(`${what}: gradients must be a list, got ${show(gradients)}`)
+  if (gradients.length !== variables.length)
+    throw new ValueError(`${what}: got ${gradients.length} gradients for ${variables.length} variables`)
+  gradients.forEach((g, i) => {
+    checkLike(what, `the gradient of ${labelOf(variables[i]!, i)}`, g, variables[i]!)
+  })
+}
+
+function checkLike(what: string, name: string, x: Tensor, like: Tensor): void {
+  if (!((x as unknown) instanceof Tensor))
+    throw new ValueError(`${what}: ${name} is ${typeName(x)}, not a tensor`)
+  if (!sameShape(x.shape, like.shape))
+    throw new ShapeError(`${what}: ${name} must be ${formatShape(like.shape)}, got ${formatShape(x.shape)}`, {
+      op: what,
+      shapes: [like.shape, x.shape],
+    })
+  if (x.dtype !== like.dtype)
+    throw new DTypeError(`${what}: ${name} must be ${like.dtype}, got ${x.dtype}`, { op: what })
+  if (x.isDisposed) throw new DisposedError(`${what}: ${name} was disposed`, { op: what })
+}
+
+// ---- what all optimizers may do to gradients and values
+
+const decay = elementwise({
+  name: 'decay',
+  args: ['w'],
+  params: ['rate'],
+  expr: 'w - w * rate',
+  vjp: null,
+})
+
+const movingAverage = elementwise({
+  name: 'movingAverage',
+  args: ['average', 'w'],
+  params: ['momentum'],
+  expr: 'momentum * average + (1 - momentum) * w',
+  vjp: null,
+})
+
+const clipByNorm = elementwise({
+  name: 'clipByNorm',
+  args: ['gradient', 'norm'],
+  params: ['limit'],
+  expr: 'gradient * limit / max(norm, limit)',
+  vjp: null,
+})
+
+/** An infinite norm makes NaN, so that the step is seen to be broken. */
+const clipByGlobalNorm = elementwise({
+  name: 'clipByGlobalNorm',
+  args: ['gradient', 'norm'],
+  params: ['limit'],
+  expr: 'gradient * (limit * min(1 / norm, 1 / limit) + (norm - norm))',
+  vjp: null,
+})
+
+function clipped(gradients: readonly Tensor[], options: OptimizerOptions): readonly Tensor[] {
+  const { clipNorm, globalClipNorm, clipValue } = options
+  if (clipNorm !== undefined)
+    return gradients.map((g) => call(clipByNorm, [g, sqrt(sum(square(g)))], { limit: clipNorm }))
+  if (globalClipNorm !== undefined) {
+    const norm = sqrt(gradients.map((g) => sum(square(g))).reduce((a, b) => a.add(b)))
+    return gradients.map((g) =>
+      call(clipByGlobalNorm, [g, norm.dtype === g.dtype ? norm : cast(norm, g.dtype)], {
+        limit: globalClipNorm,
+      }),
+    )
+  }
+  return clipValue === undefined ? gradients : gradients.map((g) => g.clip(-clipValue, clipValue))
+}
