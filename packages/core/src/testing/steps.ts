@@ -146,6 +146,19 @@ function ofRow(row: AnyRow): Maker {
   }
 }
 
+/** A loss of targets and predictions of one shape, bent into the ranges where it is defined. */
+function loss(targets?: readonly [number, number], predictions = targets): Maker {
+  return (values, pick) => {
+    const x = any(values, pick, ({ rank }) => rank > 0)
+    if (x === undefined) return undefined
+    const y = any(values, pick, ({ shape }) => String(shape) === String(values[x]!.shape))!
+    return [within(values, x, targets), within(values, y, predictions), { reduction: pick.of(REDUCTIONS)! }]
+  }
+}
+const REDUCTIONS = ['none', 'mean', 'sum'] as const
+const PROBABILITY = [0.05, 0.95] as const
+const POSITIVE = [0.2, 3] as const
+
 /** Steps for the ops that take more than tensors. An op that a program can use needs a line here and nothing else. */
 const makers: Readonly<Record<string, Maker>> = {
   powScalar: (values, pick) => [
@@ -241,6 +254,32 @@ const makers: Readonly<Record<string, Maker>> = {
     const source = any(values, pick, (other) => String(other.shape) === String(values[x]!.shape))!
     return [ref(x), indices, { op: 'gather', args: [ref(source), [...indices].reverse(), axis] }, axis]
   },
+
+  meanSquaredError: loss(),
+  meanAbsoluteError: loss(),
+  meanAbsolutePercentageError: loss([1, 3]),
+  meanSquaredLogarithmicError: loss(POSITIVE),
+  huber: loss(),
+  logCosh: loss(),
+  cosineSimilarity: loss(),
+  poisson: loss(POSITIVE),
+  binaryCrossentropy: loss(PROBABILITY),
+  categoricalCrossentropy: loss(PROBABILITY),
+  sparseCategoricalCrossentropy(values, pick) {
+    const x = any(values, pick, ({ rank }) => rank > 0)
+    if (x === undefined) return undefined
+    const labels: Call = { op: 'argMax', args: [ref(x), -1] }
+    return [labels, within(values, x, PROBABILITY)]
+  },
+  klDivergence: loss(PROBABILITY),
+  binaryFocalCrossentropy: loss(PROBABILITY),
+  categoricalFocalCrossentropy: loss(PROBABILITY),
+  // Targets of nothing but 0 and 1 would stand for -1 and 1.
+  hinge: loss([1.1, 3], [-4, 4]),
+  squaredHinge: loss([1.1, 3], [-4, 4]),
+  categoricalHinge: loss(PROBABILITY),
+  dice: loss(PROBABILITY),
+  tversky: loss(PROBABILITY),
 }
 
 function sideOf(shape: Sizes, fromEnd: number): number {

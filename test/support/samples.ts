@@ -1,0 +1,522 @@
+import { fc } from '@fast-check/vitest'
+import { type NumericDType, tensor, type Tensor } from '@adjoint/core'
+import { type AnyRow, rows } from '@adjoint/core/extend'
+import { arbitraries, type TensorOptions } from '@adjoint/core/testing'
+import { along, at, axesOf, broadcastShape, build, type Nd, reduce, sizeOf } from './nd.js'
+import { scalars } from './scalars.js'
+
+/** One way to apply a row. */
+export interface Case {
+  readonly inputs: readonly Tensor[]
+  readonly attrs: unknown
+}
+
+/** What the laws of a row need. Every row of the table has one; a row without is a failing test. */
+export interface Sample {
+  /** Any inputs: ties, kinks, points where nothing is defined, sides of 0. */
+  readonly any: fc.Arbitrary<Case>
+  /** Inputs at which the row has two derivatives; left out for rows that have none anywhere. */
+  readonly smooth?: fc.Arbitrary<Case>
+  /** The same function on plain numbers, by the index. */
+  readonly reference: (inputs: readonly Nd[], attrs: never) => Nd
+}
+
+const arb = arbitraries(fc)
+
+// ---- elementwise rows
+
+type Domain = Readonly<Record<string, readonly [number, number]>>
+
+const x = (low: number, high: number): Domain => ({ x: [low, high] })
+const remainderDomains: readonly Domain[] = [
+  { x: [3, 3.3], y: [1.2, 1.4] },
+  { x: [-3.3, -3], y: [1.2, 1.4] },
+  { x: [3, 3.3], y: [-1.4, -1.2] },
+]
+
+/** Where a row is smooth, for rows whose own domain does not say it or leaves out parts. */
+const smoothOn: Readonly<Record<string, readonly Domain[]>> = {
+  floor: [x(0.1, 0.9), x(-1.9, -1.1)],
+  ceil: [x(0.1, 0.9), x(-1.9, -1.1)],
+  trunc: [x(0.1, 0.9), x(-1.9, -1.1)],
+  round: [x(0.6, 1.4), x(-0.4, 0.4)],
+  relu6: [x(-2, 8)],
+  hardSigmoid: [x(-4, 4)],
+  hardSigmoid3: [x(-5, 5)],
+  reciprocal: [x(0.3, 3), x(-3, -0.3)],
+  div: [
+    { x: [-2, 2], y: [0.3, 3] },
+    { x: [-2, 2], y: [-3, -0.3] },
+  ],
+  atan2: [
+    { x: [0.3, 2], y: [0.3, 2] },
+    { x: [0.3, 2], y: [-2, 2] },
+    { x: [-2, -0.3], y: [-2, 2] },
+  ],
+  hypot: [
+    { x: [0.2, 2], y: [-2, 2] },
+    { x: [-2, 2], y: [-2, -0.2] },
+  ],
+  mod: remainderDomains,
+  fmod: remainderDomains,
+  floorDiv: remainderDomains,
+}
+
+/** Kinks that rows do not name: of their first derivative, or at bounds that are attributes. */
+const moreKinks: Readonly<Record<string, readonly number[]>> = {
+  softsign: [0],
+  clip: [-1, -0.5, 0.5, 1],
+  gateWithin: [-1, -0.5, 0.5, 1],
+  hardSigmoid: [-2.5, 2.5],
+}
+
+/** Rows with a kink where two inputs are equal. */
+const comparing: readonly string[] = ['maximum', 'minimum', 'share']
+
+const range = fc.record({
+  min: fc.constantFrom(-Infinity, -1, -0.5),
+  max: fc.constantFrom(0.5, 1, Infinity),
+})
+const attributes: Readonly<Record<string, fc.Arbitrary<Readonly<Record<string, number>>>>> = {
+  powScalar: fc.record({ exponent: fc.constantFrom(0, 1, 2, 3, -1, 0.5, 2.5) }),
+  leakyRelu: fc.record({ alpha: fc.constantFrom(0, 0.2, 1.5) }),
+  elu: fc.record({ alpha: fc.constantFrom(1, 0.3, 2) }),
+  hardSigmoid: fc.constant({ slope: 0.2 }),
+  clip: range,
+  gateWithin: range,
+}
+
+const dtypes: Readonly<Record<string, readonly NumericDType[]>> = { where: ['bool', 'float64', 'float64'] }
+
+function elementwise(row: AnyRow): Sample {
+  const { name, args } = row
+  const { params } = row.fn!
+  const value = scalars.get(name)
+  if (value === undefined) throw new Error(`test/support/scalars.ts has no entry ${name}`)
+  const attrs = attributes[name] ?? fc.constant({})
+  const kinks = [...(row.kinks ?? []), ...(moreKinks[name] ?? [])]
+  const dtypeOf = (i: number): NumericDType => dtypes[name]?.[i] ?? 'float64'
+
+  const inputsOf = (shapes: readonly number[][], options: (arg: string) => TensorOptions) =>
+    fc.tuple(
+      ...shapes.map((shape, i) =>
+        arb.tensor(
+          shape,
+          dtypeOf(i) === 'bool' ? { dtype: 'bool' } : { ...options(args[i]!), dtype: dtypeOf(i) },
+        ),
+      ),
+    )
+  const smoothIn = (domain: Domain) => (shapes: readonly number[][]) =>
+    comparing.includes(name)
+      ? arb.tensors(shapes, { distinct: true })
+      : inputsOf(shapes, (arg) => {
+          const [min, max] = domain[arg] ?? [-2, 2]
+          return { min, max, kinks }
+        })
+
+  const domains = smoothOn[name] ?? [(row.domain ?? {}) as Domain]
+  return {
+    any: casesOf(
+      arb
+        .broadcastableShapes(args.length, { minSide: 0 })
+        .chain((shapes) => inputsOf(shapes, () => ({ min: -3, max: 3 }))),
+      attrs,
+    ),
+    ...(row.vjp !== null && {
+      smooth: casesOf(
+        fc
+          .constantFrom(...domains)
+          .chain((domain) =>
+            arb.broadcastableShapes(args.length, { maxRank: 2, maxSide: 3 }).chain(smoothIn(domain)),
+          ),
+        attrs,
+      ),
+    }),
+    reference(inputs, given: Readonly<Record<string, number>>) {
+      const shape = broadcastShape(inputs.map((input) => input.shape))
+      const values = params.map((param) => given[param]!)
+      return build(shape, (index) => value(...inputs.map((input) => at(input, index)), ...values))
+    },
+  }
+}
+
+function casesOf(
+  inputs: fc.Arbitrary<readonly Tensor[]>,
+  attrs: fc.Arbitrary<unknown> = fc.constant({}),
+): fc.Arbitrary<Case> {
+  return fc.record({ inputs, attrs })
+}
+
+// ---- all others
+
+const ranks = (minRank: number, minSide = 1): fc.Arbitrary<number[]> => arb.shape({ minRank, minSide })
+
+/** A tensor of any shape with at least `minRank` axes, and attributes for it. */
+function ofOne(
+  minRank: number,
+  attrs: (shape: readonly number[]) => fc.Arbitrary<unknown>,
+  options: TensorOptions & { readonly minSide?: number } = {},
+): fc.Arbitrary<Case> {
+  return ranks(minRank, options.minSide).chain((shape) =>
+    casesOf(fc.tuple(arb.tensor(shape, options)), attrs(shape)),
+  )
+}
+
+const axisOf = (rank: number): fc.Arbitrary<number> => fc.integer({ min: -rank, max: rank - 1 })
+const alongAxis = (shape: readonly number[]) => fc.record({ axis: axisOf(shape.length) })
+
+const axesAndDims = (shape: readonly number[]) =>
+  fc.record({
+    axis: fc.oneof(
+      fc.constant(null),
+      ...(shape.length === 0 ? [] : [axisOf(shape.length)]),
+      fc.subarray(shape.map((_, axis) => axis)),
+    ),
+    keepDims: fc.boolean(),
+  })
+
+interface Reduction {
+  readonly axis: number | readonly number[] | null
+  readonly keepDims: boolean
+}
+
+function reduction(
+  f: (values: readonly number[]) => number,
+  options: TensorOptions & { readonly minSide?: number },
+): Sample {
+  const { minSide = 0, ...smooth } = options
+  return {
+    any: ofOne(0, axesAndDims, { minSide }),
+    smooth: ofOne(0, axesAndDims, smooth),
+    reference: ([a], { axis, keepDims }: Reduction) => reduce(a!, axis, keepDims, f),
+  }
+}
+
+function argReduction(isBetter: (a: number, b: number) => boolean): Sample {
+  return {
+    any: ofOne(1, alongAxis),
+    reference: ([a], { axis }: { axis: number }) =>
+      reduce(a!, axis, false, (values) =>
+        values.reduce((best, value, i) => (isBetter(value, values[best]!) ? i : best), 0),
+      ),
+  }
+}
+
+function normalised(f: (values: readonly number[], value: number) => number): Sample {
+  const any = ofOne(1, alongAxis)
+  return {
+    any,
+    smooth: any,
+    reference: ([a], { axis }: { axis: number }) =>
+      build(a!.shape, (index) => f(along(a!, axesOf(axis, index.length), index), at(a!, index))),
+  }
+}
+
+const sumOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0)
+const sumExp = (values: readonly number[]): number => sumOf(values.map(Math.exp))
+
+/** The sample of a row that keeps the values in their order. */
+function view(
+  any: fc.Arbitrary<Case>,
+  shapeOf: (shape: readonly number[], attrs: never) => readonly number[],
+): Sample {
+  return {
+    any,
+    smooth: any,
+    reference: ([a], attrs: never) => ({ shape: shapeOf(a!.shape, attrs), data: a!.data }),
+  }
+}
+
+/** Shapes of as many elements: some neighbouring axes merged, sides of 1 put in, one side left open. */
+function reshapesOf(shape: readonly number[]): fc.Arbitrary<{ shape: number[] }> {
+  const merged = shape.length < 2 ? [...shape, 1] : [shape[0]! * shape[1]!, ...shape.slice(2)]
+  const split = shape.flatMap((side) => (side === 4 ? [2, 2] : [side]))
+  const open = sizeOf(shape) > 0 ? [[-1], [1, -1], [...shape.slice(0, -1), -1]] : []
+  return fc.record({ shape: fc.constantFrom([...shape], merged, split, [1, ...shape, 1], ...open) })
+}
+
+const withOnes = arb
+  .shape({ minSide: 0 })
+  .chain((shape) => fc.tuple(...shape.map((side) => fc.constantFrom(side, 1))))
+
+interface Range {
+  readonly begin: readonly number[]
+  readonly size: readonly number[]
+}
+
+const rangeIn = (shape: readonly number[]): fc.Arbitrary<Range> =>
+  fc
+    .tuple(...shape.map((side) => fc.nat({ max: side })))
+    .chain((begin) =>
+      fc
+        .tuple(...shape.map((side, axis) => fc.integer({ min: -1, max: side - begin[axis]! })))
+        .map((size) => ({ begin, size })),
+    )
+
+const blockAt = (shape: readonly number[]) =>
+  fc.tuple(...shape.map(() => fc.tuple(fc.nat({ max: 2 }), fc.nat({ max: 2 })))).map((margins) => ({
+    begin: margins.map(([before]) => before),
+    shape: shape.map((side, axis) => side + margins[axis]![0] + margins[axis]![1]),
+  }))
+
+const wholeBelow = (limit: number, shape: readonly number[]): fc.Arbitrary<Tensor> =>
+  arb.tensor(shape, { dtype: 'int32', min: 0, max: limit - 1 })
+
+interface Along {
+  readonly axis: number
+}
+
+const gatherCases: fc.Arbitrary<Case> = ranks(1).chain((shape) =>
+  fc
+    .tuple(alongAxis(shape), arb.shape({ maxRank: 2, maxSide: 3, minSide: 0 }))
+    .chain(([attrs, indices]) =>
+      casesOf(fc.tuple(arb.tensor(shape), wholeBelow(shape.at(attrs.axis)!, indices)), fc.constant(attrs)),
+    ),
+)
+
+function gathered(shape: readonly number[], axis: number, indices: readonly number[]): number[] {
+  return [...shape.slice(0, axis), ...indices, ...shape.slice(axis + 1)]
+}
+
+const scatterCases: fc.Arbitrary<Case> = ranks(1).chain((shape) =>
+  fc.tuple(alongAxis(shape), arb.shape({ maxRank: 2, maxSide: 3, minSide: 0 })).chain(([attrs, indices]) => {
+    const [axis] = axesOf(attrs.axis, shape.length)
+    const updates = arb.tensor(gathered(shape, axis!, indices))
+    return casesOf(
+      fc.tuple(arb.tensor(shape), wholeBelow(shape[axis!]!, indices), updates),
+      fc.constant(attrs),
+    )
+  }),
+)
+
+const concatCases: fc.Arbitrary<Case> = ranks(1, 0).chain((shape) =>
+  fc
+    .tuple(axisOf(shape.length), fc.array(fc.nat({ max: 3 }), { minLength: 1, maxLength: 3 }))
+    .chain(([axis, sides]) => {
+      const [along_] = axesOf(axis, shape.length)
+      return casesOf(
+        fc.tuple(...sides.map((side) => arb.tensor(shape.with(along_!, side)))),
+        fc.constant({ axis }),
+      )
+    }),
+)
+
+/** Matrices [m, k] and [k, n] behind batch axes that broadcast, either stored transposed. */
+const matmulCases: fc.Arbitrary<Case> = fc
+  .record({
+    batches: arb.broadcastableShapes(2, { maxRank: 2, maxSide: 2, minSide: 0 }),
+    sides: fc.tuple(fc.nat({ max: 5 }), fc.nat({ max: 5 }), fc.nat({ max: 5 })),
+    transposeA: fc.boolean(),
+    transposeB: fc.boolean(),
+  })
+  .chain(({ batches, sides: [m, k, n], transposeA, transposeB }) =>
+    casesOf(
+      fc.tuple(
+        arb.tensor([...batches[0]!, ...(transposeA ? [k, m] : [m, k])]),
+        arb.tensor([...batches[1]!, ...(transposeB ? [n, k] : [k, n])]),
+      ),
+      fc.constant({ transposeA, transposeB }),
+    ),
+  )
+
+function matmulReference(
+  [a, b]: readonly Nd[],
+  attrs: { readonly transposeA: boolean; readonly transposeB: boolean },
+): Nd {
+  const p = attrs.transposeA ? swapped(a!) : a!
+  const q = attrs.transposeB ? swapped(b!) : b!
+  const k = p.shape.at(-1)!
+  const batch = broadcastShape([p.shape.slice(0, -2), q.shape.slice(0, -2)])
+  return build([...batch, p.shape.at(-2)!, q.shape.at(-1)!], (index) => {
+    const [i, j] = index.slice(-2) as [number, number]
+    const head = index.slice(0, -2)
+    // The sides of the matrices are spelt out: only batch axes of side 1 are broadcast.
+    const term = (t: number): number => at(p, [...head, i, t]) * at(q, [...head, t, j])
+    return sumOf(Array.from({ length: k }, (_, t) => term(t)))
+  })
+}
+
+/** The last two axes swapped. */
+function swapped(a: Nd): Nd {
+  const shape = [...a.shape.slice(0, -2), a.shape.at(-1)!, a.shape.at(-2)!]
+  return build(shape, (index) => at(a, [...index.slice(0, -2), index.at(-1)!, index.at(-2)!]))
+}
+
+const CASTS: Readonly<Record<string, (value: number) => number>> = {
+  float64: (value) => value,
+  float32: Math.fround,
+  int32: Math.trunc,
+  bool: (value) => (value === 0 ? 0 : 1),
+}
+
+/** Every row that is no formula of its inputs at one position. A new row needs a line here and nothing else. */
+const structural: Readonly<Record<string, Sample>> = {
+  sum: reduction(sumOf, {}),
+  mean: reduction((values) => sumOf(values) / values.length, {}),
+  max: reduction((values) => Math.max(...values), { minSide: 1, distinct: true }),
+  min: reduction((values) => Math.min(...values), { minSide: 1, distinct: true }),
+  argMax: argReduction((a, b) => a > b),
+  argMin: argReduction((a, b) => a < b),
+  softmax: normalised((values, value) => Math.exp(value) / sumExp(values)),
+  logSoftmax: normalised((values, value) => value - Math.log(sumExp(values))),
+
+  matmul: { any: matmulCases, smooth: matmulCases, reference: matmulReference },
+
+  reshape: view(
+    ofOne(0, reshapesOf, { minSide: 0 }),
+    (shape, { shape: to }: { shape: readonly number[] }) => {
+      const known = to.reduce((size, side) => (side === -1 ? size : size * side), 1)
+      return to.map((side) => (side === -1 ? sizeOf(shape) / known : side))
+    },
+  ),
+  expandDims: view(
+    ofOne(0, (shape) => fc.record({ axis: axisOf(shape.length + 1) }), { minSide: 0 }),
+    (shape, { axis }: Along) => {
+      const to = axis < 0 ? axis + shape.length + 1 : axis
+      return [...shape.slice(0, to), 1, ...shape.slice(to)]
+    },
+  ),
+  squeeze: view(
+    withOnes.chain((shape) => {
+      const ones = shape.map((side, axis) => (side === 1 ? axis : -1)).filter((axis) => axis >= 0)
+      const axes = fc.oneof(
+        fc.constant(null),
+        fc.subarray(ones),
+        ...ones.map((axis) => fc.constantFrom(axis, axis - shape.length)),
+      )
+      return casesOf(fc.tuple(arb.tensor(shape)), fc.record({ axis: axes }))
+    }),
+    (shape, { axis }: { axis: number | readonly number[] | null }) => {
+      const gone =
+        axis === null ? shape.flatMap((side, i) => (side === 1 ? [i] : [])) : axesOf(axis, shape.length)
+      return shape.filter((_, i) => !gone.includes(i))
+    },
+  ),
+  transpose: both({
+    any: ofOne(
+      0,
+      (shape) => {
+        const axes = shape.map((_, axis) => axis)
+        const all = fc.shuffledSubarray(axes, { minLength: axes.length, maxLength: axes.length })
+        return fc.record({ perm: fc.option(all) })
+      },
+      { minSide: 0 },
+    ),
+    reference([a], { perm }: { perm: readonly number[] | null }) {
+      const order = perm ?? a!.shape.map((_, i) => a!.shape.length - 1 - i)
+      const shape = order.map((axis) => a!.shape[axis]!)
+      return build(shape, (index) => {
+        const from = new Array<number>(order.length)
+        order.forEach((axis, i) => (from[axis] = index[i]!))
+        return at(a!, from)
+      })
+    },
+  }),
+  broadcastTo: both({
+    any: arb
+      .broadcastableShapes(2, { minSide: 0, maxRank: 4, maxSide: 3 })
+      .chain(([a, b]) => casesOf(fc.tuple(arb.tensor(a!)), fc.constant({ shape: broadcastShape([a!, b!]) }))),
+    reference: ([a], { shape }: { shape: readonly number[] }) => build(shape, (index) => at(a!, index)),
+  }),
+  slice: both({
+    any: ofOne(0, rangeIn, { minSide: 0 }),
+    reference: ([a], { begin, size }: Range) =>
+      build(
+        a!.shape.map((side, axis) => (size[axis] === -1 ? side - begin[axis]! : size[axis]!)),
+        (index) =>
+          at(
+            a!,
+            index.map((i, axis) => i + begin[axis]!),
+          ),
+      ),
+  }),
+  place: both({
+    any: ofOne(0, blockAt, { minSide: 0 }),
+    reference: ([a], { begin, shape }: { begin: readonly number[]; shape: readonly number[] }) =>
+      build(shape, (index) => {
+        const from = index.map((i, axis) => i - begin[axis]!)
+        return from.every((i, axis) => i >= 0 && i < a!.shape[axis]!) ? at(a!, from) : 0
+      }),
+  }),
+  concat: both({
+    any: concatCases,
+    reference(inputs, { axis }: Along) {
+      const rank = inputs[0]!.shape.length
+      const [along_] = axesOf(axis, rank)
+      const total = sumOf(inputs.map(({ shape }) => shape[along_!]!))
+      return build(inputs[0]!.shape.with(along_!, total), (index) => {
+        let from = index[along_!]!
+        let which = 0
+        while (from >= inputs[which]!.shape[along_!]!) from -= inputs[which++]!.shape[along_!]!
+        return at(inputs[which]!, index.with(along_!, from))
+      })
+    },
+  }),
+
+  gather: both({
+    any: gatherCases,
+    reference([a, indices], { axis }: Along) {
+      const [along_] = axesOf(axis, a!.shape.length)
+      const rank = indices!.shape.length
+      return build(gathered(a!.shape, along_!, indices!.shape), (index) => {
+        const chosen = at(indices!, index.slice(along_, along_! + rank))
+        return at(a!, [...index.slice(0, along_), chosen, ...index.slice(along_! + rank)])
+      })
+    },
+  }),
+  scatterAdd: both({
+    any: scatterCases,
+    reference([a, indices, updates], { axis }: Along) {
+      const [along_] = axesOf(axis, a!.shape.length)
+      const positions = build(indices!.shape, () => 0).data.map((_, k) => k)
+      return build(a!.shape, (index) => {
+        const inner = sizeOf(a!.shape.slice(along_! + 1))
+        const count = positions.length
+        const flat = index.slice(along_! + 1).reduce((sum, i, d) => sum * a!.shape[along_! + 1 + d]! + i, 0)
+        const outer = index.slice(0, along_).reduce((sum, i, d) => sum * a!.shape[d]! + i, 0)
+        const added = positions.filter((k) => indices!.data[k] === index[along_!])
+        return at(a!, index) + sumOf(added.map((k) => updates!.data[(outer * count + k) * inner + flat]!))
+      })
+    },
+  }),
+
+  cast: {
+    any: ofOne(0, () => fc.record({ dtype: fc.constantFrom('float64', 'float32', 'int32', 'bool') }), {
+      minSide: 0,
+    }),
+    smooth: ofOne(0, () => fc.constant({ dtype: 'float64' })),
+    reference: ([a], { dtype }: { dtype: string }) => ({ shape: a!.shape, data: a!.data.map(CASTS[dtype]!) }),
+  },
+  stopGradient: { any: ofOne(0, () => fc.constant({}), { minSide: 0 }), reference: ([a]) => a! },
+  oneHot: {
+    any: casesOf(fc.tuple(arb.shape().chain((shape) => wholeBelow(4, shape))), fc.constant({ depth: 4 })),
+    reference: ([indices]) => indices!,
+  },
+  sparseCategoricalCrossentropy: {
+    any: casesOf(fc.tuple(arb.shape().chain((shape) => wholeBelow(4, shape))), fc.constant({ count: 4 })),
+    reference: ([labels]) => labels!,
+  },
+}
+
+/** Smooth wherever it is defined. */
+function both(sample: Omit<Sample, 'smooth'>): Sample {
+  return { ...sample, smooth: sample.any }
+}
+
+/** The sample of a row. @throws where there is none. */
+export function sampleOf(row: AnyRow): Sample {
+  const sample = structural[row.name]
+  if (sample !== undefined) return sample
+  if (row.fn === undefined) throw new Error(`test/support/samples.ts has no entry ${row.name}`)
+  return elementwise(row)
+}
+
+/** Entries for rows that do not exist. */
+export function surplus(): string[] {
+  return [...Object.keys(structural), ...scalars.keys()].filter((name) => !rows.has(name))
+}
+
+/** A tensor of the same values in memory of its own. */
+export function copyOf(a: Tensor): Tensor {
+  return tensor(a.dataSync(), { shape: a.shape, dtype: a.dtype })
+}
