@@ -141,47 +141,48 @@ function crossentropy(yTrue: Tensor, yPred: Tensor): Tensor {
   return byKind[classKind(yTrue.shape, yPred.shape)](yTrue, yPred)
 }
 
-const names = new Names<LossFn>(
-  'loss',
-  'a function',
-  {
-    mean_squared_error: meanSquaredError,
-    mean_absolute_error: meanAbsoluteError,
-    mean_absolute_percentage_error: meanAbsolutePercentageError,
-    mean_squared_logarithmic_error: meanSquaredLogarithmicError,
-    huber,
-    log_cosh: logCosh,
-    binary_crossentropy: binaryCrossentropy,
-    binary_focal_crossentropy: binaryFocalCrossentropy,
-    categorical_crossentropy: categoricalCrossentropy,
-    categorical_focal_crossentropy: categoricalFocalCrossentropy,
-    sparse_categorical_crossentropy: sparseCategoricalCrossentropy,
-    crossentropy,
-    kl_divergence: klDivergence,
-    poisson,
-    cosine_similarity: cosineSimilarity,
-    hinge,
-    squared_hinge: squaredHinge,
-    categorical_hinge: categoricalHinge,
-    dice,
-    tversky,
-  },
-  {
-    mse: 'mean_squared_error',
-    MSE: 'mean_squared_error',
-    mae: 'mean_absolute_error',
-    MAE: 'mean_absolute_error',
-    mape: 'mean_absolute_percentage_error',
-    MAPE: 'mean_absolute_percentage_error',
-    msle: 'mean_squared_logarithmic_error',
-    MSLE: 'mean_squared_logarithmic_error',
-    bce: 'binary_crossentropy',
-    BCE: 'binary_crossentropy',
-    kld: 'kl_divergence',
-    KLD: 'kl_divergence',
-    logcosh: 'log_cosh',
-  },
-)
+/** By Keras' names. @internal */
+export const lossTable: Readonly<Record<string, LossFn>> = {
+  mean_squared_error: meanSquaredError,
+  mean_absolute_error: meanAbsoluteError,
+  mean_absolute_percentage_error: meanAbsolutePercentageError,
+  mean_squared_logarithmic_error: meanSquaredLogarithmicError,
+  huber,
+  log_cosh: logCosh,
+  binary_crossentropy: binaryCrossentropy,
+  binary_focal_crossentropy: binaryFocalCrossentropy,
+  categorical_crossentropy: categoricalCrossentropy,
+  categorical_focal_crossentropy: categoricalFocalCrossentropy,
+  sparse_categorical_crossentropy: sparseCategoricalCrossentropy,
+  crossentropy,
+  kl_divergence: klDivergence,
+  poisson,
+  cosine_similarity: cosineSimilarity,
+  hinge,
+  squared_hinge: squaredHinge,
+  categorical_hinge: categoricalHinge,
+  dice,
+  tversky,
+}
+
+/** Keras' short forms. @internal */
+export const lossAliases: Readonly<Record<string, string>> = {
+  mse: 'mean_squared_error',
+  MSE: 'mean_squared_error',
+  mae: 'mean_absolute_error',
+  MAE: 'mean_absolute_error',
+  mape: 'mean_absolute_percentage_error',
+  MAPE: 'mean_absolute_percentage_error',
+  msle: 'mean_squared_logarithmic_error',
+  MSLE: 'mean_squared_logarithmic_error',
+  bce: 'binary_crossentropy',
+  BCE: 'binary_crossentropy',
+  kld: 'kl_divergence',
+  KLD: 'kl_divergence',
+  logcosh: 'log_cosh',
+}
+
+const names = new Names<LossFn>('loss', 'a function', lossTable, lossAliases)
 
 const kinds = new Map<unknown, LossKind>([
   [binaryCrossentropy, 'binary'],

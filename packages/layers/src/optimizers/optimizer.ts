@@ -165,13 +165,11 @@ export abstract class Optimizer {
    * kind by kind.
    */
   get variables(): readonly Tensor[] {
-    const groups = this.#options.useEma ? [[AVERAGE]] : []
-    if (this.#options.gradientAccumulationSteps !== undefined) groups.push([ACCUMULATOR])
     const entries = [...this.#entries.values()]
     return [
       scalar(this.#iterations, 'int32'),
       ...(this.#schedule === undefined ? [scalar(this.#learningRate, floatx())] : []),
-      ...[...groups, ...this.slotGroups()].flatMap((group) =>
+      ...this.#groups().flatMap((group) =>
         entries.flatMap(({ slots }) => group.map((slot) => slots[slot]!.detach())),
       ),
     ]
@@ -190,6 +188,15 @@ export abstract class Optimizer {
   /** One step of one variable. Pure: what changes from step to step comes in as an argument. */
   protected abstract update(value: Tensor, gradient: Tensor, slots: Slots, step: Step): Update
 
+  #groups(): readonly (readonly string[])[] {
+    const { useEma = false, gradientAccumulationSteps } = this.#options
+    return [
+      ...(useEma ? [[AVERAGE]] : []),
+      ...(gradientAccumulationSteps === undefined ? [] : [[ACCUMULATOR]]),
+      ...this.slotGroups(),
+    ]
+  }
+
   // ---- steps
 
   /** Makes the slots of variables it does not know yet; `apply` does so by itself. */
@@ -202,12 +209,10 @@ export abstract class Optimizer {
     const known = this.#entries.get(v)
     if (known !== undefined) return known
     const slots: Record<string, Variable> = {}
-    const add = (slot: string, value: number): void => {
-      slots[slot] = variable(full(v.shape, value, v.dtype), { name: `${v.name}_${slot}`, trainable: false })
+    for (const slot of this.#groups().flat()) {
+      const first = slot === AVERAGE || slot === ACCUMULATOR ? 0 : this.initialSlot(slot)
+      slots[slot] = variable(full(v.shape, first, v.dtype), { name: `${v.name}_${slot}`, trainable: false })
     }
-    if (this.#options.useEma) add(AVERAGE, 0)
-    if (this.#options.gradientAccumulationSteps !== undefined) add(ACCUMULATOR, 0)
-    for (const slot of this.slotGroups().flat()) add(slot, this.initialSlot(slot))
     const entry = { updates: 0, slots }
     this.#entries.set(v, entry)
     return entry
@@ -322,37 +327,44 @@ export abstract class Optimizer {
   }
 
   /**
-   * Makes it remember of these variables what `getState` told, of them or of others of the same shapes.
-   * Either everything is taken over or nothing.
+   * Makes it remember of these variables what `getState` told, of them or of others of the same shapes. Without
+   * variables: of those it knows, in the order in which they came; it forgets those that came after the state was
+   * taken. Either everything is taken over or nothing.
    * @throws ValueError, ShapeError, DTypeError where the state is not one of these variables.
    */
-  setState(state: OptimizerState, variables: readonly Variable[] = [...this.#entries.keys()]): void {
+  setState(state: OptimizerState, variables?: readonly Variable[]): void {
     const what = `${this.name}.setState`
-    checkVariables(what, variables)
-    checkNumber(what, 'iterations', state.iterations, STEPS)
-    if (state.learningRate !== null) checkRate(what, state.learningRate)
-    if (state.variables.length !== variables.length)
-      throw new ValueError(
-        `${what}: the state is of ${state.variables.length} variables, not of ${variables.length}`,
-      )
-    const entries = variables.map((v) => this.#entryOf(v))
-    entries.forEach(({ slots }, i) => {
-      const given = state.variables[i]!
-      checkNumber(what, 'updates', given.updates, STEPS)
-      for (const name of Object.keys(slots)) {
-        const value = given.slots[name]
-        if (value === undefined)
-          throw new ValueError(`${what}: there is no ${show(name)} for ${labelOf(variables[i]!, i)}`)
-        checkLike(what, `${show(name)} of ${labelOf(variables[i]!, i)}`, value, slots[name]!)
-      }
-    })
-    entries.forEach((entry, i) => {
+    const known = [...this.#entries.keys()]
+    const chosen = variables ?? known.slice(0, state.variables.length)
+    checkVariables(what, chosen)
+    this.#checkState(what, state, chosen)
+    if (variables === undefined) this.reset(known.slice(chosen.length))
+    chosen.forEach((v, i) => {
+      const entry = this.#entryOf(v)
       const given = state.variables[i]!
       for (const name of Object.keys(entry.slots)) entry.slots[name]!.assign(given.slots[name]!)
       entry.updates = given.updates
     })
     this.#iterations = state.iterations
     if (state.learningRate !== null && this.#schedule === undefined) this.#learningRate = state.learningRate
+  }
+
+  #checkState(what: string, state: OptimizerState, variables: readonly Variable[]): void {
+    checkNumber(what, 'iterations', state.iterations, STEPS)
+    if (state.learningRate !== null) checkRate(what, state.learningRate)
+    if (state.variables.length !== variables.length)
+      throw new ValueError(
+        `${what}: the state is of ${state.variables.length} variables, not of ${variables.length}`,
+      )
+    variables.forEach((v, i) => {
+      const { updates, slots } = state.variables[i]!
+      checkNumber(what, 'updates', updates, STEPS)
+      for (const name of this.#groups().flat()) {
+        const label = `${show(name)} of ${labelOf(v, i)}`
+        if (!Object.hasOwn(slots, name)) throw new ValueError(`${what}: the state lacks ${label}`)
+        checkLike(what, label, slots[name]!, v)
+      }
+    })
   }
 }
 

@@ -1,0 +1,176 @@
+import { ValueError } from '@adjoint/core'
+import { show } from '@adjoint/core/extend'
+import { lossAliases, type LossFn, type LossName, lossTable, resolveLoss } from './losses.js'
+import {
+  accuracy,
+  binaryAccuracy,
+  categoricalAccuracy,
+  sparseCategoricalAccuracy,
+  sparseTopKCategoricalAccuracy,
+  topKCategoricalAccuracy,
+} from './metrics/accuracy.js'
+import {
+  auc,
+  binaryIoU,
+  f1Score,
+  falseNegatives,
+  falsePositives,
+  fBetaScore,
+  precision,
+  precisionAtRecall,
+  recall,
+  recallAtPrecision,
+  sensitivityAtSpecificity,
+  specificityAtSensitivity,
+  trueNegatives,
+  truePositives,
+} from './metrics/confusion.js'
+import { type Metric, meanMetric } from './metrics/metric.js'
+import { cosineSimilarity, r2Score, rootMeanSquaredError } from './metrics/regression.js'
+import { Names, type Spelling } from './names.js'
+
+export type { MetricOptions, ThresholdOptions, TopKOptions } from './metrics/accuracy.js'
+export type {
+  AtOptions,
+  AucOptions,
+  BinaryIoUOptions,
+  CountOptions,
+  F1Options,
+  FBetaOptions,
+} from './metrics/confusion.js'
+export { type Metric, type MetricDefinition, type MetricState, StatefulMetric } from './metrics/metric.js'
+export type { CosineOptions, R2Options } from './metrics/regression.js'
+
+type KerasMetricName =
+  | 'accuracy'
+  | 'acc'
+  | 'binary_accuracy'
+  | 'categorical_accuracy'
+  | 'sparse_categorical_accuracy'
+  | 'top_k_categorical_accuracy'
+  | 'sparse_top_k_categorical_accuracy'
+  | 'auc'
+  | 'precision'
+  | 'recall'
+  | 'true_positives'
+  | 'false_positives'
+  | 'true_negatives'
+  | 'false_negatives'
+  | 'f1_score'
+  | 'r2_score'
+  | 'root_mean_squared_error'
+
+/** Metrics by name, each with its default options: in Keras' spelling, or in camel case. Losses are metrics too. */
+export type MetricName = Spelling<KerasMetricName> | LossName
+/** A metric by name, as a function whose values are averaged, or as an object that keeps the count itself. */
+export type MetricLike = MetricName | LossFn | Metric
+
+/** Metrics with options: `metrics.auc({ curve: 'PR' })`. Each call makes a new one. */
+export const metrics: {
+  readonly accuracy: typeof accuracy
+  readonly binaryAccuracy: typeof binaryAccuracy
+  readonly categoricalAccuracy: typeof categoricalAccuracy
+  readonly sparseCategoricalAccuracy: typeof sparseCategoricalAccuracy
+  readonly topKCategoricalAccuracy: typeof topKCategoricalAccuracy
+  readonly sparseTopKCategoricalAccuracy: typeof sparseTopKCategoricalAccuracy
+  readonly precision: typeof precision
+  readonly recall: typeof recall
+  readonly truePositives: typeof truePositives
+  readonly falsePositives: typeof falsePositives
+  readonly trueNegatives: typeof trueNegatives
+  readonly falseNegatives: typeof falseNegatives
+  readonly auc: typeof auc
+  readonly precisionAtRecall: typeof precisionAtRecall
+  readonly recallAtPrecision: typeof recallAtPrecision
+  readonly sensitivityAtSpecificity: typeof sensitivityAtSpecificity
+  readonly specificityAtSensitivity: typeof specificityAtSensitivity
+  readonly f1Score: typeof f1Score
+  readonly fBetaScore: typeof fBetaScore
+  readonly binaryIoU: typeof binaryIoU
+  readonly rootMeanSquaredError: typeof rootMeanSquaredError
+  readonly cosineSimilarity: typeof cosineSimilarity
+  readonly r2Score: typeof r2Score
+} = {
+  accuracy,
+  binaryAccuracy,
+  categoricalAccuracy,
+  sparseCategoricalAccuracy,
+  topKCategoricalAccuracy,
+  sparseTopKCategoricalAccuracy,
+  precision,
+  recall,
+  truePositives,
+  falsePositives,
+  trueNegatives,
+  falseNegatives,
+  auc,
+  precisionAtRecall,
+  recallAtPrecision,
+  sensitivityAtSpecificity,
+  specificityAtSensitivity,
+  f1Score,
+  fBetaScore,
+  binaryIoU,
+  rootMeanSquaredError,
+  cosineSimilarity,
+  r2Score,
+}
+
+type Make = (options: { readonly name: string }) => Metric
+
+const names = new Names<Make>(
+  'metric',
+  'a function or a metric object',
+  {
+    accuracy,
+    acc: accuracy,
+    binary_accuracy: binaryAccuracy,
+    categorical_accuracy: categoricalAccuracy,
+    sparse_categorical_accuracy: sparseCategoricalAccuracy,
+    top_k_categorical_accuracy: topKCategoricalAccuracy,
+    sparse_top_k_categorical_accuracy: sparseTopKCategoricalAccuracy,
+    auc,
+    precision,
+    recall,
+    true_positives: truePositives,
+    false_positives: falsePositives,
+    true_negatives: trueNegatives,
+    false_negatives: falseNegatives,
+    f1_score: f1Score,
+    r2_score: r2Score,
+    root_mean_squared_error: rootMeanSquaredError,
+    ...Object.fromEntries(
+      Object.entries(lossTable).map(([key, fn]): [string, Make] => [key, ({ name }) => meanMetric(name, fn)]),
+    ),
+    // The metric's sign is not the loss's.
+    cosine_similarity: cosineSimilarity,
+  },
+  lossAliases,
+)
+
+/**
+ * The metric that an output was given: a new one for a name or a function, the same one for a metric object.
+ * Its name is the one given, in Keras' spelling; a function's own name.
+ * @throws ValueError for an unknown name, with the nearest one.
+ */
+export function resolveMetric(spec: unknown): Metric {
+  if (isMetric(spec)) return spec
+  if (typeof spec === 'function') {
+    if (Object.values(metrics).includes(spec as never))
+      throw new ValueError(`metric: got the function ${spec.name}; call it: metrics.${spec.name}()`)
+    const { name, fn } = resolveLoss(spec)
+    return meanMetric(name === 'loss' ? 'metric' : name, fn)
+  }
+  const { name, value } = names.get(spec)
+  return value({ name })
+}
+
+/** Whether it has what a {@link Metric} must have. */
+function isMetric(x: unknown): x is Metric {
+  if (typeof x !== 'object' || x === null) return false
+  const { name, update, reset, result } = x as Partial<Metric>
+  if (typeof update !== 'function' || typeof reset !== 'function' || typeof result !== 'function')
+    return false
+  if (typeof name === 'string' && name !== '') return true
+  throw new ValueError(`metric: its name must be a text, got ${show(name)}`)
+}

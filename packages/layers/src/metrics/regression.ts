@@ -1,0 +1,92 @@
+import {
+  add,
+  div,
+  isInf,
+  mean,
+  mul,
+  neg,
+  ShapeError,
+  square,
+  squaredDifference,
+  sqrt,
+  sub,
+  sum,
+  type Tensor,
+  where,
+  zeros,
+  cosineSimilarity as cosineLoss,
+} from '@adjoint/core'
+import { formatShape } from '@adjoint/core/extend'
+import { checkChoice, checkKeys } from '../option-checks.js'
+import type { MetricOptions } from './accuracy.js'
+import { meanMetric, sameShapes, StatefulMetric, weightsFor } from './metric.js'
+
+/** The root of the mean of (t - p)². */
+export function rootMeanSquaredError(options: MetricOptions = {}): StatefulMetric {
+  const { name = 'root_mean_squared_error' } = options
+  checkKeys(name, options, ['name'])
+  return meanMetric(name, (yTrue, yPred) => squaredDifference(...sameShapes(name, yTrue, yPred)), sqrt)
+}
+
+/** Options of {@link cosineSimilarity}. */
+export interface CosineOptions extends MetricOptions {
+  /** The axis of the vectors (default: the last). */
+  readonly axis?: number
+}
+
+/** The mean cosine of the angle between targets and predictions: 1 for the same direction. (The loss is -1 then.) */
+export function cosineSimilarity(options: CosineOptions = {}): StatefulMetric {
+  const { name = 'cosine_similarity', axis = -1 } = options
+  checkKeys(name, options, ['name', 'axis'])
+  return meanMetric(name, (yTrue, yPred) => neg(cosineLoss(yTrue, yPred, { axis })))
+}
+
+/** Options of {@link r2Score}. */
+export interface R2Options extends MetricOptions {
+  /** How the scores of several columns become one; null leaves them (default 'uniform_average'). */
+  readonly classAggregation?: 'uniform_average' | 'variance_weighted_average' | null
+}
+
+/** The share of the targets' variance that is explained: 1 - sum((t - p)²) / sum((t - mean(t))²), by column. */
+export function r2Score(options: R2Options = {}): StatefulMetric {
+  const { name = 'r2_score', classAggregation = 'uniform_average' } = options
+  checkKeys(name, options, ['name', 'classAggregation'])
+  if (classAggregation !== null)
+    checkChoice(name, 'classAggregation', classAggregation, ['uniform_average', 'variance_weighted_average'])
+  return new StatefulMetric(name, {
+    init({ shape, dtype }) {
+      const start = zeros([shape.at(-1) ?? 1], dtype)
+      return { sum: start, squares: start, residual: start, count: start }
+    },
+    update(state, yTrue, yPred, weight) {
+      const [t, p] = columns(name, yTrue, yPred)
+      const w = weightsFor(weight, t.shape, t.dtype)
+      const plus = (before: Tensor, values: Tensor): Tensor => add(before, sum(values, 0))
+      return {
+        sum: plus(state['sum']!, mul(t, w)),
+        squares: plus(state['squares']!, mul(square(t), w)),
+        residual: plus(state['residual']!, mul(squaredDifference(t, p), w)),
+        count: plus(state['count']!, w),
+      }
+    },
+    result(state) {
+      const total = sub(state['squares']!, div(square(state['sum']!), state['count']!))
+      const raw = sub(1, div(state['residual']!, total))
+      const scores = where(isInf(raw), 0, raw)
+      if (classAggregation === null) return scores
+      if (classAggregation === 'uniform_average') return mean(scores)
+      return div(sum(mul(total, scores)), sum(total))
+    },
+  })
+}
+
+/** Targets and predictions as [samples, columns]. */
+export function columns(name: string, yTrue: Tensor, yPred: Tensor): [t: Tensor, p: Tensor] {
+  const [t, p] = sameShapes(name, yTrue, yPred)
+  if (t.rank === 2) return [t, p]
+  throw new ShapeError(
+    `metric ${name}: expected [samples, columns], got targets ${formatShape(yTrue.shape)} and predictions ` +
+      formatShape(yPred.shape),
+    { shapes: [yTrue.shape, yPred.shape] },
+  )
+}
