@@ -24,8 +24,24 @@ export type Kernel =
   | { readonly kind: 'map'; readonly fn: ScalarFunction; readonly params: readonly number[] }
   /** The same values under another shape. */
   | { readonly kind: 'view' }
-  /** Reduces over `axes` (sorted, from the front); `mean` divides by their size. */
-  | { readonly kind: 'reduce'; readonly op: ReduceOp; readonly axes: readonly number[] }
+  /** Reduces over `axes` (sorted, from the front). */
+  | {
+      readonly kind: 'reduce'
+      readonly op: ReduceOp
+      readonly axes: readonly number[]
+      /** What variance takes off the count before it divides by it (0 unless given). */
+      readonly correction?: number
+    }
+  /**
+   * Input x: running sums along `axis`, out[i] = out[i - 1] + x[i]. Inputs x, decay: out[i] = decay[i] out[i - 1] + x[i].
+   * out[-1] is `initial`; `reverse` goes from the end.
+   */
+  | {
+      readonly kind: 'cumulate'
+      readonly axis: number
+      readonly reverse: boolean
+      readonly initial: number
+    }
   /** Position of the first largest or smallest value along `axis`; the first NaN wins. */
   | { readonly kind: 'argReduce'; readonly op: 'max' | 'min'; readonly axis: number }
   /** Batched matrix product of the last two axes; batch axes broadcast. */
@@ -49,7 +65,9 @@ export type Kernel =
   /** softmax or its logarithm along `axis`. */
   | { readonly kind: 'softmax'; readonly axis: number; readonly log: boolean }
 
-export type ReduceOp = 'sum' | 'mean' | 'prod' | 'max' | 'min'
+/** norm is the root of the sum of squares; any and all take every value but 0 as true. */
+export type ReduceOp =
+  'sum' | 'mean' | 'variance' | 'norm' | 'logSumExp' | 'prod' | 'max' | 'min' | 'any' | 'all'
 
 /** Where values live and kernels run. */
 export interface Backend {

@@ -23,6 +23,7 @@ export {
   type Binary,
   binary,
   call,
+  composite,
   defineOp,
   elementwise,
   isStaged,
@@ -44,3 +45,4 @@ export { withoutRecording } from './tape.js'
 export { fromHost } from './tensor.js'
 export { formatPath, isRecord, leavesOf, mapTree, replaceLeaves } from './tree.js'
 export { randomState, type RandomState, setRandomState } from './random.js'
+export { permutation as permutationOf, randomBits } from './rng.js'

@@ -1,4 +1,9 @@
 import type { NumericDType } from './dtype.js'
+import type { CumulativeOptions } from './ops/cumulative.js'
+import type { PadOptions } from './ops/joining.js'
+import type { Axes } from './ops/reduce.js'
+import type { StridedSliceOptions } from './ops/slicing.js'
+import type { MomentOptions, NormOptions } from './ops/statistics.js'
 import type { Sizes } from './shape.js'
 
 /** Ops of one tensor that are methods, `x.exp()`. ops/index.ts checks that the list is whole. */
@@ -88,10 +93,17 @@ export interface OtherMethods<Same, Any, Other> {
   cast(dtype: NumericDType): Same
   softmax(axis?: number): Same
   logSoftmax(axis?: number): Same
-  sum(axis?: number | readonly number[] | null, keepDims?: boolean): Any
-  mean(axis?: number | readonly number[] | null, keepDims?: boolean): Any
-  max(axis?: number | readonly number[] | null, keepDims?: boolean): Any
-  min(axis?: number | readonly number[] | null, keepDims?: boolean): Any
+  sum(axis?: Axes, keepDims?: boolean): Any
+  mean(axis?: Axes, keepDims?: boolean): Any
+  max(axis?: Axes, keepDims?: boolean): Any
+  min(axis?: Axes, keepDims?: boolean): Any
+  prod(axis?: Axes, keepDims?: boolean): Any
+  logSumExp(axis?: Axes, keepDims?: boolean): Any
+  variance(options?: Axes | MomentOptions, keepDims?: boolean): Any
+  std(options?: Axes | MomentOptions, keepDims?: boolean): Any
+  norm(options?: NormOptions): Any
+  any(axis?: Axes, keepDims?: boolean): Any
+  all(axis?: Axes, keepDims?: boolean): Any
   argMax(axis?: number): Any
   argMin(axis?: number): Any
   matmul(b: Other, transposeA?: boolean, transposeB?: boolean): Any
@@ -100,6 +112,17 @@ export interface OtherMethods<Same, Any, Other> {
   squeeze(axis?: number | readonly number[] | null): Any
   transpose(perm?: readonly number[] | null): Any
   broadcastTo(shape: Sizes): Any
+  cumsum(options?: number | CumulativeOptions): Same
+  cumprod(options?: number | CumulativeOptions): Same
+  stridedSlice(options: StridedSliceOptions): Any
+  flip(axes?: number | readonly number[] | null): Same
+  pad(options: PadOptions): Any
+  tile(reps: readonly number[]): Any
+  repeat(repeats: number, axis?: number | null): Any
+  roll(shift: number | readonly number[], axis?: number | readonly number[] | null): Same
+  tril(k?: number): Same
+  triu(k?: number): Same
+  diagonal(offset?: number): Any
   slice(begin: readonly number[], size: readonly number[]): Any
 }
 

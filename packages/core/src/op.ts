@@ -1,10 +1,10 @@
 import { abstractBackend } from './abstract.js'
 import { checkAnomaly, isWatchingForAnomalies } from './anomaly.js'
-import { type Aval, type Backend, currentBackend, type Kernel, type Stored } from './backend.js'
+import { type Aval, type Backend, currentBackend, type Kernel, type Stored, withBackend } from './backend.js'
 import { allocate, type DType, floatx, isFloat, type NumericDType, promote, toFloat } from './dtype.js'
 import { BackendError, didYouMean, DTypeError, show, typeName, ValueError } from './errors.js'
 import { ScalarFunction } from './expr/scalar.js'
-import { broadcastShapes, formatShape, type Sizes } from './shape.js'
+import { broadcastShapes, formatShape, type Shape, type Sizes } from './shape.js'
 import { isRecording, record } from './tape.js'
 import {
   disposed,
@@ -47,6 +47,8 @@ export interface Row<A extends string = string, P = unknown> {
     limit(inputs: readonly Aval[], attrs: P): number
     readonly what: string
   }
+  /** Written in other ops: applying it runs this. Made by {@link composite}, and not in the table. */
+  readonly compose?: (inputs: readonly Tensor[], attrs: P) => Tensor
   /** The formula, for elementwise rows. */
   readonly fn?: ScalarFunction
   /** Where an elementwise row is sampled by tests: [low, high] for each argument. */
@@ -63,6 +65,8 @@ export type AnyRow = Row<string, any>
 /** A stand-in for a tensor in a graph that is being built: applying a row to it extends the graph. */
 export interface Staged {
   readonly kind: 'symbolic'
+  /** Without the batch. */
+  readonly shape: Shape
   readonly [APPLY]: (row: AnyRow, operands: readonly Operand[], attrs: unknown) => unknown
   /** The types of an op's result on this operand, of the same shape or of any; no value. */
   readonly [STAGED]?: { readonly same: unknown; readonly any: unknown }
@@ -90,8 +94,39 @@ export function defineOp<const A extends string, P>(row: Row<A, P>): Row<A, P> {
   return row
 }
 
+interface CompositeSpec<A extends string, P> {
+  readonly name: string
+  readonly args: readonly A[]
+  readonly variadic?: boolean
+  /** The op in other ops. Shapes are known here, also where it stands in a graph: there it runs when the graph does. */
+  readonly compose: (inputs: readonly Tensor[], attrs: P) => Tensor
+}
+
+/** An op written in other ops: one node of a graph, many entries of the tape. */
+export function composite<const A extends string, P>(spec: CompositeSpec<A, P>): Row<A, P> {
+  return {
+    ...spec,
+    infer: (inputs, attrs) =>
+      withBackend(abstractBackend, () => spec.compose(inputs.map(withoutValues), attrs)),
+    kernel() {
+      throw new BackendError(`${spec.name}: is made of other ops and has no kernel of its own`)
+    },
+    vjp: null,
+  }
+}
+
+function withoutValues({ shape, dtype }: Aval): Tensor {
+  return new Tensor(
+    shape,
+    dtype as NumericDType,
+    abstractBackend.upload([], { shape, dtype }),
+    abstractBackend,
+  )
+}
+
 /** The one door: infer, run, record. */
 export function apply<P>(row: Row<string, P>, operands: readonly Tensor[], attrs: P): Tensor {
+  if (row.compose !== undefined) return row.compose(operands, attrs)
   const backend = currentBackend()
   const inputs = new Array<Tensor>(operands.length)
   let isHere = true
@@ -123,6 +158,12 @@ export function call<P>(row: Row<string, P>, operands: readonly Operand[], attrs
     else throw notAnOperand(row, i, x)
   }
   return apply(row, inputs, attrs)
+}
+
+/** The sides of an operand, the batch included (null where only the data will tell). */
+export function sidesOf(x: Operand): Shape {
+  if (x instanceof Tensor) return x.shape
+  return isStaged(x) ? [null, ...x.shape] : []
 }
 
 export function isStaged(x: unknown): x is Staged {

@@ -11,6 +11,11 @@ export type Sizes = readonly number[]
 const MOST_BYTES = 2 ** 32
 export const MAX_RANK = 32
 
+/** As Array.isArray, but what is known of the elements stays known. */
+export function isList(x: unknown): x is readonly unknown[] {
+  return Array.isArray(x)
+}
+
 /** `[2,3]` */
 export function formatShape(shape: Shape): string {
   return `[${shape.join(',')}]`

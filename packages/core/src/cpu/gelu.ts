@@ -127,8 +127,7 @@ export function gelu(x: number): number {
   if (x > 40) return x
   if (x > 0) return x + gelu(-x)
   if (x > -0.625) return x * (0.5 + x * polynomial(SMALL, (x * x - SMALL_MID) / SMALL_MID))
-  // 0, but NaN at -Infinity, as -Infinity times 0 is.
-  if (x < -40) return x * 0
+  if (x < -40) return belowAll(x)
   return -timesExpOfMinusHalfSquare(scaledTail(-x), -x)
 }
 
@@ -137,13 +136,18 @@ export function geluSlope(x: number): number {
   if (x > 40) return 1
   if (x > 0) return 1 - geluSlope(-x)
   if (isNearRoot(x)) return nearRoot(x, ROOT)
-  if (x < -40) return x * 0
+  if (x < -40) return belowAll(x)
   if (x < -1) return timesExpOfMinusHalfSquare(x * DENSITY_AT_0 - scaledTail(-x) / x, -x)
   return (
     0.5 + x * (polynomial(SMALL, (x * x - SMALL_MID) / SMALL_MID) + DENSITY_AT_0 * Math.exp(-0.5 * x * x))
   )
 }
 const DENSITY_AT_0 = 0.3989422804014327
+
+/** What is left far below: nothing, but NaN at -Infinity, as -Infinity times 0 is. */
+function belowAll(x: number): number {
+  return x === -Infinity ? NaN : -0
+}
 
 /** a exp(a²/2) Phi(-a) for 0.625 <= a <= 40 (or NaN). */
 function scaledTail(a: number): number {
@@ -163,7 +167,7 @@ function timesExpOfMinusHalfSquare(y: number, a: number): number {
 /** x / (1 + exp(-2u)) = x (1 + tanh(u)) / 2, u = √(2/π) (x + 0.044715 x³) */
 export function geluTanh(x: number): number {
   if (x > 22) return x
-  if (x < -22) return x * 0
+  if (x < -22) return belowAll(x)
   return x / (1 + expOfMinusTwoU(x))
 }
 
@@ -172,7 +176,7 @@ export function geluTanhSlope(x: number): number {
   if (x > 22) return 1
   if (x > 0) return 1 - geluTanhSlope(-x)
   if (isNearRoot(x)) return nearRoot(x, TANH_ROOT)
-  if (x < -22) return x * 0
+  if (x < -22) return belowAll(x)
   const e = expOfMinusTwoU(x)
   if (e === Infinity) return 0
   return (1 + x * (e / (1 + e)) * TWO_K * (1 + 3 * CUBE * x * x)) / (1 + e)

@@ -1,6 +1,7 @@
 import type { Aval, Backend, Kernel, Stored } from '../backend.js'
 import { allocate, type HostArray, type NumericArray } from '../dtype.js'
 import { sizeOf } from '../shape.js'
+import { cumulate } from './cumulate.js'
 import { gather, scatterAdd } from './gather.js'
 import { map } from './map.js'
 import { matmul } from './matmul.js'
@@ -49,7 +50,9 @@ function compute(
     case 'map':
       return map(kernel.fn, kernel.params, inputs, out, result)
     case 'reduce':
-      return reduce(kernel.op, kernel.axes, values(0), shape(0), result)
+      return reduce(kernel, values(0), shape(0), result)
+    case 'cumulate':
+      return cumulate(kernel, shape(0), values(0), inputs.length > 1 ? values(1) : undefined, result)
     case 'argReduce':
       return argReduce(kernel.op, kernel.axis, values(0), shape(0), result)
     case 'matmul':

@@ -4,26 +4,48 @@ import * as activation from './activation.js'
 import * as arithmetic from './arithmetic.js'
 import * as comparison from './comparison.js'
 import * as exponential from './exponential.js'
+import { cumprod, cumsum } from './cumulative.js'
+import { diagonal, tril, triu } from './diagonal.js'
 import { matmul } from './linalg.js'
-import { broadcastTo, expandDims, reshape, slice, squeeze, transpose } from './movement.js'
+import { pad, repeat, roll, tile } from './joining.js'
+import { broadcastTo, expandDims, reshape, squeeze, transpose } from './movement.js'
 import { logSoftmax, softmax } from './nn.js'
-import { argMax, argMin, max, mean, min, sum } from './reduce.js'
+import { all, any, argMax, argMin, logSumExp, max, mean, min, prod, sum } from './reduce.js'
 import * as rounding from './rounding.js'
 import { cast, clip } from './select.js'
+import { flip, slice, stridedSlice } from './slicing.js'
+import { norm, std, variance } from './statistics.js'
 import * as trigonometric from './trigonometric.js'
 
 export * from './activation.js'
 export * from './arithmetic.js'
 export * from './comparison.js'
+export { dot, outer, tensordot } from './contraction.js'
+export { cumprod, cumsum, type CumulativeOptions } from './cumulative.js'
+export { diagonal, tril, triu } from './diagonal.js'
+export { einsum } from './einsum.js'
 export * from './exponential.js'
 export * from './indexing.js'
+export * from './joining.js'
 export * from './linalg.js'
 export * from './losses.js'
 export * from './movement.js'
 export * from './nn.js'
-export * from './reduce.js'
+export * from './normalization.js'
+export * from './recurrent.js'
+export { all, any, argMax, argMin, type Axes, logSumExp, max, mean, min, prod, sum } from './reduce.js'
 export * from './rounding.js'
 export * from './select.js'
+export {
+  flip,
+  type Paddings,
+  slice,
+  split,
+  stridedSlice,
+  type StridedSliceOptions,
+  unstack,
+} from './slicing.js'
+export * from './statistics.js'
 export * from './trigonometric.js'
 
 export type MethodName = UnaryName | BinaryName | keyof OtherMethods<never, never, never>
@@ -53,6 +75,24 @@ export const methods: Readonly<Record<MethodName, (x: never, ...rest: never[]) =
   min,
   argMax,
   argMin,
+  prod,
+  logSumExp,
+  variance,
+  std,
+  norm,
+  any,
+  all,
+  cumsum,
+  cumprod,
+  stridedSlice,
+  flip,
+  pad,
+  tile,
+  repeat,
+  roll,
+  tril,
+  triu,
+  diagonal,
 }
 
 for (const [name, op] of Object.entries(methods) as unknown as [string, (...args: unknown[]) => unknown][])

@@ -1,12 +1,23 @@
 import type { Aval } from '../backend.js'
 import { floatx, type NumericDType } from '../dtype.js'
 import { ShapeError, show, ValueError } from '../errors.js'
-import { call, checkNumeric, defineOp, type Operand, type Result, type Row } from '../op.js'
-import { checkAxis, formatShape, sameShape, type Sizes } from '../shape.js'
-import { arange, tensor, zeros } from '../tensor.js'
+import {
+  call,
+  checkNumeric,
+  composite,
+  defineOp,
+  type Operand,
+  type Result,
+  type Row,
+  sidesOf,
+} from '../op.js'
+import { broadcastShapes, checkAxis, formatShape, sameShape, type Sizes, sizeOf } from '../shape.js'
+import { arange, type Tensor, tensor, zeros } from '../tensor.js'
+import { add, mul } from './arithmetic.js'
 import { equal } from './comparison.js'
-import { expandDims } from './movement.js'
+import { broadcastTo, expandDims, reshape } from './movement.js'
 import { cast } from './select.js'
+import { part } from './slicing.js'
 
 interface AxisAttrs {
   readonly axis: number
@@ -118,19 +129,111 @@ export function oneHot<X extends Operand>(
 ): Result<X> {
   if (!Number.isInteger(depth) || depth < 1)
     throw new ValueError(`oneHot: depth must be a whole number >= 1, got ${show(depth)}`, { op: 'oneHot' })
-  const checked = call(classesRow, [asIndices(indices as Indices)], { depth })
+  const checked = call(oneHotIndicesRow, [asIndices(indices as Indices)], { limit: depth })
   return cast(equal(expandDims(checked, -1), arange(0, depth, 1, 'int32')), dtype) as Result<X>
 }
 
-/** The indices themselves, once they are known to be in range. */
-const classesRow: Row<'indices', { readonly depth: number }> = defineOp({
-  name: 'oneHot',
-  args: ['indices'],
-  bounds: { arg: 'indices', what: 'index', limit: (_, { depth }) => depth },
-  infer([indices]) {
-    checkWhole('oneHot', indices!)
-    return indices!
+interface CheckedAttrs {
+  readonly limit: number
+}
+
+/** The indices themselves, once they are known to be in range: for ops that compute with them. */
+function checkedIndices(op: string): Row<'indices', CheckedAttrs> {
+  return defineOp({
+    name: op,
+    args: ['indices'],
+    bounds: { arg: 'indices', what: 'index', limit: (_, { limit }) => limit },
+    infer([indices]) {
+      checkWhole(op, indices!)
+      return indices!
+    },
+    kernel: () => ({ kind: 'view' }),
+    vjp: null,
+  })
+}
+
+const oneHotIndicesRow = checkedIndices('oneHot')
+const alongIndicesRow = checkedIndices('takeAlongAxis')
+const ndIndicesRow = checkedIndices('gatherND')
+
+const takeAlongAxisRow: Row<'x' | 'indices', AxisAttrs> = composite({
+  name: 'takeAlongAxis',
+  args: ['x', 'indices'],
+  compose([x, indices], { axis }) {
+    const along = checkAxis('takeAlongAxis', axis, x!.rank)
+    if (x!.rank !== indices!.rank)
+      throw new ShapeError(
+        `takeAlongAxis: ${formatShape(x!.shape)} and indices ${formatShape(indices!.shape)} differ in rank`,
+        { op: 'takeAlongAxis', shapes: [x!.shape, indices!.shape] },
+      )
+    const others = broadcastShapes('takeAlongAxis', x!.shape.with(along, 1), indices!.shape.with(along, 1))
+    const side = x!.shape[along]!
+    const out = others.with(along, indices!.shape[along]!)
+    const outer = sizeOf(others.slice(0, along))
+    const inner = sizeOf(others.slice(along + 1))
+    const checked = call(alongIndicesRow, [indices!], { limit: side })
+    // As positions in x, flattened: of [outer, side, inner] the one at [o, index, j].
+    const index = reshape(broadcastTo(checked, out), [outer, out[along]!, inner])
+    const rows = reshape(arange(0, outer, 1, 'int32'), [outer, 1, 1])
+    const flat = add(mul(add(mul(rows, side), index), inner), arange(0, inner, 1, 'int32'))
+    return reshape(
+      gather(reshape(broadcastTo(x!, others.with(along, side)), [outer * side * inner]), flat),
+      out,
+    )
   },
-  kernel: () => ({ kind: 'view' }),
-  vjp: null,
 })
+
+/**
+ * For each position of `indices` the element of x whose position along `axis` is the index, and which is at the same
+ * place otherwise; other axes broadcast. Picks the values that argMax found.
+ * @throws ValueError for an index outside 0..side-1.
+ */
+export function takeAlongAxis<X extends Operand>(x: X, indices: Indices, axis: number = -1): Result<X> {
+  return call(takeAlongAxisRow, [x, asIndices(indices)], { axis }) as Result<X>
+}
+
+const gatherNDRow: Row<'x' | 'indices', object> = composite({
+  name: 'gatherND',
+  args: ['x', 'indices'],
+  compose([x, indices]) {
+    const { shape } = x!
+    const depth = indices!.shape[indices!.rank - 1]
+    if (depth === undefined || depth > shape.length)
+      throw new ShapeError(
+        `gatherND: indices ${formatShape(indices!.shape)} need a last axis of at most ${shape.length}, ` +
+          `one position for each axis of ${formatShape(shape)}`,
+        { op: 'gatherND', shapes: [shape, indices!.shape] },
+      )
+    const batch = indices!.shape.slice(0, -1)
+    const front = shape.slice(0, depth)
+    const flat = reshape(x!, [sizeOf(front), ...shape.slice(depth)])
+    let at: Tensor = zeros(batch, 'int32')
+    front.forEach((side, axis) => {
+      const index = call(ndIndicesRow, [reshape(part(indices!, -1, axis, 1), batch)], { limit: side })
+      at = add(mul(at, side), index)
+    })
+    return gather(flat, at)
+  },
+})
+
+/**
+ * The elements or slices of x at the positions that the last axis of `indices` lists.
+ * @throws ValueError for an index out of range.
+ */
+export function gatherND<X extends Operand>(x: X, indices: Indices): Result<X> {
+  return call(gatherNDRow, [x, asIndices(indices)], {}) as Result<X>
+}
+
+/** The rows of `table` at the indices: indices of any shape, with a last axis for the row. */
+export function embedding<T extends Operand, X extends Operand>(
+  table: T,
+  indices: X | readonly number[] | readonly (readonly number[])[],
+): Result<T | X> {
+  const sides = sidesOf(table)
+  if (sides.length !== 2)
+    throw new ShapeError(`embedding: the table must be a matrix, got ${formatShape(sides)}`, {
+      op: 'embedding',
+      shapes: [sides],
+    })
+  return call(gatherRow, [table, asIndices(indices)], { axis: 0 }) as Result<T | X>
+}

@@ -1,5 +1,4 @@
 import type { Aval } from '../backend.js'
-import { promote } from '../dtype.js'
 import { ShapeError, show, ValueError } from '../errors.js'
 import { ScalarFunction } from '../expr/scalar.js'
 import { call, defineOp, type Operand, type Result, type Row } from '../op.js'
@@ -7,13 +6,11 @@ import {
   broadcastShapes,
   checkAxis,
   checkShape,
-  checkSize,
   formatShape,
   sameShape,
   type Sizes,
   sizeOf,
 } from '../shape.js'
-import type { Tensor } from '../tensor.js'
 
 const reshapeRow: Row<'x', { readonly shape: Sizes }> = defineOp({
   name: 'reshape',
@@ -169,121 +166,4 @@ function tryBroadcast(a: Sizes, b: Sizes): Sizes {
 /** x repeated along its sides of 1, and along new axes in front, until it has `shape`. */
 export function broadcastTo<X extends Operand>(x: X, shape: Sizes): Result<X> {
   return call(broadcastToRow, [x], { shape }) as Result<X>
-}
-
-interface RangeAttrs {
-  readonly begin: readonly number[]
-  readonly size: readonly number[]
-}
-
-const sliceRow: Row<'x', RangeAttrs> = defineOp({
-  name: 'slice',
-  args: ['x'],
-  infer: ([x], { begin, size }) => ({ shape: sliceSizes(x!.shape, begin, size), dtype: x!.dtype }),
-  kernel: ({ begin }, [x]) => ({ kind: 'slice', begin, strides: x!.shape.map(() => 1) }),
-  vjp: { x: ({ g, x, attrs: { begin } }) => place(g, begin, x.shape) },
-})
-
-function sliceSizes(shape: Sizes, begin: readonly number[], size: readonly number[]): number[] {
-  const fail = (why: string): ValueError =>
-    new ValueError(`slice: of ${formatShape(shape)}: ${why}`, { op: 'slice' })
-  for (const [name, list] of [
-    ['begin', begin],
-    ['size', size],
-  ] as const)
-    if (!Array.isArray(list) || list.length !== shape.length)
-      throw fail(`${name} ${show(list)} must have ${shape.length} numbers, one for each axis`)
-  return shape.map((side, axis) => {
-    const from = begin[axis]!
-    const count = size[axis]! === -1 ? side - from : size[axis]!
-    if (!Number.isInteger(from) || from < 0 || from > side)
-      throw fail(`begin ${show(from)} on axis ${axis} is out of range 0..${side}`)
-    if (!Number.isInteger(count) || count < 0 || from + count > side)
-      throw fail(`begin ${from} and size ${show(size[axis])} on axis ${axis} leave the range 0..${side}`)
-    return count
-  })
-}
-
-/** The block of x that starts at `begin` and has `size`; -1 means to the end. */
-export function slice<X extends Operand>(x: X, begin: readonly number[], size: readonly number[]): Result<X> {
-  return call(sliceRow, [x], { begin, size }) as Result<X>
-}
-
-const placeRow: Row<'x', { readonly begin: readonly number[]; readonly shape: Sizes }> = defineOp({
-  name: 'place',
-  args: ['x'],
-  infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
-  kernel: ({ begin }, [x]) => ({ kind: 'place', begin, strides: x!.shape.map(() => 1), value: 0 }),
-  vjp: { x: ({ g, x, attrs: { begin } }) => slice(g, begin, x.shape) },
-})
-
-/** Zeros of `shape` with x at `begin`: the reverse of slice. */
-function place(x: Tensor, begin: readonly number[], shape: Sizes): Tensor {
-  return call(placeRow, [x], { begin, shape })
-}
-
-const concatRow: Row<'xs', { readonly axis: number }> = defineOp<'xs', { readonly axis: number }>({
-  name: 'concat',
-  args: ['xs'],
-  variadic: true,
-  infer(xs, { axis }) {
-    const first = xs[0]!.shape
-    const along = checkAxis('concat', axis, first.length)
-    let total = 0
-    let dtype = xs[0]!.dtype
-    xs.forEach(({ shape, dtype: next }, i) => {
-      const differs =
-        shape.length !== first.length ? 0 : shape.findIndex((side, a) => a !== along && side !== first[a])
-      if (shape.length !== first.length || differs >= 0)
-        throw new ShapeError(
-          `concat: input ${i} is ${formatShape(shape)}, input 0 is ${formatShape(first)}: ` +
-            (shape.length !== first.length
-              ? 'their ranks differ'
-              : `they differ on axis ${differs}, and only axis ${along} may differ`),
-          { op: 'concat', shapes: [first, shape] },
-        )
-      total += shape[along]!
-      dtype = dtype === next ? dtype : promote('concat', dtype, next)
-    })
-    const shape = first.with(along, total)
-    checkSize('concat', shape, dtype)
-    return { shape, dtype }
-  },
-  kernel: ({ axis }, [first]) => ({ kind: 'concat', axis: checkAxis('concat', axis, first!.shape.length) }),
-  vjp: {
-    xs({ g, inputs, attrs }, at) {
-      const own = inputs[at]!.shape
-      const axis = checkAxis('concat', attrs.axis, own.length)
-      let start = 0
-      for (let i = 0; i < at; i++) start += inputs[i]!.shape[axis]!
-      return slice(
-        g,
-        own.map((_, a) => (a === axis ? start : 0)),
-        own,
-      )
-    },
-  },
-})
-
-/** Tensors one after another along `axis`; their other sides must agree. */
-export function concat<X extends Operand>(xs: readonly X[], axis: number = 0): Result<X> {
-  checkList('concat', xs)
-  return call(concatRow, xs, { axis }) as Result<X>
-}
-
-/** Tensors of one shape as slices along a new `axis` (of the result). */
-export function stack<X extends Operand>(xs: readonly X[], axis: number = 0): Result<X> {
-  checkList('stack', xs)
-  const expanded = xs.map((x): Operand => call(expandDimsRow, [x], { axis }))
-  return concat(expanded, axis) as Result<X>
-}
-
-function checkList(op: string, xs: unknown): void {
-  if (!Array.isArray(xs)) throw new ValueError(`${op}: expected a list of tensors, got ${show(xs)}`, { op })
-  if (xs.length === 0)
-    throw op === 'stack' ? new ValueError(noTensors(op), { op }) : new ShapeError(noTensors(op), { op })
-}
-
-function noTensors(op: string): string {
-  return `${op}: needs at least one tensor, got none`
 }

@@ -4,26 +4,29 @@ import { ShapeError } from '../errors.js'
 import { call, checkNumeric, defineOp, type Operand, type Result, type Row, type Rule } from '../op.js'
 import { checkAxes, checkAxis, formatShape, reducedShape, sizeOf } from '../shape.js'
 import type { Tensor } from '../tensor.js'
-import { div, mul } from './arithmetic.js'
+import { div, mul, sub } from './arithmetic.js'
 import { equal } from './comparison.js'
-import { broadcastTo, reshape } from './movement.js'
-import { cast } from './select.js'
+import { productBefore } from './cumulative.js'
+import { exp } from './exponential.js'
+import { broadcastTo, reshape, transpose } from './movement.js'
+import { cast, where } from './select.js'
 
 /** Axes to reduce over; null or left out means all. Negative axes count from the end. */
 export type Axes = number | readonly number[] | null
 
-interface ReduceAttrs {
+export interface ReduceAttrs {
   readonly axis: Axes
   readonly keepDims: boolean
 }
 
-type ReduceRow = Row<'x', ReduceAttrs>
+export type ReduceRow = Row<'x', ReduceAttrs>
 
-function reduction(
+/** @internal */
+export function reduction(
   op: ReduceOp,
   dtype: (x: Aval) => DType,
   hasIdentity: boolean,
-  rule: Rule<'x', ReduceAttrs>,
+  rule: Rule<'x', ReduceAttrs> | null,
 ): ReduceRow {
   return defineOp({
     name: op,
@@ -36,7 +39,7 @@ function reduction(
       return { shape, dtype: dtype(x!) }
     },
     kernel: ({ axis }, [x]) => ({ kind: 'reduce', op, axes: checkAxes(op, axis, x!.shape.length) }),
-    vjp: { x: rule },
+    vjp: rule && { x: rule },
   })
 }
 
@@ -50,8 +53,8 @@ function emptyAxis(op: string, x: Aval): ShapeError {
   )
 }
 
-/** `y`, reduced from x, with its reduced axes back as sides of 1: broadcasts against x. */
-function withDims(y: Tensor, x: Tensor, axis: Axes): Tensor {
+/** `y`, reduced from x, with its reduced axes back as sides of 1: broadcasts against x. @internal */
+export function withDims(y: Tensor, x: Tensor, axis: Axes): Tensor {
   return reshape(y, reducedShape(x.shape, checkAxes('reshape', axis, x.shape.length), true))
 }
 
@@ -96,6 +99,56 @@ export function max<X extends Operand>(x: X, axis: Axes = null, keepDims: boolea
 /** Smallest value over `axis`; NaN where there is one. Ties share the gradient. */
 export function min<X extends Operand>(x: X, axis: Axes = null, keepDims: boolean = false): Result<X> {
   return call(minRow, [x], { axis, keepDims }) as Result<X>
+}
+
+const float = (op: string) => (x: Aval) => toFloat(op, x.dtype)
+
+const prodRow = reduction('prod', summed, true, ({ g, x, attrs }) =>
+  mul(productOfOthers(x, checkAxes('prod', attrs.axis, x.rank)), withDims(g, x, attrs.axis)),
+)
+
+/** For each element the product of all others over `axes`: right with zeros, where dividing by the element is not. */
+function productOfOthers(x: Tensor, axes: readonly number[]): Tensor {
+  const kept = x.shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis))
+  const perm = [...kept, ...axes]
+  const moved = transpose(x, perm)
+  const flat = reshape(moved, [...kept.map((axis) => x.shape[axis]!), sizeOf(axes.map((a) => x.shape[a]!))])
+  const last = flat.rank - 1
+  const others = mul(productBefore(flat, last, false), productBefore(flat, last, true))
+  return transpose(
+    reshape(others, moved.shape),
+    x.shape.map((_, axis) => perm.indexOf(axis)),
+  )
+}
+
+const logSumExpRow = reduction('logSumExp', float('logSumExp'), true, ({ g, x, out, attrs }) => {
+  // Of a row of -Infinity every share is 0.
+  const finite = where(equal(out, -Infinity), 0, out)
+  return mul(withDims(g, x, attrs.axis), exp(sub(x, withDims(finite, x, attrs.axis))))
+})
+
+const toBool = (): DType => 'bool'
+const anyRow = reduction('any', toBool, true, null)
+const allRow = reduction('all', toBool, true, null)
+
+/** Product over `axis`. bool and uint8 count as int32. The product of nothing is 1. */
+export function prod<X extends Operand>(x: X, axis: Axes = null, keepDims: boolean = false): Result<X> {
+  return call(prodRow, [x], { axis, keepDims }) as Result<X>
+}
+
+/** log(sum(exp(x))) over `axis`, without overflow; -Infinity of nothing. The gradient is the softmax of x. */
+export function logSumExp<X extends Operand>(x: X, axis: Axes = null, keepDims: boolean = false): Result<X> {
+  return call(logSumExpRow, [x], { axis, keepDims }) as Result<X>
+}
+
+/** Whether any value over `axis` is not 0. False of nothing. */
+export function any<X extends Operand>(x: X, axis: Axes = null, keepDims: boolean = false): Result<X> {
+  return call(anyRow, [x], { axis, keepDims }) as Result<X>
+}
+
+/** Whether no value over `axis` is 0. True of nothing. */
+export function all<X extends Operand>(x: X, axis: Axes = null, keepDims: boolean = false): Result<X> {
+  return call(allRow, [x], { axis, keepDims }) as Result<X>
 }
 
 function argReduction(op: 'max' | 'min'): Row<'x', { readonly axis: number }> {
