@@ -1,6 +1,6 @@
-import { type Dim, type DType, floatx, type Shape, ShapeError, ValueError } from '@adjoint/core'
+import { type Dim, type DType, floatx, type Shape } from '@adjoint/core'
 import { checkDType, show } from '@adjoint/core/extend'
-import { LayerBase } from './layer.js'
+import { checkInputShape, checkOptions, LayerBase } from './layer.js'
 import { checkName } from './naming.js'
 import { type Node, SymbolicTensor } from './symbolic.js'
 import type { LayerOptions } from './types.js'
@@ -47,17 +47,10 @@ export function input<
   const N extends string = string,
   const D extends DType = 'float32',
 >(options: InputOptions<S, N, D>): SymbolicTensor<S, D, N> {
+  checkOptions('input', options, ['shape', 'name', 'dtype'])
   const { shape, name, dtype } = options
-  if (!Array.isArray(shape))
-    throw new ValueError(`input: expected { shape: [...] }, got shape ${show(shape)}`)
-  shape.forEach((side: unknown, axis) => {
-    if (side !== null && (typeof side !== 'number' || !Number.isInteger(side) || side < 0))
-      throw new ShapeError(
-        `input${name === undefined ? '' : ` ${show(name)}`}: side ${axis} is ${show(side)}; it must be a whole number >= 0 or null`,
-      )
-  })
   const layer = new InputLayer(
-    [...shape] as Dim[],
+    checkInputShape(name === undefined ? 'input' : `input ${show(name)}`, shape),
     dtype === undefined ? undefined : checkDType('input', dtype),
     name === undefined ? {} : { name: checkName('input', name) },
   )

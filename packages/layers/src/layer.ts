@@ -23,14 +23,17 @@ import {
   checkShape,
   didYouMean,
   formatShape,
+  isFloat,
   isRecord,
   leavesOf,
+  randomState,
   replaceLeaves,
   sameShape,
+  setRandomState,
   show,
   typeName,
 } from '@adjoint/core/extend'
-import { CALL, Callable } from './callable.js'
+import { Callable } from './callable.js'
 import { resolveInitializer } from './initializers.js'
 import { checkName, snakeCase } from './naming.js'
 import { isSymbolic, type Node, SymbolicTensor } from './symbolic.js'
@@ -53,9 +56,30 @@ const STAND_INS = [
   { batch: 83, side: 79 },
   { batch: 89, side: 73 },
 ] as const
+type StandIn = (typeof STAND_INS)[number]
 
 /** How many layers were made so far: automatic names follow the order of making. */
 let made = 0
+
+/** How to take back what the call under way has built and wired, should it fail. */
+let undo: (() => void)[] | undefined
+
+/** Runs `f`; if it throws, layers, graphs and random numbers are as they were before. @internal */
+export function atomically<R>(f: () => R): R {
+  if (undo !== undefined) return f()
+  const random = randomState()
+  const steps: (() => void)[] = []
+  undo = steps
+  try {
+    return f()
+  } catch (error) {
+    for (const step of steps.toReversed()) step()
+    setRandomState(random)
+    throw error
+  } finally {
+    undo = undefined
+  }
+}
 
 /** Layers whose `call` is running, innermost last: calls inside it belong to it. */
 const running: { readonly layer: LayerBase; readonly context: CallContext }[] = []
@@ -80,14 +104,17 @@ export abstract class LayerBase<N extends string = string> extends Callable {
   /** The options a class knows; others are refused. Classes without the list take any. @internal */
   static readonly optionNames?: readonly string[]
 
-  trainable: boolean
+  /** The float dtype of its weights. */
+  readonly dtype: 'float32' | 'float64'
+  /** The shape of what it takes as a sequential model's first layer, without the batch. @internal */
+  readonly inputShape: Shape | undefined
   /** Whether its weights exist; they are made when the first input's shape is known. */
   built = false
   /** The calls of this layer in graphs. @internal */
   readonly nodes: Node[] = []
   /** The order in which layers were made. @internal */
   readonly serial: number = made++
-  readonly #dtype: 'float32' | 'float64' | undefined
+  #trainable: boolean
   readonly #weights: Variable[] = []
   readonly #children = new Set<LayerBase>()
   #givenName: string | undefined
@@ -99,8 +126,22 @@ export abstract class LayerBase<N extends string = string> extends Callable {
     if (optionNames !== undefined)
       checkOptions(snakeCase(new.target.name), options, [...COMMON_OPTIONS, ...optionNames])
     if (options.name !== undefined) this.#givenName = checkName(new.target.name, options.name)
-    this.trainable = options.trainable ?? true
-    this.#dtype = options.dtype
+    const { trainable = true, dtype = floatx(), inputShape } = options
+    if (dtype !== 'float32' && dtype !== 'float64')
+      throw new ValueError(`${this.label}: dtype must be "float32" or "float64", got ${show(dtype)}`)
+    this.#trainable = checkTrainable(this.label, trainable)
+    this.dtype = dtype
+    this.inputShape = inputShape === undefined ? undefined : checkInputShape(this.label, inputShape)
+  }
+
+  /** Whether training changes its weights. Setting it sets it for all layers inside too, as in Keras. */
+  get trainable(): boolean {
+    return this.#trainable
+  }
+
+  set trainable(value: boolean) {
+    this.#trainable = checkTrainable(this.label, value)
+    for (const layer of this.sublayers) layer.trainable = value
   }
 
   /** Keras' name of its class, as `summary` prints it. */
@@ -128,14 +169,14 @@ export abstract class LayerBase<N extends string = string> extends Callable {
     this.#autoName ??= name
   }
 
+  /** Whether `call` is the user's, so that what it gives is checked against what it gave for shapes. @internal */
+  get runsUserCode(): boolean {
+    return false
+  }
+
   /** How errors call it: `dense_2 (Dense)`. */
   get label(): string {
     return `${this.name} (${this.className})`
-  }
-
-  /** The dtype of its weights and of what it computes in. */
-  get dtype(): 'float32' | 'float64' {
-    return this.#dtype ?? floatx()
   }
 
   /** The layers it consists of: those it called and those it holds in its fields. */
@@ -202,6 +243,8 @@ export abstract class LayerBase<N extends string = string> extends Callable {
         value instanceof Tensor
           ? value
           : tensor(value, ArrayBuffer.isView(value) ? { dtype, shape: weight.shape } : { dtype })
+      // Reading refuses what was disposed, before any weight has changed.
+      if (given.read().isDisposed) given.dataSync()
       if (sameShape(given.shape, weight.shape)) return given.dtype === dtype ? given : given.cast(dtype)
       throw new ShapeError(`expected ${formatShape(weight.shape)}, got ${formatShape(given.shape)}`)
     } catch (error) {
@@ -243,9 +286,9 @@ export abstract class LayerBase<N extends string = string> extends Callable {
    */
   build(_inputShape: Shape): void {}
 
-  /** As {@link build}, given the shapes of all tensors of the first call. @internal */
-  buildAll(shapes: readonly Shape[]): void {
-    this.build(shapes[0] ?? [])
+  /** As {@link build}, given the shapes and dtypes of all tensors of the first call. @internal */
+  buildAll(inputs: readonly SymbolicAval[]): void {
+    this.build(inputs[0]?.shape ?? [])
   }
 
   /** Throws what the input's shapes and dtypes alone can tell is wrong. Shapes have the batch in front. @internal */
@@ -276,7 +319,7 @@ export abstract class LayerBase<N extends string = string> extends Callable {
     const sides = checkShape(`${this.label}: weight ${show(name)}`, shape, dtype)
     const initialize = resolveInitializer(options.initializer ?? 'glorot_uniform')
     // Weights are real also while shapes are being inferred.
-    const value = withBackend(baseBackend(), () => initialize(sides))
+    const value = withBackend(baseBackend(), () => initialize(sides, isFloat(dtype) ? dtype : undefined))
     if (!(value instanceof Tensor) || !sameShape(value.shape, sides))
       throw new ShapeError(
         `${this.label}: the initializer of ${show(name)} made ${value instanceof Tensor ? formatShape(value.shape) : show(value)}, expected ${formatShape(sides)}`,
@@ -292,7 +335,12 @@ export abstract class LayerBase<N extends string = string> extends Callable {
     return weight
   }
 
-  [CALL](...args: unknown[]): unknown {
+  /** @internal */
+  override invoke(args: readonly unknown[]): unknown {
+    return atomically(() => this.#called(args))
+  }
+
+  #called(args: readonly unknown[]): unknown {
     const parent = running.at(-1)
     if (parent !== undefined && parent.layer !== this) parent.layer.#children.add(this)
     const { values, options } = this.splitArgs(args)
@@ -322,12 +370,7 @@ export abstract class LayerBase<N extends string = string> extends Callable {
       isRecord(last) &&
       leavesOf(last as never, isStagedOrTensor).every((x) => !isStagedOrTensor(x))
     ) {
-      const unknownKey = Object.keys(last).find((key) => key !== 'training' && key !== 'mask')
-      if (unknownKey !== undefined)
-        throw new ValueError(
-          `${this.label}: unknown call option ${show(unknownKey)}.${didYouMean(unknownKey, ['training', 'mask'])}`,
-        )
-      return { values: args.slice(0, -1), options: last as CallOptions }
+      return { values: args.slice(0, -1), options: checkCallOptions(this.label, last) }
     }
     return { values: args.at(-1) === undefined ? args.slice(0, -1) : args, options: {} }
   }
@@ -336,9 +379,16 @@ export abstract class LayerBase<N extends string = string> extends Callable {
     const outer = running.at(-1)?.context
     const context: CallContext = { training: options.training ?? outer?.training ?? false }
     this.checkInputs(leaves)
-    if (!this.built)
-      this.ensureBuilt(leaves.map((x) => x.shape.map((side, axis) => (axis === 0 ? null : side))))
-    return this.run(values, context)
+    if (!this.built) this.ensureBuilt(leaves.map(withoutBatchSize))
+    const result = this.run(values, context)
+    if (!(result instanceof Tensor))
+      for (const leaf of leavesOf(result as never, isStagedOrTensor)) this.#checkResult(leaf)
+    return result
+  }
+
+  #checkResult(result: unknown): asserts result is Tensor<DType> {
+    if (!(result instanceof Tensor))
+      throw new ValueError(`${this.label}: call returned ${typeName(result)}, expected a tensor`)
   }
 
   /** Runs `call`, as the parent of the layers it calls; errors are told with the layer's name. @internal */
@@ -354,13 +404,19 @@ export abstract class LayerBase<N extends string = string> extends Callable {
   }
 
   /** Makes the weights if that has not happened yet. @internal */
-  ensureBuilt(shapes: readonly Shape[]): void {
+  ensureBuilt(inputs: readonly SymbolicAval[]): void {
     if (this.built) return
+    // Weights made by a constructor stay; a half-built layer starts over at the next call.
+    const before = this.#weights.length
+    undo?.push(() => {
+      this.#weights.length = before
+      this.built = false
+    })
     try {
-      withBackend(baseBackend(), () => this.buildAll(shapes))
+      withBackend(baseBackend(), () => {
+        this.buildAll(inputs)
+      })
     } catch (error) {
-      // A half-built layer starts over at the next call.
-      this.#weights.length = 0
       throw named(error, this.label)
     }
     this.built = true
@@ -371,7 +427,7 @@ export abstract class LayerBase<N extends string = string> extends Callable {
     const leaves = leavesOf(values as never, isStagedOrTensor) as (Sym.Any | Tensor<DType>)[]
     const avals = leaves.map(symbolicAval)
     this.checkInputs(avals)
-    this.ensureBuilt(avals.map((aval) => aval.shape))
+    this.ensureBuilt(avals)
     const { structure, outputs } = this.#inferOutputs(values, leaves, avals)
     const made: SymbolicTensor[] = []
     const node: Node = {
@@ -383,6 +439,9 @@ export abstract class LayerBase<N extends string = string> extends Callable {
     }
     outputs.forEach(({ shape, dtype }, i) => made.push(new SymbolicTensor(shape.slice(1), dtype, node, i)))
     this.nodes.push(node)
+    undo?.push(() => {
+      this.nodes.length = node.index
+    })
     return replaceLeaves(structure as never, isStagedOrTensor, made)
   }
 
@@ -393,18 +452,23 @@ export abstract class LayerBase<N extends string = string> extends Callable {
   ): { structure: unknown; outputs: readonly SymbolicAval[] } {
     const known = this.inferOutput(avals)
     if (known !== undefined) return { structure: leaves[0], outputs: [known] }
-    const [first, second] = STAND_INS.map((standIn) => {
+    const runWith = (standIn: StandIn): { structure: unknown; outputs: Tensor<DType>[] } => {
       const standIns = leaves.map((leaf) => (isSymbolic(leaf) ? abstractTensor(leaf, standIn) : leaf))
       const args = replaceLeaves(values as never, isStagedOrTensor, standIns) as unknown as readonly unknown[]
       const structure = withBackend(abstractBackend, () => this.run(args, { training: false }))
       const outputs = leavesOf(structure as never, isStagedOrTensor) as unknown[]
-      for (const out of outputs)
-        if (!(out instanceof Tensor))
-          throw new ValueError(`${this.label}: call returned ${typeName(out)}, expected a tensor`)
+      for (const out of outputs) this.#checkResult(out)
       return { structure, outputs: outputs as Tensor<DType>[] }
-    })
-    const outputs = first!.outputs.map((a, i) => this.#compared(a, second!.outputs[i]!))
-    return { structure: first!.structure, outputs }
+    }
+    const [first, second] = [attempt(() => runWith(STAND_INS[0])), attempt(() => runWith(STAND_INS[1]))]
+    if ('error' in first) throw 'error' in second ? withUnknownSides(first.error, second.error) : first.error
+    if ('error' in second) throw second.error
+    const { structure, outputs } = first.value
+    if (outputs.length !== second.value.outputs.length)
+      throw new GraphError(
+        `${this.label}: call returned ${outputs.length} tensors, then ${second.value.outputs.length} for the same input`,
+      )
+    return { structure, outputs: outputs.map((a, i) => this.#compared(a, second.value.outputs[i]!)) }
   }
 
   /** The shape that two runs with different stand-ins agree on: what differs is unknown, and the batch must lead. */
@@ -430,7 +494,7 @@ function symbolicAval(x: Sym.Any | Tensor<DType>): SymbolicAval {
   return isSymbolic(x) ? { shape: [null, ...x.shape], dtype: x.dtype } : x
 }
 
-function abstractTensor(x: Sym.Any, standIn: { batch: number; side: number }): Tensor {
+function abstractTensor(x: Sym.Any, standIn: StandIn): Tensor {
   const shape = [standIn.batch, ...x.shape.map((side) => side ?? standIn.side)]
   const aval: Aval = { shape, dtype: x.dtype }
   return new Tensor(shape, x.dtype as NumericDType, abstractBackend.upload([], aval), abstractBackend)
@@ -440,20 +504,81 @@ function unique<T>(list: readonly T[]): T[] {
   return [...new Set(list)]
 }
 
+/** What is known of data: everything but how many rows there will be next time. */
+function withoutBatchSize({ shape, dtype }: Tensor<DType>): SymbolicAval {
+  return { shape: shape.map((side, axis) => (axis === 0 ? null : side)), dtype }
+}
+
+type Attempt<R> = { readonly value: R } | { readonly error: unknown }
+function attempt<R>(f: () => R): Attempt<R> {
+  try {
+    return { value: f() }
+  } catch (error) {
+    return { error }
+  }
+}
+
 /** The error with the layer's name in front of its message. */
 function named(error: unknown, label: string): unknown {
-  if (error instanceof Error && !error.message.startsWith(label)) {
-    try {
-      error.message = `${label}: ${error.message}`
-    } catch {
-      // A frozen error keeps its message.
-    }
-  }
+  return error instanceof Error && !error.message.startsWith(label)
+    ? retold(error, `${label}: ${error.message}`)
+    : error
+}
+
+/** An error of shape inference. Where two runs tell of different numbers, these stood for sides that are not known. */
+function withUnknownSides(first: unknown, second: unknown): unknown {
+  if (!(first instanceof Error && second instanceof Error)) return first
+  const a = first.message.split(/(\d+)/)
+  const b = second.message.split(/(\d+)/)
+  const isSameText = a.length === b.length && a.every((part, i) => i % 2 === 1 || part === b[i])
+  return isSameText ? retold(first, a.map((part, i) => (part === b[i] ? part : 'null')).join('')) : first
+}
+
+/** The same error with another message, in its stack too; a frozen error keeps its own. */
+function retold(error: Error, message: string): Error {
+  if (Object.isFrozen(error)) return error
+  const { message: before, stack } = error
+  error.message = message
+  if (before !== '' && stack?.includes(before) === true) error.stack = stack.replace(before, () => message)
   return error
+}
+
+function checkTrainable(what: string, value: unknown): boolean {
+  if (typeof value !== 'boolean')
+    throw new ValueError(`${what}: trainable must be true or false, got ${show(value)}`)
+  return value
+}
+
+/** A copy of a shape without the batch. @throws ShapeError for a side that is neither a whole number nor null. @internal */
+export function checkInputShape(what: string, shape: unknown): Dim[] {
+  if (!Array.isArray(shape))
+    throw new ShapeError(`${what}: expected a shape such as [10], got ${show(shape)}`)
+  shape.forEach((side: unknown, axis) => {
+    if (side !== null && (typeof side !== 'number' || !Number.isInteger(side) || side < 0))
+      throw new ShapeError(`${what}: side ${axis} is ${show(side)}; it must be a whole number >= 0 or null`)
+  })
+  return [...(shape as Dim[])]
+}
+
+/** @throws ValueError for anything but { training: boolean }. @internal */
+export function checkCallOptions(what: string, options: unknown): CallOptions {
+  if (!isRecord(options))
+    throw new ValueError(`${what}: expected call options such as { training: true }, got ${show(options)}`)
+  for (const key of Object.keys(options))
+    if (key !== 'training')
+      throw new ValueError(`${what}: unknown call option ${show(key)}.${didYouMean(key, ['training'])}`)
+  const { training } = options
+  if (training !== undefined && typeof training !== 'boolean')
+    throw new ValueError(`${what}: training must be true or false, got ${show(training)}`)
+  return options
 }
 
 /** A layer of your own: override `call`, and `build` if its weights depend on the input's shape. */
 export abstract class Layer extends LayerBase {
+  override get runsUserCode(): boolean {
+    return true
+  }
+
   abstract override call(x: Tensor | readonly Tensor[], context: CallContext): Tensor
 }
 

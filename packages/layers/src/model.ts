@@ -1,22 +1,44 @@
-import { type DType, GraphError, ShapeError, Tensor, ValueError, type Variable } from '@adjoint/core'
+import {
+  type DType,
+  DTypeError,
+  GraphError,
+  type NumericDType,
+  type Shape,
+  ShapeError,
+  Tensor,
+  ValueError,
+  type Variable,
+} from '@adjoint/core'
 import {
   didYouMean,
   formatShape,
+  isFloat,
   isRecord,
   leavesOf,
   mapTree,
+  promote,
   replaceLeaves,
   show,
   typeName,
 } from '@adjoint/core/extend'
-import { type Graph, keyOf, traceGraph } from './graph.js'
-import { type CallContext, type CallOptions, checkOptions, LayerBase, type SymbolicAval } from './layer.js'
-import { checkName, firstFree, snakeCase } from './naming.js'
+import type { Graph } from './graph.js'
+import {
+  type CallContext,
+  type CallOptions,
+  checkCallOptions,
+  checkOptions,
+  LayerBase,
+  type SymbolicAval,
+} from './layer.js'
+import { checkName } from './naming.js'
 import { printSummary, type SummaryOptions } from './summary.js'
 import { isSymbolic } from './symbolic.js'
 import { type Compiled, compiledOf, compileModel } from './trainer/compile.js'
-import { evaluate, fit, predict, testOnBatch, trainOnBatch } from './trainer/fit.js'
+import { evaluate, testOnBatch, trainOnBatch } from './trainer/evaluate.js'
+import { fit } from './trainer/fit.js'
+import { predict } from './trainer/predict.js'
 import type {
+  BatchOptions,
   CompileOptions,
   EvaluateOptions,
   FitOptions,
@@ -25,17 +47,8 @@ import type {
   PredictOptions,
 } from './trainer/types.js'
 import type { Optimizer } from './optimizers.js'
-import type { CallArg, Feed, IsSym, Sym, SymLike, SymTree, TensorsOf } from './types.js'
-
-/** One call on the way through a model: which slots of values it reads, and where its outputs go. */
-interface Step {
-  readonly layer: LayerBase
-  readonly args: readonly unknown[]
-  readonly reads: readonly number[]
-  readonly writes: readonly number[]
-  /** Set where the call has exactly one tensor as its only argument: the common case needs no structure. */
-  readonly isPlain: boolean
-}
+import type { CallArg, Feed, IsSym, LayerOptions, Sym, SymLike, SymTree, TensorsOf } from './types.js'
+import { filled, type Wiring, wiringOf } from './wiring.js'
 
 const isTensor = (x: unknown): x is Tensor<DType> => x instanceof Tensor
 
@@ -46,52 +59,65 @@ const isTensor = (x: unknown): x is Tensor<DType> => x instanceof Tensor
 // A model whose structure is not known takes and gives anything.
 // oxlint-disable-next-line typescript/no-explicit-any
 export class Model<I = any, O = any> extends LayerBase {
-  readonly inputs: I
-  readonly outputs: O
-  /** The layers in Keras' order: from the inputs to the outputs. */
-  readonly layers: readonly LayerBase[]
-  /** @internal */
-  readonly graph: Graph
-  /** The inputs in order, with the keys that data uses. @internal */
-  readonly inputList: readonly Sym.Any[]
-  /** @internal */
-  readonly outputList: readonly Sym.Any[]
-  readonly #names: ReadonlyMap<LayerBase, string>
-  readonly #steps: readonly Step[]
-  readonly #slots: number
-  readonly #inputSlots: readonly number[]
-  readonly #outputSlots: readonly number[]
+  #ends: { readonly inputs: I; readonly outputs: O } | undefined
+  #wiring: Wiring | undefined
 
-  /** @internal Use {@link model}. */
-  constructor(inputs: I, outputs: O, name: string | undefined) {
-    super(name === undefined ? {} : { name: checkName('model', name) })
-    this.inputs = inputs
-    this.outputs = outputs
-    this.inputList = checkEnds('inputs', inputs)
-    this.outputList = checkEnds('outputs', outputs)
-    const twice = this.inputList.find((x, i) => this.inputList.some((y, k) => k < i && keyOf(x) === keyOf(y)))
-    if (twice !== undefined) throw new GraphError(`model: input ${show(twice.name)} is listed twice`)
-    this.graph = traceGraph(this.inputList, this.outputList)
-    this.layers = this.graph.layers
-    this.#names = nameLayers(this.layers)
-    checkInputNames(this.inputList)
-    const slots = new Map<string, number>()
-    const slotOf = (x: Sym.Any): number => {
-      const key = keyOf(x)
-      if (!slots.has(key)) slots.set(key, slots.size)
-      return slots.get(key)!
-    }
-    this.#inputSlots = this.inputList.map(slotOf)
-    this.#steps = this.graph.nodes.map((node) => ({
-      layer: node.layer,
-      args: node.args,
-      reads: node.inputs.map(slotOf),
-      writes: node.outputs.map(slotOf),
-      isPlain: node.args.length === 1 && isSymbolic(node.args[0]),
-    }))
-    this.#outputSlots = this.outputList.map(slotOf)
-    this.#slots = slots.size
+  /** @internal Use {@link model}. A sequential model may get its ends later. */
+  constructor(ends: { readonly inputs: I; readonly outputs: O } | undefined, options: LayerOptions) {
+    super(options)
+    if (ends !== undefined) this.wire(ends.inputs, ends.outputs)
+  }
+
+  /** @internal */
+  protected wire(inputs: I, outputs: O): void {
+    this.#wiring = wiringOf(inputs, outputs)
+    this.#ends = { inputs, outputs }
     this.built = true
+  }
+
+  /** Whether its inputs and outputs are known, as those of a sequential model may not be. @internal */
+  get isWired(): boolean {
+    return this.#wiring !== undefined
+  }
+
+  get #wired(): Wiring {
+    if (this.#wiring === undefined)
+      throw new GraphError(
+        `${this.label}: its inputs are not known yet; give the first layer an inputShape, or call the model on data`,
+      )
+    return this.#wiring
+  }
+
+  /** The symbolic tensors it starts from, as they were given. */
+  get inputs(): I {
+    void this.#wired
+    return this.#ends!.inputs
+  }
+
+  /** The symbolic tensors it gives, as they were given. */
+  get outputs(): O {
+    void this.#wired
+    return this.#ends!.outputs
+  }
+
+  /** The layers in Keras' order: from the inputs to the outputs. */
+  get layers(): readonly LayerBase[] {
+    return this.#wired.graph.layers
+  }
+
+  /** @internal */
+  get graph(): Graph {
+    return this.#wired.graph
+  }
+
+  /** The inputs in order. @internal */
+  get inputList(): readonly Sym.Any[] {
+    return this.#wired.inputs
+  }
+
+  /** @internal */
+  get outputList(): readonly Sym.Any[] {
+    return this.#wired.outputs
   }
 
   override get className(): string {
@@ -109,7 +135,7 @@ export class Model<I = any, O = any> extends LayerBase {
 
   /** The layer's name in this model. */
   nameOf(layer: LayerBase): string {
-    return this.#names.get(layer) ?? layer.name
+    return this.#wiring?.names.get(layer) ?? layer.name
   }
 
   /**
@@ -136,39 +162,61 @@ export class Model<I = any, O = any> extends LayerBase {
   }
 
   override call(...args: unknown[]): unknown {
-    const values = leavesOf(args[0] as never, isTensor) as Tensor<DType>[]
-    const context = args[1] as CallContext
-    return replaceLeaves(this.outputs as never, isSymbolic, this.compute(values, context))
+    const { inputs } = this.#wired
+    const values = (leavesOf(args[0] as never, isTensor) as Tensor[]).map((x, i) => {
+      const { dtype } = inputs[i]!
+      return x.dtype === dtype ? x : x.cast(dtype as NumericDType)
+    })
+    const outputs = this.compute(values, args[1] as CallContext)
+    return replaceLeaves(this.outputs as never, isSymbolic, outputs)
   }
 
-  /** The output tensors, in order, for input tensors in order. @internal */
-  compute(values: readonly Tensor<DType>[], context: CallContext): Tensor<DType>[] {
-    const slots = new Array<Tensor<DType>>(this.#slots)
-    for (let i = 0; i < values.length; i++) slots[this.#inputSlots[i]!] = values[i]!
-    for (const { layer, args, reads, writes, isPlain } of this.#steps) {
+  /**
+   * The output tensors, in order, for input tensors in order.
+   * @param look is shown what each layer returned.
+   * @internal
+   */
+  compute(
+    values: readonly Tensor<DType>[],
+    context: CallContext,
+    look?: (layer: LayerBase, outputs: readonly Tensor<DType>[]) => void,
+  ): Tensor<DType>[] {
+    const wiring = this.#wired
+    const slots = new Array<Tensor<DType>>(wiring.slots)
+    for (let i = 0; i < values.length; i++) slots[wiring.inputSlots[i]!] = values[i]!
+    for (const { layer, args, reads, writes, isPlain, promised } of wiring.steps) {
       const result = layer.run(isPlain ? [slots[reads[0]!]] : filled(args, reads, slots), context)
       if (writes.length === 1 && result instanceof Tensor) slots[writes[0]!] = result
       else (leavesOf(result as never, isTensor) as Tensor<DType>[]).forEach((x, i) => (slots[writes[i]!] = x))
+      promised?.forEach((shape, i) => {
+        checkPromise(layer, shape, slots[writes[i]!])
+      })
+      look?.(
+        layer,
+        writes.map((slot) => slots[slot]!),
+      )
     }
-    return this.#outputSlots.map((slot) => slots[slot]!)
+    return wiring.outputSlots.map((slot) => slots[slot]!)
   }
 
-  override checkInputs(inputs: readonly SymbolicAval[]): void {
-    if (inputs.length !== this.inputList.length)
+  override checkInputs(given: readonly SymbolicAval[]): void {
+    const { inputs } = this.#wired
+    if (given.length !== inputs.length)
       throw new ShapeError(
-        `${this.label}: expected ${this.inputList.length} inputs (${this.inputList.map((x) => show(x.name)).join(', ')}), got ${inputs.length}`,
+        `${this.label}: expected ${inputs.length} inputs (${inputs.map((x) => show(x.name)).join(', ')}), got ${given.length}`,
       )
-    inputs.forEach(({ shape }, i) => {
-      const expected = this.inputList[i]!
-      const fits =
-        shape.length === expected.shape.length + 1 &&
-        expected.shape.every(
-          (side, axis) => side === null || shape[axis + 1] === null || side === shape[axis + 1],
-        )
-      if (!fits)
+    given.forEach(({ shape, dtype }, i) => {
+      const expected = inputs[i]!
+      const full = [null, ...expected.shape]
+      if (shape.length !== full.length || !fits(shape.slice(1), expected.shape))
         throw new ShapeError(
-          `${this.label}: input ${show(expected.name)} expects [null,${expected.shape.join(',')}], got ${formatShape(shape)}`,
-          { op: this.name, shapes: [[null, ...expected.shape], shape] },
+          `${this.label}: input ${show(expected.name)} expects ${formatShape(full)}, got ${formatShape(shape)}`,
+          { op: this.name, shapes: [full, shape] },
+        )
+      if (dtype !== expected.dtype && !becomes(dtype, expected.dtype))
+        throw new DTypeError(
+          `${this.label}: input ${show(expected.name)} expects ${expected.dtype}, got ${dtype}`,
+          { op: this.name },
         )
     })
   }
@@ -177,25 +225,27 @@ export class Model<I = any, O = any> extends LayerBase {
     values: readonly unknown[]
     options: CallOptions
   } {
-    const options = (args[1] ?? {}) as CallOptions
-    const extra = Object.keys(options).find((key) => key !== 'training')
-    if (extra !== undefined || args.length > 2)
+    if (args.length > 2)
       throw new ValueError(
-        `${this.label}: unknown call option ${show(extra ?? args[2])}; call it as model(inputs, { training })`,
+        `${this.label}: called with ${args.length} arguments; call it as model(inputs, { training })`,
       )
-    return { values: [this.#inOrder(args[0])], options }
+    const options = checkCallOptions(this.label, args[1] ?? {})
+    return { values: [this.isWired ? this.#inOrder(args[0]) : args[0]], options }
   }
 
   /** What the model was called on, checked against the structure of its inputs. */
   #inOrder(value: unknown): unknown {
-    return mapTree(this.inputs as never, isSymbolic, (expected, path) => {
+    const { inputs } = this
+    const count = Array.isArray(inputs) ? inputs.length : isRecord(inputs) ? undefined : 1
+    if (count !== undefined && count > 1 && Array.isArray(value) && value.length !== count)
+      throw new ShapeError(`${this.label}: expected a list of ${count} tensors, got ${value.length}`)
+    return mapTree(inputs as never, isSymbolic, (expected, path) => {
       let node: unknown = value
-      for (const key of path)
-        node =
-          isRecord(node) || Array.isArray(node) ? (node as Record<string | number, unknown>)[key] : undefined
+      for (const key of path) node = childOf(node, key)
       if (!isSymbolic(node) && !isTensor(node))
         throw new ValueError(
-          `${this.label}: expected a tensor for input ${show((expected as Sym.Any).name)}, got ${typeName(node)}`,
+          `${this.label}: expected a tensor for input ${show((expected as Sym.Any).name)}, got ${typeName(node)}` +
+            (Array.isArray(node) || ArrayBuffer.isView(node) ? '; wrap data in tensor(…)' : ''),
         )
       return node
     })
@@ -245,13 +295,13 @@ export class Model<I = any, O = any> extends LayerBase {
   }
 
   /** One training step on one batch; the losses before the update, and the metrics. */
-  trainOnBatch(x: Feed<I>, y: Feed<O>): Promise<Logs> {
-    return trainOnBatch(this as Model, x, y)
+  trainOnBatch(x: Feed<I>, y: Feed<O>, options: BatchOptions<O> = {}): Promise<Logs> {
+    return trainOnBatch(this as Model, x, y, options as BatchOptions)
   }
 
   /** The losses and metrics on one batch. */
-  testOnBatch(x: Feed<I>, y: Feed<O>): Promise<Logs> {
-    return testOnBatch(this as Model, x, y)
+  testOnBatch(x: Feed<I>, y: Feed<O>, options: BatchOptions<O> = {}): Promise<Logs> {
+    return testOnBatch(this as Model, x, y, options as BatchOptions)
   }
 
   /** Prints the table of layers as Keras does. */
@@ -279,70 +329,37 @@ export function model<const I extends SymTree, const O extends SymTree>(options:
   readonly name?: string
 }): Model<I, O> {
   checkOptions('model', options, ['inputs', 'outputs', 'name'])
-  return new Model(options.inputs, options.outputs, options.name)
+  const { inputs, outputs, name } = options
+  return new Model({ inputs, outputs }, name === undefined ? {} : { name: checkName('model', name) })
 }
 
-/** The symbolic tensors of one end of a model, in order. */
-function checkEnds(which: 'inputs' | 'outputs', tree: unknown): Sym.Any[] {
-  const leaves = leavesOf(tree as never, isSymbolic) as unknown[]
-  if (leaves.length === 0)
-    throw new ValueError(`model: ${which} are empty; a model needs at least one of them`)
-  for (const leaf of leaves) {
-    if (isSymbolic(leaf)) continue
-    const hint =
-      leaf instanceof LayerBase
-        ? `the layer ${leaf.label}; call it on a tensor first`
-        : leaf instanceof Tensor
-          ? 'a concrete tensor; start from input(…)'
-          : `${typeName(leaf)} (${show(leaf)})`
-    throw new GraphError(`model: ${which} must be symbolic tensors, got ${hint}`)
-  }
-  return leaves as Sym.Any[]
+function childOf(node: unknown, key: string | number): unknown {
+  if (Array.isArray(node) || isRecord(node))
+    return Object.hasOwn(node, key) ? (node as Record<string | number, unknown>)[key] : undefined
+  return undefined
 }
 
-/** Names for all layers of a model: given ones as they are, the others numbered in the order of making. */
-function nameLayers(layers: readonly LayerBase[]): Map<LayerBase, string> {
-  const names = new Map<LayerBase, string>()
-  const taken = new Map<string, LayerBase>()
-  for (const layer of layers) {
-    if (!layer.hasGivenName) continue
-    if (taken.has(layer.name))
-      throw new GraphError(
-        `model: two layers are named ${show(layer.name)} (${taken.get(layer.name)!.className} and ${layer.className}); names must be unique`,
-      )
-    taken.set(layer.name, layer)
-    names.set(layer, layer.name)
-  }
-  const inOrder = layers.filter((layer) => !names.has(layer)).toSorted((a, b) => a.serial - b.serial)
-  // Layers that another model named first keep that name where it is free.
-  for (const layer of [...inOrder.filter((l) => l.isNamed), ...inOrder.filter((l) => !l.isNamed)]) {
-    const name =
-      layer.isNamed && !taken.has(layer.name) ? layer.name : firstFree(snakeCase(layer.className), taken)
-    taken.set(name, layer)
-    names.set(layer, name)
-    layer.autoName(name)
-  }
-  return names
+/** Whether sides that are known on both sides agree. */
+function fits(shape: Shape, expected: Shape): boolean {
+  return (
+    shape.length === expected.length &&
+    expected.every((side, axis) => side === null || shape[axis] === null || side === shape[axis])
+  )
 }
 
-function checkInputNames(inputs: readonly Sym.Any[]): void {
-  const seen = new Set<string>()
-  for (const { name } of inputs) {
-    if (seen.has(name))
-      throw new GraphError(`model: two inputs are named ${show(name)}; names must be unique`)
-    seen.add(name)
-  }
+/** Whether data of one dtype is taken as another: floats of any width, whole numbers as wider ones or as floats. */
+function becomes(given: DType, expected: DType): boolean {
+  if (given === 'string' || expected === 'string') return false
+  return isFloat(expected) || promote('model', given, expected) === expected
 }
 
-/** A call's arguments with values in the places of symbolic tensors. */
-function filled(
-  args: readonly unknown[],
-  reads: readonly number[],
-  slots: readonly Tensor<DType>[],
-): readonly unknown[] {
-  let next = 0
-  return mapTree(args as never, isSymbolicOrTensor, (leaf) =>
-    isSymbolic(leaf) ? slots[reads[next++]!] : leaf,
-  ) as unknown as readonly unknown[]
+/** The user's code may compute other shapes from data than it did from shapes alone. */
+function checkPromise(layer: LayerBase, promised: Shape, got: Tensor<DType> | undefined): void {
+  if (got === undefined)
+    throw new ValueError(`${layer.label}: call returned fewer tensors than when the graph was built`)
+  if (!fits(got.shape, promised))
+    throw new ShapeError(
+      `${layer.label}: call gave ${formatShape(got.shape)}, but ${formatShape(promised)} when the graph was built`,
+      { op: layer.name, shapes: [promised, got.shape] },
+    )
 }
-const isSymbolicOrTensor = (x: unknown): x is Sym.Any | Tensor<DType> => isSymbolic(x) || x instanceof Tensor

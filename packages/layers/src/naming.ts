@@ -35,3 +35,19 @@ export function firstFree(base: string, taken: { has(name: string): boolean }): 
   while (taken.has(`${base}_${n}`)) n++
   return `${base}_${n}`
 }
+
+/** Gives `base`, then `base_1`, `base_2` …, leaving out names that are taken; each name once. */
+export class Numbering {
+  readonly #next = new Map<string, number>()
+
+  constructor(readonly taken: { has(name: string): boolean }) {}
+
+  name(base: string): string {
+    for (let n = this.#next.get(base) ?? 0; ; n++) {
+      const name = n === 0 ? base : `${base}_${n}`
+      if (this.taken.has(name)) continue
+      this.#next.set(base, n + 1)
+      return name
+    }
+  }
+}

@@ -34,7 +34,6 @@ export class SymbolicTensor<
   out N extends string = string,
 > implements Staged {
   declare readonly kind: 'symbolic'
-  declare readonly [STAGED]?: { readonly same: SymbolicTensor<S, D>; readonly any: SymbolicTensor<Shape, D> }
   readonly shape: S
   readonly dtype: D
   /** The call that makes it. @internal */
@@ -67,9 +66,6 @@ export class SymbolicTensor<
     return new SymbolicTensor(this.shape, this.dtype, this.node, this.outputIndex, checkName('named', name))
   }
 
-  /** Put on the prototype by op-layer.ts, as the methods are. */
-  declare readonly [APPLY]: (row: AnyRow, operands: readonly Operand[], attrs: unknown) => unknown
-
   toString(): string {
     return `<symbolic ${this.name}: [${[null, ...this.shape].join(', ')}] ${this.dtype}>`
   }
@@ -83,7 +79,11 @@ export interface SymbolicTensor<out S extends Shape, out D extends DType, out N 
   extends
     OtherMethods<SymbolicTensor<S, D>, SymbolicTensor<Shape, D>, Sym.Num>,
     Record<UnaryName, () => SymbolicTensor<S, D>>,
-    Record<BinaryName, <T extends Sym.Num | number>(y: T) => Grown<S, D, T>> {}
+    Record<BinaryName, <T extends Sym.Num | number>(y: T) => Grown<S, D, T>> {
+  // Put on the prototype by op-layer.ts, as the methods are.
+  readonly [APPLY]: (row: AnyRow, operands: readonly Operand[], attrs: unknown) => unknown
+  readonly [STAGED]?: { readonly same: SymbolicTensor<S, D>; readonly any: SymbolicTensor<Shape, D> }
+}
 
 Object.defineProperty(SymbolicTensor.prototype, 'kind', { value: 'symbolic' })
 
