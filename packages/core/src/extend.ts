@@ -35,7 +35,7 @@ export {
   type Rule,
   type RuleContext,
   type Staged,
-  STAGED,
+  type STAGED,
   type Unary,
   unary,
 } from './op.js'
