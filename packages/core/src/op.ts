@@ -72,7 +72,7 @@ export interface Staged {
   readonly [STAGED]?: { readonly same: unknown; readonly any: unknown }
 }
 export const APPLY: unique symbol = Symbol('apply')
-export declare const STAGED: unique symbol
+export const STAGED: unique symbol = Symbol('staged')
 
 /** What ops take. */
 export type Operand = TensorLike | Staged

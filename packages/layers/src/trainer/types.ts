@@ -49,12 +49,25 @@ export interface CompileOptions<I = any, O = any> {
   ) => Logs | { readonly loss: Tensor; readonly [key: string]: Tensor | number }
 }
 
+/** What callbacks are told before training begins. */
+export interface FitParams {
+  readonly epochs: number
+  /** Steps of one epoch. */
+  readonly steps: number
+  readonly batchSize: number
+  readonly verbose: 0 | 1 | 2
+  /** The logs there will be; undefined where a custom step decides. */
+  readonly logNames: readonly string[] | undefined
+}
+
 /** Called by `fit` as it goes. Any method may be asynchronous; `fit` waits for it. */
 export interface Callback {
   /** How errors name it. */
   readonly name?: string
   // oxlint-disable-next-line typescript/no-explicit-any -- callbacks work for models of any structure
   setModel?(model: Model<any, any>): void
+  /** Called before the first step, once all data is checked. */
+  setParams?(params: FitParams): void
   onTrainBegin?(): void | Promise<void>
   onTrainEnd?(): void | Promise<void>
   onEpochBegin?(epoch: number): void | Promise<void>
@@ -89,8 +102,10 @@ export interface FitOptions<I = any, O = any> {
   readonly sampleWeight?: PerOutput<O, NumericData>
   /** What each class counts in the losses. */
   readonly classWeight?: Readonly<Record<number, number>> | PerOutput<O, Readonly<Record<number, number>>>
-  /** Ends the training after the batch it is at; the history so far is returned. */
+  /** Ends the training after the batch it is at; the history of the epochs that were completed is returned. */
   readonly signal?: AbortSignal
+  /** Whether NaN and infinities in inputs are refused (default 'error'). */
+  readonly nonFinite?: 'error' | 'allow'
 }
 
 /** The part of the web platform's AbortSignal that is needed. */
@@ -103,9 +118,22 @@ export interface EvaluateOptions<O = any> {
   readonly batchSize?: number
   readonly verbose?: 0 | 1 | 2 | 'auto'
   readonly sampleWeight?: PerOutput<O, NumericData>
+  /** Whether NaN and infinities in inputs are refused (default 'error'). */
+  readonly nonFinite?: 'error' | 'allow'
 }
 
 export interface PredictOptions {
   readonly batchSize?: number
+  /** As in `fit`, but silent by default. */
   readonly verbose?: 0 | 1 | 2 | 'auto'
+  readonly nonFinite?: 'error' | 'allow'
+}
+
+/** Options of `trainOnBatch` and `testOnBatch`. */
+// oxlint-disable-next-line typescript/no-explicit-any -- as above
+export interface BatchOptions<O = any> {
+  readonly sampleWeight?: PerOutput<O, NumericData>
+  /** Only for `trainOnBatch`. */
+  readonly classWeight?: Readonly<Record<number, number>> | PerOutput<O, Readonly<Record<number, number>>>
+  readonly nonFinite?: 'error' | 'allow'
 }

@@ -1,0 +1,208 @@
+import type { DType, HostArray, NumericArray, Tensor } from '@adjoint/core'
+import { DataError } from '@adjoint/core'
+import { isRecord, show } from '@adjoint/core/extend'
+import type { Compiled, OutputPlan } from './compile.js'
+import {
+  asColumn,
+  batchOf,
+  type Captured,
+  capture,
+  checkFinite,
+  type Column,
+  type ColumnSpec,
+  rowsOf,
+} from './data.js'
+import { type Ends, spreadFeed, spreadOption } from './ends.js'
+import { asTargets, targetSpec } from './targets.js'
+import { asWeights, checkRows, type ClassWeight, isClassWeight, weighClasses, weightSpec } from './weights.js'
+
+/** All data of one call, checked: columns in the order of the model's inputs and outputs. */
+export interface Dataset {
+  readonly rows: number
+  readonly x: readonly Column[]
+  /** Undefined for outputs without targets. */
+  readonly y: readonly (Column | undefined)[]
+  readonly weights: readonly (Column | undefined)[]
+}
+
+/** Some rows of a dataset as tensors. */
+export interface Batch {
+  readonly size: number
+  readonly x: readonly Tensor[]
+  readonly y: readonly (Tensor | undefined)[]
+  readonly weights: readonly (Tensor | undefined)[]
+}
+
+export interface DataOptions {
+  readonly sampleWeight?: unknown
+  readonly classWeight?: unknown
+  /** 'error' (default) refuses NaN and infinities in inputs. */
+  readonly nonFinite?: 'error' | 'allow'
+}
+
+/** Captured data and what it is to become. */
+interface Pending {
+  readonly captured: Captured
+  finish(values: HostArray): Column
+}
+
+/** Values that have arrived, at once where all have. */
+function settled(
+  pending: readonly (Pending | undefined)[],
+): (Column | undefined)[] | Promise<(Column | undefined)[]> {
+  const finish = (values: readonly (HostArray | undefined)[]): (Column | undefined)[] =>
+    pending.map((part, i) => part?.finish(values[i]!))
+  const values = pending.map((part) => part?.captured.values)
+  return values.some((v) => v instanceof Promise)
+    ? Promise.all(values).then(finish)
+    : finish(values as HostArray[])
+}
+
+/** The inputs alone, for `predict`. Their values are copied before this returns. */
+export function captureInputs(
+  op: string,
+  inputs: Ends,
+  feed: unknown,
+  { nonFinite }: DataOptions,
+): () => Promise<Dataset> | Dataset {
+  const pending = pendingInputs(op, inputs, feed, nonFinite)
+  return () => {
+    const made = settled(pending)
+    const asDataset = (x: readonly (Column | undefined)[]): Dataset => ({
+      rows: checkRows(op, x as Column[]),
+      x: x as Column[],
+      y: [],
+      weights: [],
+    })
+    return made instanceof Promise ? made.then(asDataset) : asDataset(made)
+  }
+}
+
+function pendingInputs(
+  op: string,
+  inputs: Ends,
+  feed: unknown,
+  nonFinite: 'error' | 'allow' = 'error',
+): Pending[] {
+  return spreadFeed(op, inputs, feed).map((data, i) => {
+    const { key, tensor } = inputs.list[i]!
+    const spec: ColumnSpec = { op, name: `input ${show(key)}`, dtype: tensor.dtype, rowShape: tensor.shape }
+    const captured = capture(spec, data)
+    return {
+      captured,
+      finish(values) {
+        const column = asColumn(spec, captured, values)
+        if (nonFinite === 'error') checkFinite(op, column)
+        return column
+      },
+    }
+  })
+}
+
+/**
+ * Inputs, targets and weights. Their values are copied when this is called; they are checked, all of them, when the
+ * result is asked for.
+ */
+export function captureData(
+  op: string,
+  compiled: Compiled,
+  x: unknown,
+  y: unknown,
+  options: DataOptions,
+): () => Dataset | Promise<Dataset> {
+  const { inputs, targets, outputs, trainStep } = compiled
+  const isUnused = (i: number): boolean =>
+    trainStep === undefined && outputs[i]!.loss === undefined && outputs[i]!.metrics.length === 0
+  const ins = pendingInputs(op, inputs, x, options.nonFinite)
+  const outs = spreadFeed(op, targets, y, isUnused).map((data, i) => pendingTarget(op, outputs[i]!, data))
+  const weights = sampleWeightsOf(op, targets, options.sampleWeight).map((data, i) =>
+    pendingWeight(op, outputs[i]!, data),
+  )
+  const classWeights = spreadOption<ClassWeight>(
+    `${op}: classWeight`,
+    targets,
+    options.classWeight,
+    isClassWeight,
+  )
+  const assemble = (columns: readonly (Column | undefined)[]): Dataset => {
+    const xs = columns.slice(0, ins.length) as Column[]
+    const ys = columns.slice(ins.length, ins.length + outs.length)
+    const own = columns.slice(ins.length + outs.length)
+    const rows = checkRows(
+      op,
+      columns.filter((column) => column !== undefined),
+    )
+    const weighed = own.map((column, i) => {
+      const classWeight = classWeights[i]
+      if (classWeight === undefined) return column
+      if (ys[i] === undefined)
+        throw new DataError(`${op}: classWeight of ${show(outputs[i]!.key)}: there are no targets`)
+      return weighClasses(op, outputs[i]!, classWeight, ys[i], column)
+    })
+    return { rows, x: xs, y: ys, weights: weighed }
+  }
+  return () => {
+    const columns = settled([...ins, ...outs, ...weights])
+    return columns instanceof Promise ? columns.then(assemble) : assemble(columns)
+  }
+}
+
+function pendingTarget(op: string, output: OutputPlan, data: unknown): Pending | undefined {
+  if (data === undefined || data === null) return undefined
+  const spec = targetSpec(op, output)
+  const captured = capture(spec, data)
+  return { captured, finish: (values) => asTargets(spec, captured, values as NumericArray, output) }
+}
+
+function pendingWeight(op: string, output: OutputPlan, data: unknown): Pending | undefined {
+  if (data === undefined) return undefined
+  const spec = weightSpec(op, output)
+  const captured = capture(spec, data)
+  return { captured, finish: (values) => asWeights(spec, captured, values as NumericArray, output) }
+}
+
+/** Weights for each output: one array for all, or by output. */
+function sampleWeightsOf(op: string, targets: Ends, option: unknown): unknown[] {
+  const isNumbers = (value: unknown): value is unknown =>
+    !isRecord(value) && !(Array.isArray(value) && value.some((part) => typeof part === 'object'))
+  const isData = (value: unknown): value is unknown =>
+    isNumbers(value) || (value !== option && Array.isArray(value))
+  const isOne = targets.list.length === 1 && Array.isArray(option)
+  return isOne && !isListOfOne(option)
+    ? [option]
+    : spreadOption(`${op}: sampleWeight`, targets, option, isData)
+}
+
+/** `[weights]`, the weights of the only output of a list. */
+function isListOfOne(option: readonly unknown[]): boolean {
+  const [only] = option
+  return (
+    option.length === 1 &&
+    typeof only === 'object' &&
+    only !== null &&
+    (ArrayBuffer.isView(only) || !Array.isArray(only) || only.length > 1)
+  )
+}
+
+/** Rows `from` up to but without `to` of everything, without copying. */
+export function partOf({ x, y, weights }: Dataset, from: number, to: number): Dataset {
+  const part = (column: Column | undefined): Column | undefined => column && rowsOf(column, from, to)
+  return {
+    rows: to - from,
+    x: x.map((column) => rowsOf(column, from, to)),
+    y: y.map(part),
+    weights: weights.map(part),
+  }
+}
+
+/** One batch: places `from` up to `to` of `order`, or the rows themselves where there is no order. */
+export function takeBatch(
+  { x, y, weights }: Dataset,
+  order: Int32Array | undefined,
+  from: number,
+  to: number,
+): Batch {
+  const take = (column: Column | undefined): Tensor | undefined =>
+    column && (batchOf(column, order, from, to) as Tensor<DType> as Tensor)
+  return { size: to - from, x: x.map(take) as Tensor[], y: y.map(take), weights: weights.map(take) }
+}

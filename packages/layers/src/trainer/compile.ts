@@ -1,0 +1,180 @@
+import { GraphError, ValueError } from '@adjoint/core'
+import { isRecord, show } from '@adjoint/core/extend'
+import { type Loss, resolveLoss } from '../losses.js'
+import { type Metric, resolveMetric } from '../metrics.js'
+import type { Model } from '../model.js'
+import { firstFree } from '../naming.js'
+import { checkKeys, checkNumber, NOT_NEGATIVE } from '../option-checks.js'
+import { type Optimizer, resolveOptimizer } from '../optimizers.js'
+import type { Sym } from '../types.js'
+import { checkFree } from './busy.js'
+import { type End, type Ends, endsOf, spreadOption } from './ends.js'
+import { checkLossFits } from './targets.js'
+import type { CompileOptions } from './types.js'
+
+/** A metric of one output, under the name by which the logs know it. */
+export interface MetricPlan {
+  readonly logName: string
+  readonly metric: Metric
+  /** Whether sample weights count. */
+  readonly isWeighted: boolean
+}
+
+/** One output as training uses it. */
+export interface OutputPlan extends End {
+  readonly index: number
+  readonly tensor: Sym.Any
+  readonly loss: Loss | undefined
+  /** The loss's name in the logs; undefined where there is no loss or only one output. */
+  readonly lossName: string | undefined
+  readonly lossWeight: number
+  /** Whether targets may have another shape than the output, since the loss is the user's own or there is none. */
+  readonly isFree: boolean
+  readonly metrics: readonly MetricPlan[]
+}
+
+/** What `compile` made of its options. */
+export interface Compiled {
+  readonly optimizer: Optimizer
+  readonly inputs: Ends
+  readonly targets: Ends
+  readonly outputs: readonly OutputPlan[]
+  readonly hasLoss: boolean
+  readonly trainStep: CompileOptions['trainStep']
+}
+
+/** @throws GraphError before `compile`, naming what needs it. */
+export function compiledOf(model: Model, op: string): Compiled {
+  if (model.compiled === undefined)
+    throw new GraphError(`${op}: the model was not compiled; call model.compile({ optimizer, loss }) first`)
+  return model.compiled
+}
+
+const OPTIONS = ['optimizer', 'loss', 'lossWeights', 'metrics', 'weightedMetrics', 'trainStep']
+
+export function compileModel(model: Model, options: CompileOptions): Compiled {
+  checkKeys('compile', options, OPTIONS)
+  checkFree(model, 'compile')
+  const { trainStep } = options
+  if (trainStep !== undefined && typeof trainStep !== 'function')
+    throw new ValueError(`compile: trainStep must be a function, got ${show(trainStep)}`)
+  const inputs = endsOf(model, 'input')
+  const targets = endsOf(model, 'output')
+  const losses = lossesOf(targets, options.loss, trainStep !== undefined)
+  const lossWeights = lossWeightsOf(targets, options.lossWeights)
+  const metrics = metricsOf(targets, options)
+  const outputs = targets.list.map(({ key, tensor }, index): OutputPlan => {
+    const loss = losses[index]
+    const output: OutputPlan = {
+      key,
+      index,
+      tensor,
+      loss: loss?.loss,
+      lossName: loss === undefined || targets.list.length === 1 ? undefined : `${key}_loss`,
+      lossWeight: lossWeights[index] ?? 1,
+      isFree: loss === undefined || loss.isOwn || trainStep !== undefined,
+      metrics: metrics[index]!,
+    }
+    checkLossFits(output)
+    return output
+  })
+  const optimizer = resolveOptimizer(options.optimizer ?? 'rmsprop')
+  // Training starts over, also with an optimizer that was used before.
+  optimizer.reset(model.weights)
+  if (!optimizer.built) optimizer.reset()
+  return {
+    optimizer,
+    inputs,
+    targets,
+    outputs,
+    hasLoss: losses.some((loss) => loss !== undefined),
+    trainStep,
+  }
+}
+
+/** A loss or metric, good or bad, rather than a list or a record of them. */
+const isSpec = (value: unknown): value is NonNullable<unknown> => {
+  if (typeof value !== 'object' || value === null) return value !== undefined && value !== null
+  if (Array.isArray(value)) return false
+  return !isRecord(value) || typeof value['update'] === 'function'
+}
+
+function lossesOf(
+  targets: Ends,
+  option: unknown,
+  hasOwnStep: boolean,
+): ({ loss: Loss; isOwn: boolean } | undefined)[] {
+  const losses = spreadOption('compile: loss', targets, option, isSpec)
+  if (!hasOwnStep && losses.every((loss) => loss === undefined))
+    throw new ValueError(
+      `compile: there is no loss to minimise; give one for at least one of the outputs ${targets.keys.join(', ')}`,
+    )
+  return losses.map((spec, i) => {
+    if (spec === undefined) return undefined
+    const loss = named(targets, i, () => resolveLoss(spec))
+    return { loss, isOwn: typeof spec === 'function' && loss.fn !== spec }
+  })
+}
+
+/** Runs `f`; its error tells the output. */
+function named<R>(targets: Ends, index: number, f: () => R): R {
+  try {
+    return f()
+  } catch (error) {
+    if (error instanceof Error)
+      error.message = `compile: output ${show(targets.keys[index])}: ${error.message}`
+    throw error
+  }
+}
+
+function lossWeightsOf(targets: Ends, option: unknown): (number | undefined)[] {
+  const isNumber = (value: unknown): value is number =>
+    typeof value !== 'object' && typeof value !== 'function'
+  return spreadOption('compile: lossWeights', targets, option, isNumber).map((weight, i) =>
+    weight === undefined
+      ? undefined
+      : checkNumber('compile: lossWeights', targets.keys[i]!, weight, NOT_NEGATIVE),
+  )
+}
+
+/** The metrics of each output, the weighted ones behind the others, each with a name of its own in the logs. */
+function metricsOf(targets: Ends, { metrics, weightedMetrics }: CompileOptions): MetricPlan[][] {
+  const taken = new Set<string>(['loss', ...targets.keys.map((key) => `${key}_loss`)])
+  const prefix = (i: number): string => (targets.list.length === 1 ? '' : `${targets.keys[i]}_`)
+  const plain = metricLists('compile: metrics', targets, metrics)
+  const weighted = metricLists('compile: weightedMetrics', targets, weightedMetrics)
+  const plan = (metric: Metric, i: number, isWeighted: boolean): MetricPlan => {
+    const { name } = metric
+    const isTaken = isWeighted && taken.has(prefix(i) + name)
+    const logName = firstFree(`${prefix(i)}${isTaken ? 'weighted_' : ''}${name}`, taken)
+    taken.add(logName)
+    return { logName, metric, isWeighted }
+  }
+  const plans = plain.map((list, i) => list.map((metric) => plan(metric, i, false)))
+  return plans.map((list, i) => [...list, ...weighted[i]!.map((metric) => plan(metric, i, true))])
+}
+
+function metricLists(what: string, targets: Ends, option: unknown): Metric[][] {
+  const isList = (value: unknown): value is readonly unknown[] => Array.isArray(value)
+  // The list that holds all is never one output's own, unless there is only one output.
+  const isOwn = (value: unknown): value is NonNullable<unknown> =>
+    (isList(value) && value !== option && value.every((spec) => isSpec(spec))) || isSpec(value)
+  const isOnly = targets.list.length === 1 && isList(option) && option.every((spec) => isSpec(spec))
+  const lists = isOnly ? [option] : spreadOption(what, targets, option, isOwn)
+  return lists.map((list, i) =>
+    (list === undefined ? [] : isList(list) ? list : [list]).map((spec) =>
+      named(targets, i, () => resolveMetric(spec)),
+    ),
+  )
+}
+
+/** The names of all logs, in order: the loss, then for each output its loss and its metrics. */
+export function logNamesOf({ outputs }: Compiled): string[] {
+  return [
+    'loss',
+    ...outputs.flatMap(({ lossName, metrics }) => [
+      ...(lossName === undefined ? [] : [lossName]),
+      ...metrics.map(({ logName }) => logName),
+    ]),
+  ]
+}

@@ -1,0 +1,302 @@
+import {
+  DataError,
+  type DType,
+  DTypeError,
+  type HostArray,
+  NonFiniteError,
+  type NumericArray,
+  type Shape,
+  ShapeError,
+  Tensor,
+  type TypedArray,
+  ValueError,
+} from '@adjoint/core'
+import { allocate, BYTES, fromHost, isFloat, show, sizeOf, stridesOf, typeName } from '@adjoint/core/extend'
+import { isSymbolic } from '../symbolic.js'
+
+/**
+ * All rows for one input or output: one flat array of our own, row after row. Batches are views of it, or rows
+ * gathered by their index.
+ */
+export interface Column {
+  /** How messages call it: `input "price"`. */
+  readonly name: string
+  readonly dtype: DType
+  readonly rows: number
+  /** The shape of one row. */
+  readonly rowShape: readonly number[]
+  readonly values: HostArray
+}
+
+/** Data as it was given, its values copied, or still to come from a device that reads asynchronously. */
+export interface Captured {
+  readonly name: string
+  readonly shape: readonly number[]
+  readonly dtype: DType
+  readonly values: HostArray | Promise<HostArray>
+}
+
+/** What a column must hold. */
+export interface ColumnSpec {
+  readonly op: string
+  readonly name: string
+  readonly dtype: DType
+  /** The shape of one row, null where any side will do; undefined where any shape will do. */
+  readonly rowShape: Shape | undefined
+}
+
+/**
+ * Copies data into one flat array, before any await, so that its owner may change it afterwards. Nested lists are
+ * checked to be rectangular and to hold numbers (or strings, for a string input).
+ */
+export function capture(spec: ColumnSpec, data: unknown): Captured {
+  const { op, name, dtype } = spec
+  if (data instanceof Tensor) return captureTensor(spec, data as Tensor<DType>)
+  if (isSymbolic(data))
+    throw new DataError(
+      `${op}: ${name} is the symbolic tensor ${show(data.name)}; data must be arrays or tensors`,
+    )
+  if (!isList(data))
+    throw new DTypeError(`${op}: ${name} must be an array or a tensor, got ${typeName(data)} (${show(data)})`)
+  if (dtype === 'string') return captureStrings(spec, data)
+  if (ArrayBuffer.isView(data)) {
+    const values = allocate(dtype, data.length)
+    copyNumbers(spec, data as ArrayLike<number>, values, [data.length])
+    return { name, shape: [data.length], dtype, values }
+  }
+  const shape = outerShape(data)
+  const values = allocate(dtype, sizeOf(shape))
+  flatten(spec, data, shape, (value, at) => {
+    values[at] = asNumber(spec, value, at, shape)
+  })
+  return { name, shape, dtype, values }
+}
+
+function isList(value: unknown): value is ArrayLike<unknown> & object {
+  if (Array.isArray(value)) return true
+  return ArrayBuffer.isView(value) && !NOT_NUMBERS.some((type) => value instanceof type)
+}
+
+const NOT_NUMBERS = [DataView, BigInt64Array, BigUint64Array]
+
+function captureTensor(spec: ColumnSpec, data: Tensor<DType>): Captured {
+  const { op, name, dtype } = spec
+  if ((data.dtype === 'string') !== (dtype === 'string'))
+    throw new DTypeError(`${op}: ${name} expects ${dtype}, got a ${data.dtype} tensor`)
+  if (data.rank === 0)
+    throw new ShapeError(`${op}: ${name} needs rows, got a scalar tensor`, { shapes: [[]] })
+  const { shape } = data
+  const given = { name, shape, dtype }
+  const convert = (values: HostArray): HostArray => {
+    if (dtype === 'string' || data.dtype === dtype) return values
+    const cast = allocate(dtype, values.length)
+    copyNumbers(spec, values as NumericArray, cast, shape)
+    return cast
+  }
+  // The door of reading refuses tensors that were disposed.
+  if (data.backend.readSync !== undefined || data.isDisposed)
+    return { ...given, values: convert(data.dataSync()) }
+  return { ...given, values: data.data().then(convert) }
+}
+
+function captureStrings(spec: ColumnSpec, data: ArrayLike<unknown>): Captured {
+  const shape = outerShape(data)
+  const values = new Array<string>(sizeOf(shape))
+  flatten(spec, data, shape, (value, at) => {
+    if (typeof value !== 'string') throw wrongType(spec, 'a string', value, at, shape)
+    values[at] = value
+  })
+  return { name: spec.name, shape, dtype: 'string', values }
+}
+
+const MAX_RANK = 32
+
+function outerShape(data: ArrayLike<unknown>): number[] {
+  const shape: number[] = []
+  for (let node: unknown = data; isList(node) && shape.length <= MAX_RANK; node = node[0]) {
+    shape.push(node.length)
+    if (node.length === 0) break
+  }
+  return shape
+}
+
+/** Visits the values of nested lists in order. @throws ShapeError for lists of different lengths. */
+function flatten(
+  spec: ColumnSpec,
+  data: ArrayLike<unknown>,
+  shape: readonly number[],
+  visit: (value: unknown, at: number) => void,
+): void {
+  const { op, name } = spec
+  if (shape.length > MAX_RANK)
+    throw new ShapeError(`${op}: ${name} is nested deeper than the rank limit of ${MAX_RANK}`)
+  let at = 0
+  const walk = (list: ArrayLike<unknown>, axis: number, row: number): void => {
+    const length = shape[axis]!
+    if (list.length !== length)
+      throw new ShapeError(
+        `${op}: ${name} is ragged: row ${row} has ${axis === 1 ? '' : 'a list of '}length ${list.length}, the first has ${length}`,
+      )
+    const isLast = axis === shape.length - 1
+    for (let i = 0; i < length; i++) {
+      const value = list[i]
+      const inRow = axis === 0 ? i : row
+      if (isLast !== !isList(value))
+        throw isLast
+          ? new ShapeError(
+              `${op}: ${name} is ragged: row ${inRow} holds a list of length ${(value as ArrayLike<unknown>).length} where the first holds a value`,
+            )
+          : value === undefined || value === null || typeof value === 'object'
+            ? wrongType(spec, 'a list', value, at, shape)
+            : new ShapeError(
+                `${op}: ${name} is ragged: row ${inRow} holds ${show(value)} where the first holds a list of length ${shape[axis + 1]}`,
+              )
+      if (isLast) visit(value, at++)
+      else walk(value as ArrayLike<unknown>, axis + 1, inRow)
+    }
+  }
+  walk(data, 0, 0)
+}
+
+/** `row 3, column 1` of the element at flat position `at`. */
+export function place(at: number, shape: readonly number[]): string {
+  const index: number[] = []
+  stridesOf(shape).forEach((stride, axis) => index.push(Math.floor(at / stride) % shape[axis]!))
+  const [row, ...rest] = index
+  if (rest.length === 0) return `row ${row}`
+  return rest.length === 1 ? `row ${row}, column ${rest[0]}` : `row ${row}, column [${rest.join(', ')}]`
+}
+
+function wrongType(
+  spec: ColumnSpec,
+  expected: string,
+  value: unknown,
+  at: number,
+  shape: readonly number[],
+): DTypeError {
+  const hint =
+    typeof value === 'string' && spec.dtype !== 'string'
+      ? '; strings need an input of dtype "string" and a lookup'
+      : ''
+  const kind = typeName(value)
+  const got = kind === String(value) ? kind : `${kind} (${show(value)})`
+  return new DTypeError(
+    `${spec.op}: ${spec.name}: expected ${expected}, got ${got} at ${place(at, shape)}${hint}`,
+  )
+}
+
+function asNumber(spec: ColumnSpec, value: unknown, at: number, shape: readonly number[]): number {
+  if (typeof value !== 'number' && typeof value !== 'boolean')
+    throw wrongType(spec, 'a number', value, at, shape)
+  const n = Number(value)
+  if (!holds(spec.dtype, n)) throw cannotHold(spec, n, at, shape)
+  return n
+}
+
+function copyNumbers(
+  spec: ColumnSpec,
+  from: ArrayLike<number>,
+  to: NumericArray,
+  shape: readonly number[],
+): void {
+  to.set(from)
+  if (!isFloat(spec.dtype))
+    for (let i = 0; i < to.length; i++)
+      if (to[i] !== from[i] || !holds(spec.dtype, from[i]!)) throw cannotHold(spec, from[i]!, i, shape)
+}
+
+function holds(dtype: DType, value: number): boolean {
+  if (dtype === 'int32') return (value | 0) === value
+  if (dtype === 'uint8') return (value & 255) === value
+  if (dtype === 'bool') return value === 0 || value === 1
+  return true
+}
+
+function cannotHold(spec: ColumnSpec, value: number, at: number, shape: readonly number[]): ValueError {
+  return new ValueError(
+    `${spec.op}: ${spec.name}: ${spec.dtype} cannot hold ${show(value)} at ${place(at, shape)}`,
+  )
+}
+
+/** Data in the shape that is expected. Rows that are single numbers need no brackets. */
+export function asColumn(spec: ColumnSpec, { name, shape, dtype }: Captured, values: HostArray): Column {
+  const rowShape = fitted(spec, shape)
+  if (rowShape === undefined) throw wrongShape(spec, shape)
+  return { name, dtype, rows: shape[0]!, rowShape, values }
+}
+
+/** The shape of the data's rows, or undefined where they do not fit. */
+function fitted({ rowShape }: ColumnSpec, shape: readonly number[]): readonly number[] | undefined {
+  const got = shape.slice(1)
+  if (rowShape === undefined) return got
+  // A list of nothing does not tell how wide its rows would have been.
+  if (shape[0] === 0 && shape.length === 1) return rowShape.map((side) => side ?? 0)
+  if (got.length === rowShape.length && rowShape.every((side, i) => side === null || side === got[i]))
+    return got
+  const isSingle = (sides: Shape): boolean =>
+    sides.length <= 1 && sides.every((side) => side === 1 || side === null)
+  if (got.length === 0 && isSingle(rowShape)) return rowShape.map(() => 1)
+  return rowShape.length === 0 && isSingle(got) ? [] : undefined
+}
+
+function wrongShape({ op, name, rowShape }: ColumnSpec, shape: readonly number[]): ShapeError {
+  const expected = [null, ...rowShape!]
+  const hint =
+    shape.length === 1 && expected.length > 1 ? '; give it rows, or use tensor(values, { shape })' : ''
+  return new ShapeError(
+    `${op}: ${name}: expected [${expected.map(side).join(',')}], got [${shape.join(',')}]${hint}`,
+    {
+      op,
+      shapes: [expected, shape],
+    },
+  )
+}
+const side = (n: number | null): string => (n === null ? 'n' : String(n))
+
+/** @throws NonFiniteError for a NaN or an Infinity, with its row and column. */
+export function checkFinite(op: string, { name, values, dtype, rows, rowShape }: Column): void {
+  if (!isFloat(dtype)) return
+  const numbers = values as NumericArray
+  for (let i = 0; i < numbers.length; i++)
+    if (!Number.isFinite(numbers[i]))
+      throw new NonFiniteError(`${op}: ${name} holds ${numbers[i]} at ${place(i, [rows, ...rowShape])}`, {
+        op,
+      })
+}
+
+/** Rows `from` up to but without `to`, without copying. */
+export function rowsOf(column: Column, from: number, to: number): Column {
+  const width = sizeOf(column.rowShape)
+  const { values } = column
+  const part = ArrayBuffer.isView(values)
+    ? (values as NumericArray).subarray(from * width, to * width)
+    : values.slice(from * width, to * width)
+  return { ...column, rows: to - from, values: part }
+}
+
+/** A batch as a tensor: places `from` up to `to` of `order`, or the rows themselves where there is no order. */
+export function batchOf(
+  column: Column,
+  order: Int32Array | undefined,
+  from: number,
+  to: number,
+): Tensor<DType> {
+  const { values, rowShape, dtype } = column
+  const shape = [to - from, ...rowShape]
+  if (order === undefined) return fromHost(rowsOf(column, from, to).values, shape, dtype)
+  const width = sizeOf(rowShape)
+  if (!ArrayBuffer.isView(values)) {
+    const strings = values as readonly string[]
+    const picked: string[] = []
+    for (let i = from; i < to; i++)
+      for (let k = 0; k < width; k++) picked.push(strings[order[i]! * width + k]!)
+    return fromHost(picked, shape, dtype)
+  }
+  const source = values as TypedArray
+  const picked = allocate(dtype, (to - from) * width)
+  for (let i = from, at = 0; i < to; i++) {
+    let k = order[i]! * width
+    for (const end = k + width; k < end;) picked[at++] = source[k++]!
+  }
+  return fromHost(picked, shape, dtype)
+}

@@ -1,0 +1,116 @@
+import { DataError, ValueError } from '@adjoint/core'
+import type { Model } from '../model.js'
+import { Air } from './air.js'
+import { type Batch, captureData, type Dataset, takeBatch } from './batches.js'
+import { Bound } from './bound.js'
+import { claim } from './busy.js'
+import { type Compiled, compiledOf } from './compile.js'
+import { Meter } from './logs.js'
+import { Report } from './report.js'
+import { passSettings } from './settings.js'
+import { type Outcome, Stepper } from './step.js'
+import type { BatchOptions, EvaluateOptions, Logs } from './types.js'
+import { checkKeys } from '../option-checks.js'
+
+/** The losses and metrics on data. */
+export async function evaluate(
+  model: Model,
+  x: unknown,
+  y: unknown,
+  options: EvaluateOptions,
+): Promise<Logs> {
+  const compiled = compiledOf(model, 'evaluate')
+  const { batchSize, verbosity } = passSettings('evaluate', options, ['sampleWeight'])
+  checkCanEvaluate('evaluate', compiled)
+  const bound = new Bound()
+  const data = await captureData('evaluate', compiled, x, y, options)()
+  if (data.rows === 0) throw new DataError('evaluate: the data has no rows')
+  const report = new Report(verbosity, Math.ceil(data.rows / batchSize))
+  const stepper = new Stepper(model, compiled, bound)
+  const logs = await evaluateOn(compiled, stepper, bound, data, batchSize, new Air(), '', report)
+  report.end(logs)
+  bound.settle()
+  return logs
+}
+
+/** @throws ValueError when there is nothing to measure by. */
+export function checkCanEvaluate(op: string, { hasLoss, outputs }: Compiled): void {
+  if (!hasLoss && outputs.every(({ metrics }) => metrics.length === 0))
+    throw new ValueError(
+      `${op}: the model was compiled with neither a loss nor metrics, so there is nothing to evaluate`,
+    )
+}
+
+/** One pass over the data, without training. */
+export async function evaluateOn(
+  compiled: Compiled,
+  stepper: Stepper,
+  bound: Bound,
+  data: Dataset,
+  batchSize: number,
+  air: Air,
+  prefix: string,
+  report?: Report,
+): Promise<Logs> {
+  const meter = new Meter(compiled)
+  for (let from = 0, step = 1; from < data.rows; from += batchSize, step++) {
+    const batch = bound.run(() => takeBatch(data, undefined, from, Math.min(from + batchSize, data.rows)))
+    const tested = stepper.test(batch)
+    const outcome = tested instanceof Promise ? await tested : tested
+    bound.run(() => meter.add(batch, outcome))
+    if (report?.isLive === true) report.step(step, meter.logs())
+    if (air.isDue) await air.breathe()
+  }
+  return meter.logs(prefix)
+}
+
+/** One step on one batch. */
+export async function trainOnBatch(
+  model: Model,
+  x: unknown,
+  y: unknown,
+  options: BatchOptions = {},
+): Promise<Logs> {
+  checkKeys('trainOnBatch', options, ['sampleWeight', 'classWeight', 'nonFinite'])
+  const op = 'trainOnBatch'
+  const lease = claim(model, op)
+  try {
+    return await onBatch(model, op, x, y, options, (stepper, batch) =>
+      stepper.train(batch, { op, epoch: 0, step: 0 }),
+    )
+  } finally {
+    lease.release()
+  }
+}
+
+/** The losses and metrics on one batch. */
+export async function testOnBatch(
+  model: Model,
+  x: unknown,
+  y: unknown,
+  options: BatchOptions = {},
+): Promise<Logs> {
+  checkKeys('testOnBatch', options, ['sampleWeight', 'nonFinite'])
+  checkCanEvaluate('testOnBatch', compiledOf(model, 'testOnBatch'))
+  return onBatch(model, 'testOnBatch', x, y, options, (stepper, batch) => stepper.test(batch))
+}
+
+async function onBatch(
+  model: Model,
+  op: string,
+  x: unknown,
+  y: unknown,
+  options: BatchOptions,
+  step: (stepper: Stepper, batch: Batch) => Outcome | Promise<Outcome>,
+): Promise<Logs> {
+  const compiled = compiledOf(model, op)
+  const bound = new Bound()
+  const data = await captureData(op, compiled, x, y, options)()
+  if (data.rows === 0) throw new DataError(`${op}: the data has no rows`)
+  const batch = bound.run(() => takeBatch(data, undefined, 0, data.rows))
+  const meter = new Meter(compiled)
+  const outcome = await step(new Stepper(model, compiled, bound), batch)
+  bound.run(() => meter.add(batch, outcome))
+  bound.settle()
+  return meter.logs()
+}

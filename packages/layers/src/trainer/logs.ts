@@ -1,0 +1,87 @@
+import { Tensor, ValueError } from '@adjoint/core'
+import { isRecord, isThenable, show, typeName } from '@adjoint/core/extend'
+import { type Metric, StatefulMetric } from '../metrics.js'
+import type { Batch } from './batches.js'
+import type { Compiled, MetricPlan } from './compile.js'
+import type { Outcome } from './step.js'
+import type { Logs } from './types.js'
+
+/** Sums up the losses and metrics of batches: means over rows, exact for a smaller last batch. */
+export class Meter {
+  readonly #compiled: Compiled
+  /** By output. */
+  readonly #metrics: readonly (readonly MetricPlan[])[]
+  #rows = 0
+  #loss = 0
+  readonly #losses: number[]
+  #own: Record<string, number> | undefined
+
+  constructor(compiled: Compiled) {
+    this.#compiled = compiled
+    this.#losses = compiled.outputs.map(() => 0)
+    this.#metrics = compiled.outputs.map(({ metrics }) =>
+      metrics.map((plan) => ({ ...plan, metric: started(plan.metric) })),
+    )
+  }
+
+  add(batch: Batch, { loss, losses, predictions, logs }: Outcome): void {
+    const { size } = batch
+    this.#rows += size
+    this.#loss += loss * size
+    for (let i = 0; i < losses.length; i++) if (losses[i] !== undefined) this.#losses[i]! += losses[i]! * size
+    if (logs !== undefined) {
+      this.#own ??= {}
+      for (const key of Object.keys(logs)) this.#own[key] = (this.#own[key] ?? 0) + logs[key]! * size
+      return
+    }
+    for (let i = 0; i < this.#metrics.length; i++)
+      for (const { metric, isWeighted } of this.#metrics[i]!)
+        metric.update(batch.y[i]!, predictions[i]!, isWeighted ? batch.weights[i] : undefined)
+  }
+
+  /** The means so far, the loss first. `prefix` is put before every name. */
+  logs(prefix: string = ''): Logs {
+    const rows = this.#rows
+    const logs: Record<string, number> = {}
+    if (this.#own !== undefined) {
+      for (const key of Object.keys(this.#own)) logs[prefix + key] = this.#own[key]! / rows
+      return logs as Logs
+    }
+    logs[`${prefix}loss`] = this.#loss / rows
+    for (const { index, lossName } of this.#compiled.outputs) {
+      if (lossName !== undefined) logs[prefix + lossName] = this.#losses[index]! / rows
+      for (const { logName, metric } of this.#metrics[index]!) logs[prefix + logName] = metric.result()
+    }
+    return logs as Logs
+  }
+}
+
+/**
+ * A metric for one pass over data. Those made of pure functions get a state of their own, so that passes may overlap;
+ * others start over.
+ */
+function started(metric: Metric): Metric {
+  if (metric instanceof StatefulMetric) return new StatefulMetric(metric.name, metric.definition)
+  metric.reset()
+  return metric
+}
+
+/** What a step of the user's own returned, as numbers. @throws ValueError unless it is a record with a loss. */
+export function readLogs(returned: unknown): Record<string, number> {
+  if (isThenable(returned))
+    throw new ValueError('trainStep: it returned a promise; a step must be synchronous')
+  if (!isRecord(returned))
+    throw new ValueError(`trainStep: expected a record such as { loss }, got ${typeName(returned)}`)
+  if (!Object.hasOwn(returned, 'loss'))
+    throw new ValueError(
+      `trainStep: there is no "loss" among what it returned: ${Object.keys(returned).join(', ')}`,
+    )
+  const logs: Record<string, number> = {}
+  for (const [key, value] of Object.entries(returned)) {
+    const number = value instanceof Tensor && value.size === 1 ? (value as Tensor).dataSync()[0] : value
+    if (typeof number !== 'number')
+      throw new ValueError(`trainStep: ${show(key)} must be a number or a scalar tensor, got ${show(value)}`)
+    logs[key] = number
+  }
+  return logs
+}

@@ -1,0 +1,51 @@
+import { epochHeader, plainLine, ProgressBar } from '../progress.js'
+import { now, terminal, write } from '../host.js'
+import type { Logs } from './types.js'
+
+export type Verbosity = 0 | 1 | 2
+
+/** 1 on a terminal, 2 elsewhere. */
+export function verbosityOf(verbose: Verbosity | 'auto'): Verbosity {
+  return verbose === 'auto' ? (terminal().isTTY ? 1 : 2) : verbose
+}
+
+/** Prints how a pass over the data goes, as Keras does: a bar, or one line at its end. */
+export class Report {
+  readonly #verbosity: Verbosity
+  readonly #steps: number
+  readonly #start: number = now()
+  readonly #bar: ProgressBar | undefined
+
+  /** @param header what to print first, such as `Epoch 1/10`. */
+  constructor(verbosity: Verbosity, steps: number, header?: readonly [epoch: number, epochs: number]) {
+    this.#verbosity = verbosity
+    this.#steps = steps
+    if (verbosity > 0 && header !== undefined) write(`${epochHeader(...header)}\n`)
+    const { columns, isTTY } = terminal()
+    this.#bar =
+      verbosity === 1 ? new ProgressBar({ target: steps, write, now, columns, color: isTTY }) : undefined
+  }
+
+  /** Whether `step` would be shown, so that its logs are wanted. */
+  get isLive(): boolean {
+    return this.#bar !== undefined
+  }
+
+  step(done: number, logs: Logs | undefined): void {
+    this.#bar?.update(done, entriesOf(logs))
+  }
+
+  end(logs: Logs | undefined): void {
+    const values = entriesOf(logs)
+    this.#bar?.finish(values)
+    if (this.#verbosity !== 2) return
+    const elapsedSeconds = (now() - this.#start) / 1000
+    write(
+      `${plainLine({ current: this.#steps, target: this.#steps, values, elapsedSeconds, finished: true })}\n`,
+    )
+  }
+}
+
+function entriesOf(logs: Logs | undefined): [string, number][] {
+  return logs === undefined ? [] : Object.entries(logs)
+}

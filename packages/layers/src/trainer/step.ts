@@ -1,0 +1,362 @@
+import {
+  type DType,
+  mean,
+  mul,
+  NonFiniteError,
+  reshape,
+  ShapeError,
+  type Tensor,
+  valueAndGrads,
+  type Variable,
+} from '@adjoint/core'
+import {
+  formatShape,
+  randomState,
+  type RandomState,
+  replaceLeaves,
+  setRandomState,
+  show,
+} from '@adjoint/core/extend'
+import type { OptimizerState } from '../optimizers.js'
+import { isSymbolic } from '../symbolic.js'
+import type { LayerBase } from '../layer.js'
+import type { Model } from '../model.js'
+import type { Batch } from './batches.js'
+import type { Bound } from './bound.js'
+import type { Compiled, OutputPlan } from './compile.js'
+import { isKnownNonFinite, readMagnitudes, readScalars } from './read.js'
+import { readLogs } from './logs.js'
+
+/** What one step found: the loss before its update, those of the outputs, and what metrics are told. */
+export interface Outcome {
+  readonly loss: number
+  /** By output; undefined where there is no loss. */
+  readonly losses: readonly (number | undefined)[]
+  readonly predictions: readonly Tensor[]
+  /** What a step of the user's own returned. */
+  readonly logs?: Readonly<Record<string, number>>
+}
+
+/** Where in the training a step is, for messages. */
+export interface Place {
+  readonly op: string
+  readonly epoch: number
+  readonly step: number
+}
+
+interface Open {
+  readonly total: Tensor
+  readonly losses: readonly (Tensor | undefined)[]
+  readonly predictions: readonly Tensor[]
+  readonly grads: readonly Tensor[]
+}
+
+/** Float32 reaches 3e38: steps that could come near it are looked at after they were made. */
+const LARGE_RATE = 1e20
+const LARGE_MOVE = 1e25
+
+/**
+ * Steps of one model: everything that does not change from batch to batch is looked up once. A step is a function of
+ * the batch, the weights, the optimizer's state and the random state; it moves all of them or, when it fails, none.
+ */
+export class Stepper {
+  readonly #model: Model
+  readonly #compiled: Compiled
+  readonly #bound: Bound
+  readonly #variables: readonly Variable[]
+  /** Variables that layers change as they run, such as moving averages. */
+  readonly #statistics: readonly Variable[]
+  readonly #scored: readonly OutputPlan[]
+
+  constructor(model: Model, compiled: Compiled, bound: Bound) {
+    this.#model = model
+    this.#compiled = compiled
+    this.#bound = bound
+    this.#variables = model.trainableVariables
+    this.#statistics = model.nonTrainableWeights
+    this.#scored = compiled.outputs.filter((output) => output.loss !== undefined)
+  }
+
+  get hasVariables(): boolean {
+    return this.#variables.length > 0
+  }
+
+  // ---- training
+
+  /** Forward, backward, update. @throws NonFiniteError, everything left as it was. */
+  train(batch: Batch, place: Place): Outcome | Promise<Outcome> {
+    if (this.#compiled.trainStep !== undefined) return this.#trainByHand(batch, place)
+    const before = this.#keep()
+    const open = this.#tried(before, () => this.#open(batch))
+    const read = readScalars([open.total, ...open.losses.filter((loss) => loss !== undefined)])
+    const sizes = readMagnitudes(open.grads)
+    if (read instanceof Promise || sizes instanceof Promise)
+      return Promise.all([read, sizes]).then(([numbers, magnitudes]) =>
+        this.#tried(before, () => this.#commit(batch, open, numbers, magnitudes, before, place)),
+      )
+    return this.#tried(before, () => this.#commit(batch, open, read, sizes, before, place))
+  }
+
+  #open(batch: Batch): Open {
+    const variables = this.#variables
+    let losses: (Tensor | undefined)[] = []
+    let predictions: Tensor[] = []
+    const { value, grads } = valueAndGrads(() => {
+      predictions = this.#forward(batch.x, true)
+      losses = this.#losses(batch, predictions)
+      return this.#total(losses)
+    }, variables)
+    return { total: value, losses, predictions, grads }
+  }
+
+  #forward(x: readonly Tensor[], training: boolean): Tensor[] {
+    return this.#model.compute(x as Tensor<DType>[], { training }) as Tensor[]
+  }
+
+  /** The mean loss of each output. */
+  #losses(batch: Batch, predictions: readonly Tensor[]): (Tensor | undefined)[] {
+    const losses = new Array<Tensor | undefined>(predictions.length).fill(undefined)
+    for (const { index, loss } of this.#scored) {
+      const values = loss!.fn(batch.y[index]!, predictions[index]!)
+      losses[index] = meanOf(values, batch.weights[index], loss!.name)
+    }
+    return losses
+  }
+
+  #total(losses: readonly (Tensor | undefined)[]): Tensor {
+    let total: Tensor | undefined
+    for (const { index, lossWeight } of this.#scored) {
+      const part = lossWeight === 1 ? losses[index]! : mul(losses[index]!, lossWeight)
+      total = total === undefined ? part : total.add(part)
+    }
+    return total!
+  }
+
+  /** Checks what was found and, if it is sound, takes the step. */
+  #commit(
+    batch: Batch,
+    open: Open,
+    numbers: readonly number[],
+    magnitudes: readonly number[],
+    before: Kept,
+    place: Place,
+  ): Outcome {
+    let next = 1
+    const losses = open.losses.map((loss) => (loss === undefined ? undefined : numbers[next++]!))
+    for (let i = 0; i < numbers.length; i++)
+      if (!Number.isFinite(numbers[i])) throw this.#badLoss(batch, losses, numbers[0]!, before, place)
+    let most = 0
+    for (let i = 0; i < magnitudes.length; i++) {
+      if (!Number.isFinite(magnitudes[i])) throw this.#badGradient(i, magnitudes[i]!, place)
+      most = Math.max(most, magnitudes[i]!)
+    }
+    const { optimizer } = this.#compiled
+    const rate = optimizer.learningRate
+    const isRisky = rate > LARGE_RATE || rate * most > LARGE_MOVE
+    const state = isRisky ? this.#keepAll() : undefined
+    optimizer.apply(open.grads, this.#variables)
+    if (state !== undefined) this.#checkWeights(state, place)
+    return { loss: numbers[0]!, losses, predictions: open.predictions }
+  }
+
+  /** @throws NonFiniteError where the step made a weight overflow; then it has not been made. */
+  #checkWeights(state: KeptAll, place: Place): void {
+    const sizes = readMagnitudes(this.#variables)
+    if (sizes instanceof Promise) return
+    const at = sizes.findIndex((size) => !Number.isFinite(size))
+    if (at < 0) return
+    this.#restoreAll(state)
+    throw new NonFiniteError(
+      `${where(place)}: ${this.#labelOf(this.#variables[at]!)} would become ${sizes[at]}; is the learning rate ` +
+        `${this.#compiled.optimizer.learningRate} too large? The weights before this step are kept`,
+      { op: place.op },
+    )
+  }
+
+  // ---- a step of the user's own
+
+  #trainByHand(batch: Batch, place: Place): Outcome {
+    const { trainStep, targets } = this.#compiled
+    const before = this.#keep()
+    const state = this.#keepAll()
+    try {
+      const { x, y, sampleWeight } = this.#structured(batch)
+      const returned: unknown = this.#bound.run(() =>
+        trainStep!({ x, y, ...(sampleWeight !== undefined && { sampleWeight }) }, this.#model),
+      )
+      const logs = readLogs(returned)
+      const bad = Object.keys(logs).find((key) => !Number.isFinite(logs[key]))
+      if (bad !== undefined)
+        throw new NonFiniteError(
+          `${where(place)}: trainStep returned ${bad} = ${logs[bad]}; the weights before this step are kept`,
+          { op: place.op },
+        )
+      return { loss: logs['loss']!, losses: targets.list.map(() => undefined), predictions: [], logs }
+    } catch (error) {
+      this.#restoreAll(state)
+      this.#restore(before)
+      throw error
+    }
+  }
+
+  #structured(batch: Batch): { x: unknown; y: unknown; sampleWeight: unknown } {
+    const { inputs, targets } = this.#compiled
+    const filled = (tree: unknown, leaves: readonly unknown[]): unknown =>
+      replaceLeaves(tree as never, isSymbolic, leaves)
+    const isWeighted = batch.weights.some((w) => w !== undefined)
+    return {
+      x: filled(inputs.tree, batch.x),
+      y: filled(targets.tree, batch.y),
+      sampleWeight: isWeighted ? filled(targets.tree, batch.weights) : undefined,
+    }
+  }
+
+  // ---- testing and predicting
+
+  test(batch: Batch): Outcome | Promise<Outcome> {
+    const { predictions, losses, total } = this.#bound.run(() => {
+      const made = this.#forward(batch.x, false)
+      const parts = this.#losses(batch, made)
+      return {
+        predictions: made,
+        losses: parts,
+        total: this.#scored.length === 0 ? undefined : this.#total(parts),
+      }
+    })
+    if (total === undefined) return { loss: 0, losses: losses.map(() => undefined), predictions }
+    const finish = (numbers: readonly number[]): Outcome => {
+      let next = 1
+      return {
+        loss: numbers[0]!,
+        losses: losses.map((loss) => (loss === undefined ? undefined : numbers[next++]!)),
+        predictions,
+      }
+    }
+    const read = readScalars([total, ...losses.filter((loss) => loss !== undefined)])
+    return read instanceof Promise ? read.then(finish) : finish(read)
+  }
+
+  // ---- all or nothing
+
+  #keep(): Kept {
+    return { random: this.#bound.random, statistics: this.#statistics.map((v) => v.detach()) }
+  }
+
+  #restore({ random, statistics }: Kept): void {
+    this.#bound.random = random
+    this.#statistics.forEach((v, i) => v.assign(statistics[i]!))
+  }
+
+  #keepAll(): KeptAll {
+    const { optimizer } = this.#compiled
+    return { values: this.#variables.map((v) => v.detach()), optimizer: optimizer.getState() }
+  }
+
+  #restoreAll({ values, optimizer }: KeptAll): void {
+    this.#variables.forEach((v, i) => v.assign(values[i]!))
+    this.#compiled.optimizer.setState(optimizer)
+  }
+
+  /** Runs a part of a step under the bound backend; when it fails, nothing has happened. */
+  #tried<R>(before: Kept, part: () => R): R {
+    try {
+      return this.#bound.run(part)
+    } catch (error) {
+      this.#restore(before)
+      throw error
+    }
+  }
+
+  // ---- what went wrong
+
+  #badLoss(
+    batch: Batch,
+    losses: readonly (number | undefined)[],
+    total: number,
+    before: Kept,
+    place: Place,
+  ): NonFiniteError {
+    const bad = this.#scored.find(({ index }) => !Number.isFinite(losses[index]))
+    const what =
+      bad === undefined
+        ? `the sum of the losses is ${total}`
+        : `the loss of output ${show(bad.key)} is ${losses[bad.index]}`
+    return new NonFiniteError(
+      `${where(place)}: ${what}; ${this.#firstNonFinite(batch, before)}. The weights before this step are kept`,
+      { op: place.op },
+    )
+  }
+
+  /** Runs the model again, as before, to see where the first NaN or infinity comes up. */
+  #firstNonFinite(batch: Batch, before: Kept): string {
+    const now = randomState()
+    setRandomState(before.random)
+    try {
+      let found: string | undefined
+      const look = (label: string, x: Tensor): void => {
+        if (found === undefined && isKnownNonFinite(x))
+          found = `${label} (${formatShape(x.shape)}) is the first that is not finite`
+      }
+      this.#compiled.inputs.list.forEach(({ key }, i) => look(`input ${show(key)}`, batch.x[i]!))
+      for (const v of [...this.#variables, ...this.#statistics]) look(`the weight ${this.#labelOf(v)}`, v)
+      this.#model.compute(batch.x as Tensor<DType>[], { training: true }, (layer, outputs) => {
+        for (const x of outputs)
+          look(`the output of ${this.#model.nameOf(layer)} (${layer.className})`, x as Tensor)
+      })
+      return found ?? 'all layers gave finite numbers, so it is the loss itself'
+    } finally {
+      setRandomState(now)
+    }
+  }
+
+  #badGradient(at: number, size: number, place: Place): NonFiniteError {
+    return new NonFiniteError(
+      `${where(place)}: the gradient of ${this.#labelOf(this.#variables[at]!)} holds ${size}, though the loss is ` +
+        'finite. The weights before this step are kept',
+      { op: place.op },
+    )
+  }
+
+  /** `dense_1/kernel`. */
+  #labelOf(variable: Variable): string {
+    const owner = ownerOf(this.#model.layers, variable)
+    return owner === undefined ? show(variable.name) : `${this.#model.nameOf(owner)}/${variable.name}`
+  }
+}
+
+interface Kept {
+  readonly random: RandomState
+  readonly statistics: readonly Tensor[]
+}
+interface KeptAll {
+  readonly values: readonly Tensor[]
+  readonly optimizer: OptimizerState
+}
+
+function ownerOf(layers: readonly LayerBase[], variable: Variable): LayerBase | undefined {
+  for (const layer of layers) {
+    if (layer.ownWeights.includes(variable)) return layer
+    const inner = ownerOf(layer.sublayers, variable)
+    if (inner !== undefined) return inner
+  }
+  return undefined
+}
+
+function where({ op, epoch, step }: Place): string {
+  return op === 'fit' ? `fit: epoch ${epoch}, step ${step}` : op
+}
+
+/** The mean over all values, after weighing them: Keras' sum over batch size. */
+function meanOf(values: Tensor, weights: Tensor | undefined, loss: string): Tensor {
+  if (weights === undefined) return values.rank === 0 ? values : mean(values)
+  if (values.rank === 0) return mul(values, mean(weights))
+  if (weights.rank > values.rank)
+    throw new ShapeError(
+      `loss ${loss}: its values are ${formatShape(values.shape)} and the weights ${formatShape(weights.shape)}`,
+      { shapes: [values.shape, weights.shape] },
+    )
+  const missing = values.rank - weights.rank
+  const aligned =
+    missing === 0 ? weights : reshape(weights, [...weights.shape, ...new Array<number>(missing).fill(1)])
+  return mean(mul(values, aligned))
+}
