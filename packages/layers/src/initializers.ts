@@ -16,7 +16,15 @@ import {
 } from '@adjoint/core'
 import { formatShape, sizeOf } from '@adjoint/core/extend'
 import { Names } from './names.js'
-import { checkChoice, checkKeys, checkNumber, FINITE, NOT_NEGATIVE, POSITIVE } from './option-checks.js'
+import {
+  given,
+  checkChoice,
+  checkKeys,
+  checkNumber,
+  FINITE,
+  NOT_NEGATIVE,
+  POSITIVE,
+} from './option-checks.js'
 import type { InitializerName } from './types.js'
 
 type Float = 'float32' | 'float64'
@@ -74,8 +82,8 @@ function constant(value: number): WeightInitializer {
 /** Uniform in [minval, maxval). */
 function randomUniform(options: RandomUniformOptions = {}): WeightInitializer {
   checkKeys('randomUniform', options, ['minval', 'maxval', 'seed'])
-  const min = checkNumber('randomUniform', 'minval', options.minval ?? -0.05, FINITE)
-  const max = checkNumber('randomUniform', 'maxval', options.maxval ?? 0.05, FINITE)
+  const min = checkNumber('randomUniform', 'minval', given(options.minval, -0.05), FINITE)
+  const max = checkNumber('randomUniform', 'maxval', given(options.maxval, 0.05), FINITE)
   if (min > max) throw new ValueError(`randomUniform: minval ${min} is above maxval ${max}`)
   return initializer(
     { name: 'random_uniform', minval: min, maxval: max, ...seedOf(options) },
@@ -102,8 +110,8 @@ function truncatedNormal(options: RandomNormalOptions = {}): WeightInitializer {
 function checkNormal(what: string, options: RandomNormalOptions): { mean: number; std: number } {
   checkKeys(what, options, ['mean', 'stddev', 'seed'])
   return {
-    mean: checkNumber(what, 'mean', options.mean ?? 0, FINITE),
-    std: checkNumber(what, 'stddev', options.stddev ?? 0.05, NOT_NEGATIVE),
+    mean: checkNumber(what, 'mean', given(options.mean, 0), FINITE),
+    std: checkNumber(what, 'stddev', given(options.stddev, 0.05), NOT_NEGATIVE),
   }
 }
 
@@ -195,7 +203,7 @@ function lecunNormal(options: SeedOptions = {}): WeightInitializer {
  */
 function orthogonal(options: GainOptions & SeedOptions = {}): WeightInitializer {
   checkKeys('orthogonal', options, ['gain', 'seed'])
-  const gain = checkNumber('orthogonal', 'gain', options.gain ?? 1, FINITE)
+  const gain = checkNumber('orthogonal', 'gain', given(options.gain, 1), FINITE)
   const seed = seedOf(options)
   return initializer({ name: 'orthogonal', gain, ...seed }, (shape, dtype) => {
     if (shape.length < 2)
@@ -253,7 +261,7 @@ function dot(values: { readonly [i: number]: number }, a: number, b: number, len
 /** `gain` on the diagonal, 0 elsewhere. */
 function identity(options: GainOptions = {}): WeightInitializer {
   checkKeys('identity', options, ['gain'])
-  const gain = checkNumber('identity', 'gain', options.gain ?? 1, FINITE)
+  const gain = checkNumber('identity', 'gain', given(options.gain, 1), FINITE)
   return initializer({ name: 'identity', gain }, (shape, dtype) => {
     if (shape.length !== 2)
       throw new ShapeError(`identity: the weight must have two axes, got ${formatShape(shape)}`, {

@@ -18,6 +18,11 @@ export const RATE: Range = { holds: (x) => x >= 0 && x < 1, words: 'in the range
 export const SHARE: Range = { holds: (x) => x >= 0 && x <= 1, words: 'in the range [0, 1]' }
 export const COUNT: Range = { holds: (x) => Number.isInteger(x) && x >= 1, words: 'a whole number >= 1' }
 
+/** An option or its default; null is no number and stays. */
+export function given<T>(value: T | undefined, otherwise: T): T {
+  return value === undefined ? otherwise : value
+}
+
 /** @throws ValueError unless `value` is a number in the range. */
 export function checkNumber(what: string, name: string, value: unknown, range: Range): number {
   if (typeof value === 'number' && range.holds(value)) return value

@@ -1,6 +1,6 @@
 import { maximum, scalar, type Tensor } from '@adjoint/core'
 import { call, elementwise } from '@adjoint/core/extend'
-import { checkFlag, checkNumber, NOT_NEGATIVE, RATE } from '../option-checks.js'
+import { given, checkFlag, checkNumber, NOT_NEGATIVE, RATE } from '../option-checks.js'
 import { Optimizer, type OptimizerOptions, type Slots, type Step, type Update } from './optimizer.js'
 import { follow, followSquare } from './rows.js'
 
@@ -41,9 +41,9 @@ abstract class MomentsOptimizer extends Optimizer {
     own: readonly string[] = [],
   ) {
     super(name, options, defaults, ['beta1', 'beta2', 'epsilon', ...own])
-    this.beta1 = checkNumber(name, 'beta1', options.beta1 ?? 0.9, RATE)
-    this.beta2 = checkNumber(name, 'beta2', options.beta2 ?? 0.999, RATE)
-    this.epsilon = checkNumber(name, 'epsilon', options.epsilon ?? 1e-7, NOT_NEGATIVE)
+    this.beta1 = checkNumber(name, 'beta1', given(options.beta1, 0.9), RATE)
+    this.beta2 = checkNumber(name, 'beta2', given(options.beta2, 0.999), RATE)
+    this.epsilon = checkNumber(name, 'epsilon', given(options.epsilon, 1e-7), NOT_NEGATIVE)
   }
 
   override get config(): Readonly<Record<string, unknown>> {
@@ -64,7 +64,7 @@ export class Adam extends MomentsOptimizer {
     defaults: OptimizerOptions & { readonly learningRate: number } = { learningRate: 0.001 },
   ) {
     super(name, options, defaults, ['amsgrad'])
-    this.amsgrad = checkFlag(name, 'amsgrad', options.amsgrad ?? false)
+    this.amsgrad = checkFlag(name, 'amsgrad', given(options.amsgrad, false))
   }
 
   override get config(): Readonly<Record<string, unknown>> {

@@ -125,7 +125,7 @@ export abstract class Optimizer {
     checkKeys(name, options, [...COMMON_OPTIONS, ...own])
     this.name = name
     this.#options = checkCommon(name, { ...defaults, ...defined(options) })
-    const rate = options.learningRate ?? defaults.learningRate
+    const { learningRate: rate = defaults.learningRate } = options
     this.#schedule = typeof rate === 'function' ? rate : undefined
     this.#learningRate = typeof rate === 'function' ? NaN : checkRate(name, rate)
   }

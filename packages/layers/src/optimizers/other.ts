@@ -1,6 +1,6 @@
 import type { Tensor } from '@adjoint/core'
 import { call, elementwise } from '@adjoint/core/extend'
-import { checkNumber, NOT_NEGATIVE, SHARE } from '../option-checks.js'
+import { given, checkNumber, NOT_NEGATIVE, SHARE } from '../option-checks.js'
 import { Optimizer, type OptimizerOptions, type Slots, type Step, type Update } from './optimizer.js'
 import { addSquare, follow } from './rows.js'
 
@@ -27,11 +27,11 @@ export class Lion extends Optimizer {
 
   constructor(options: LionOptions = {}) {
     super('lion', options, { learningRate: 0.001 }, ['beta1', 'beta2'])
-    this.beta1 = checkNumber('lion', 'beta1', options.beta1 ?? 0.9, {
+    this.beta1 = checkNumber('lion', 'beta1', given(options.beta1, 0.9), {
       holds: (x) => x > 0 && x <= 1,
       words: 'in the range (0, 1]',
     })
-    this.beta2 = checkNumber('lion', 'beta2', options.beta2 ?? 0.99, SHARE)
+    this.beta2 = checkNumber('lion', 'beta2', given(options.beta2, 0.99), SHARE)
   }
 
   override get config(): Readonly<Record<string, unknown>> {
@@ -107,15 +107,20 @@ export class Ftrl extends Optimizer {
 
   constructor(options: FtrlOptions = {}) {
     super('ftrl', options, { learningRate: 0.001 }, ['learningRatePower', ...FTRL_OPTIONS])
-    this.learningRatePower = checkNumber('ftrl', 'learningRatePower', options.learningRatePower ?? -0.5, {
-      holds: (x) => x <= 0 && x > -Infinity,
-      words: 'a finite number of at most 0',
-    })
+    this.learningRatePower = checkNumber(
+      'ftrl',
+      'learningRatePower',
+      given(options.learningRatePower, -0.5),
+      {
+        holds: (x) => x <= 0 && x > -Infinity,
+        words: 'a finite number of at most 0',
+      },
+    )
     const [initial, l1, l2, shrinkage, beta] = FTRL_OPTIONS.map((name) =>
       checkNumber(
         'ftrl',
         name,
-        options[name] ?? (name === 'initialAccumulatorValue' ? 0.1 : 0),
+        given(options[name], name === 'initialAccumulatorValue' ? 0.1 : 0),
         NOT_NEGATIVE,
       ),
     )

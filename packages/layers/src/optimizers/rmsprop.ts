@@ -1,6 +1,6 @@
 import { sub, type Tensor } from '@adjoint/core'
 import { call, elementwise } from '@adjoint/core/extend'
-import { checkFlag, checkNumber, NOT_NEGATIVE, RATE, SHARE } from '../option-checks.js'
+import { given, checkFlag, checkNumber, NOT_NEGATIVE, RATE, SHARE } from '../option-checks.js'
 import { Optimizer, type OptimizerOptions, type Slots, type Step, type Update } from './optimizer.js'
 import { addSquare, descend, follow, followSquare } from './rows.js'
 
@@ -49,10 +49,10 @@ export class Rmsprop extends Optimizer {
 
   constructor(options: RmspropOptions = {}) {
     super('rmsprop', options, { learningRate: 0.001 }, ['rho', 'momentum', 'epsilon', 'centered'])
-    this.rho = checkNumber('rmsprop', 'rho', options.rho ?? 0.9, RATE)
-    this.momentum = checkNumber('rmsprop', 'momentum', options.momentum ?? 0, SHARE)
-    this.epsilon = checkNumber('rmsprop', 'epsilon', options.epsilon ?? 1e-7, NOT_NEGATIVE)
-    this.centered = checkFlag('rmsprop', 'centered', options.centered ?? false)
+    this.rho = checkNumber('rmsprop', 'rho', given(options.rho, 0.9), RATE)
+    this.momentum = checkNumber('rmsprop', 'momentum', given(options.momentum, 0), SHARE)
+    this.epsilon = checkNumber('rmsprop', 'epsilon', given(options.epsilon, 1e-7), NOT_NEGATIVE)
+    this.centered = checkFlag('rmsprop', 'centered', given(options.centered, false))
   }
 
   override get config(): Readonly<Record<string, unknown>> {
@@ -162,8 +162,8 @@ export class Adadelta extends Optimizer {
 
   constructor(options: AdadeltaOptions = {}) {
     super('adadelta', options, { learningRate: 0.001 }, ['rho', 'epsilon'])
-    this.rho = checkNumber('adadelta', 'rho', options.rho ?? 0.95, RATE)
-    this.epsilon = checkNumber('adadelta', 'epsilon', options.epsilon ?? 1e-7, NOT_NEGATIVE)
+    this.rho = checkNumber('adadelta', 'rho', given(options.rho, 0.95), RATE)
+    this.epsilon = checkNumber('adadelta', 'epsilon', given(options.epsilon, 1e-7), NOT_NEGATIVE)
   }
 
   override get config(): Readonly<Record<string, unknown>> {

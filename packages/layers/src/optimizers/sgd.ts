@@ -1,6 +1,6 @@
 import { add, type Tensor } from '@adjoint/core'
 import { call, elementwise } from '@adjoint/core/extend'
-import { checkFlag, checkNumber, SHARE } from '../option-checks.js'
+import { given, checkFlag, checkNumber, SHARE } from '../option-checks.js'
 import { Optimizer, type OptimizerOptions, type Slots, type Step, type Update } from './optimizer.js'
 import { descend } from './rows.js'
 
@@ -35,8 +35,8 @@ export class Sgd extends Optimizer {
 
   constructor(options: SgdOptions = {}) {
     super('sgd', options, { learningRate: 0.01 }, ['momentum', 'nesterov'])
-    this.momentum = checkNumber('sgd', 'momentum', options.momentum ?? 0, SHARE)
-    this.nesterov = checkFlag('sgd', 'nesterov', options.nesterov ?? false)
+    this.momentum = checkNumber('sgd', 'momentum', given(options.momentum, 0), SHARE)
+    this.nesterov = checkFlag('sgd', 'nesterov', given(options.nesterov, false))
   }
 
   override get config(): Readonly<Record<string, unknown>> {
