@@ -122,27 +122,39 @@ function isModerate(out: Tensor): boolean {
   return out.dataSync().every((value) => Math.abs(value) <= LARGEST)
 }
 
+/** d, how far values are moved to see whether a step is smooth there: a hundred times further than a check does. */
 const MOVE = 1e-3
-/** f″ up to 20 is smooth; a kink is found where slopes differ by more than 0.02. */
+/** Second derivatives up to 20, third ones up to 100: larger ones leave too large an error in central differences. */
 const MOST_SECOND = 20 * MOVE ** 2
-/** f‴ up to 100 is smooth; a kink of f′, as softsign's at 0, is found where f″ jumps by more than 0.1. */
 const MOST_THIRD = 2 * 100 * MOVE ** 3
-
 /**
- * Whether the second and third differences of a step are as small as those of a smooth function. Next to a kink
- * they are as large as the move, or as its square.
+ * How far differences may be from those of a polynomial of degree 3. The fourth derivative makes them d⁴ f⁗ / 16,
+ * below this up to 1600; rounding, 1e-13 or so. A kink makes them d times the jump of the slope, and a kink of the
+ * slope d² times the jump of the second derivative.
  */
+const MOST_ROUGH = 1e-10
+
+/** Whether a step has a kink, or bends too much, near the values that it is taken on. */
 function isSmooth(call: Call, values: readonly Tensor[], out: Tensor): boolean {
-  const by = (amount: number): ArrayLike<number> =>
+  const at = (amount: number): ArrayLike<number> =>
     evaluate(
       call,
-      values.map((x, i) => moved(x, amount, i)),
+      values.map((x, i) => moved(x, amount * MOVE, i)),
     ).dataSync()
-  const [back, behind, ahead, far] = [by(-2 * MOVE), by(-MOVE), by(MOVE), by(2 * MOVE)] as const
+  const [a, b, c] = [at(-2), at(-1), at(-0.5)] as const
+  const [d, e, f] = [at(0.5), at(1), at(2)] as const
   return out.dataSync().every((y, i) => {
-    const second = ahead[i]! - 2 * y + behind[i]!
-    const third = far[i]! - 2 * ahead[i]! + 2 * behind[i]! - back[i]!
-    return Math.abs(second) <= MOST_SECOND && Math.abs(third) <= MOST_THIRD
+    const second = e[i]! - 2 * y + b[i]!
+    const third = f[i]! - 2 * e[i]! + 2 * b[i]! - a[i]!
+    // The same at half the distance: a quarter and an eighth as much, where the step is smooth.
+    const secondNear = d[i]! - 2 * y + c[i]!
+    const thirdNear = e[i]! - 2 * d[i]! + 2 * c[i]! - b[i]!
+    return (
+      Math.abs(second) <= MOST_SECOND &&
+      Math.abs(third) <= MOST_THIRD &&
+      Math.abs(second - 4 * secondNear) <= MOST_ROUGH &&
+      Math.abs(third - 8 * thirdNear) <= MOST_ROUGH
+    )
   })
 }
 

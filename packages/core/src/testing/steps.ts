@@ -261,14 +261,19 @@ const makers: Readonly<Record<string, Maker>> = {
   meanSquaredLogarithmicError: loss(POSITIVE),
   huber: loss(),
   logCosh: loss(),
-  cosineSimilarity: loss(),
+  // Away from the origin, where directions turn fast.
+  cosineSimilarity: loss(POSITIVE),
   poisson: loss(POSITIVE),
   binaryCrossentropy: loss(PROBABILITY),
   categoricalCrossentropy: loss(PROBABILITY),
   sparseCategoricalCrossentropy(values, pick) {
-    const x = any(values, pick, ({ rank }) => rank > 0)
+    const x = any(values, pick, ({ rank }) => rank === 1 || rank === 2)
     if (x === undefined) return undefined
-    const labels: Call = { op: 'argMax', args: [ref(x), -1] }
+    const { shape } = values[x]!
+    const classes = shape[shape.length - 1]!
+    const numbers = Array.from({ length: shape.length === 2 ? shape[0]! : 1 }, () => pick.below(classes))
+    // A list of numbers as a tensor of whole ones.
+    const labels: Call = { op: 'argMax', args: [{ op: 'oneHot', args: [numbers, classes] }, -1] }
     return [labels, within(values, x, PROBABILITY)]
   },
   klDivergence: loss(PROBABILITY),
