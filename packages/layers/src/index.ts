@@ -34,6 +34,16 @@ export {
   variable,
   WorkerError,
 } from '@adjoint/core'
+export {
+  type EarlyStopping,
+  earlyStopping,
+  type EarlyStoppingOptions,
+  lambdaCallback,
+  learningRateScheduler,
+  type MonitorMode,
+  reduceLROnPlateau,
+  type ReduceLROnPlateauOptions,
+} from './callbacks.js'
 export { input, type InputOptions } from './input-layer.js'
 export { type CallContext, type CallOptions, Layer, LayerBase } from './layer.js'
 export { Concatenate, concatenate, type ConcatenateOptions } from './layers/concatenate.js'
@@ -55,9 +65,39 @@ export {
   Subtract,
   subtract,
 } from './layers/merges.js'
+export { type LossFn, type LossLike, type LossName, losses } from './losses.js'
+export { type Metric, type MetricLike, type MetricName, metrics } from './metrics.js'
 export { Model, model } from './model.js'
+export {
+  adadelta,
+  adagrad,
+  adam,
+  adamax,
+  adamw,
+  ftrl,
+  lion,
+  nadam,
+  Optimizer,
+  type OptimizerName,
+  type OptimizerOptions,
+  rmsprop,
+  sgd,
+} from './optimizers.js'
 export type { SummaryOptions } from './summary.js'
 export { SymbolicTensor } from './symbolic.js'
+export type {
+  BatchOptions,
+  Callback,
+  CompileOptions,
+  EvaluateOptions,
+  FitOptions,
+  FitParams,
+  History,
+  LogKey,
+  Logs,
+  PredictOptions,
+  StepBatch,
+} from './trainer/types.js'
 export type {
   ActivationLike,
   ActivationName,

@@ -1,4 +1,4 @@
-import type { DType, HostArray, NumericArray, Tensor } from '@adjoint/core'
+import type { HostArray, NumericArray, Tensor } from '@adjoint/core'
 import { DataError } from '@adjoint/core'
 import { isRecord, show } from '@adjoint/core/extend'
 import type { Compiled, OutputPlan } from './compile.js'
@@ -54,7 +54,7 @@ function settled(
     pending.map((part, i) => part?.finish(values[i]!))
   const values = pending.map((part) => part?.captured.values)
   return values.some((v) => v instanceof Promise)
-    ? Promise.all(values).then(finish)
+    ? Promise.all(values.map((v) => Promise.resolve(v))).then(finish)
     : finish(values as HostArray[])
 }
 
@@ -203,6 +203,6 @@ export function takeBatch(
   to: number,
 ): Batch {
   const take = (column: Column | undefined): Tensor | undefined =>
-    column && (batchOf(column, order, from, to) as Tensor<DType> as Tensor)
+    column && (batchOf(column, order, from, to) as Tensor)
   return { size: to - from, x: x.map(take) as Tensor[], y: y.map(take), weights: weights.map(take) }
 }

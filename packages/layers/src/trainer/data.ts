@@ -11,7 +11,7 @@ import {
   type TypedArray,
   ValueError,
 } from '@adjoint/core'
-import { allocate, BYTES, fromHost, isFloat, show, sizeOf, stridesOf, typeName } from '@adjoint/core/extend'
+import { allocate, fromHost, isFloat, show, sizeOf, stridesOf, typeName } from '@adjoint/core/extend'
 import { isSymbolic } from '../symbolic.js'
 
 /**
@@ -269,7 +269,7 @@ export function rowsOf(column: Column, from: number, to: number): Column {
   const width = sizeOf(column.rowShape)
   const { values } = column
   const part = ArrayBuffer.isView(values)
-    ? (values as NumericArray).subarray(from * width, to * width)
+    ? values.subarray(from * width, to * width)
     : values.slice(from * width, to * width)
   return { ...column, rows: to - from, values: part }
 }
@@ -286,10 +286,9 @@ export function batchOf(
   if (order === undefined) return fromHost(rowsOf(column, from, to).values, shape, dtype)
   const width = sizeOf(rowShape)
   if (!ArrayBuffer.isView(values)) {
-    const strings = values as readonly string[]
     const picked: string[] = []
     for (let i = from; i < to; i++)
-      for (let k = 0; k < width; k++) picked.push(strings[order[i]! * width + k]!)
+      for (let k = 0; k < width; k++) picked.push(values[order[i]! * width + k]!)
     return fromHost(picked, shape, dtype)
   }
   const source = values as TypedArray

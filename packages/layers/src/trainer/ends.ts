@@ -3,7 +3,7 @@ import { didYouMean, formatPath, isRecord, mapTree, show, typeName } from '@adjo
 import type { Model } from '../model.js'
 import { firstFree } from '../naming.js'
 import { isSymbolic } from '../symbolic.js'
-import type { Sym } from '../types.js'
+import type { Sym, SymTree } from '../types.js'
 
 /** One input or output of a model under the key that data, losses and history use for it. */
 export interface End {
@@ -26,8 +26,7 @@ export function endsOf(model: Model, kind: 'input' | 'output'): Ends {
   const tree: unknown = kind === 'input' ? model.inputs : model.outputs
   const list: End[] = []
   const taken = new Set<string>()
-  mapTree(tree as never, isSymbolic, (leaf, path) => {
-    const tensor = leaf as Sym.Any
+  mapTree<Sym.Any, Sym.Any>(tree as SymTree, isSymbolic, (tensor, path) => {
     const wanted = isRecord(tree)
       ? formatPath(String(path[0]), path.slice(1))
       : (tensor.ownName ?? model.nameOf(tensor.node.layer))
@@ -74,7 +73,11 @@ export function spreadFeed(
       if (!isRecord(value)) throw notARecord(op, ends, path, Object.keys(record), value)
       const inner = Object.keys(record)
       const first = new Map<string, number>()
-      inner.reduce((at, key) => (first.set(key, at), at + leafCount(record[key])), next)
+      let at = next
+      for (const key of inner) {
+        first.set(key, at)
+        at += leafCount(record[key])
+      }
       checkKeys(
         op,
         ends,

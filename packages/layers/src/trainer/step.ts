@@ -1,5 +1,4 @@
 import {
-  type DType,
   mean,
   mul,
   NonFiniteError,
@@ -110,7 +109,7 @@ export class Stepper {
   }
 
   #forward(x: readonly Tensor[], training: boolean): Tensor[] {
-    return this.#model.compute(x as Tensor<DType>[], { training }) as Tensor[]
+    return this.#model.compute(x, { training }) as Tensor[]
   }
 
   /** The mean loss of each output. */
@@ -299,7 +298,7 @@ export class Stepper {
       }
       this.#compiled.inputs.list.forEach(({ key }, i) => look(`input ${show(key)}`, batch.x[i]!))
       for (const v of [...this.#variables, ...this.#statistics]) look(`the weight ${this.#labelOf(v)}`, v)
-      this.#model.compute(batch.x as Tensor<DType>[], { training: true }, (layer, outputs) => {
+      this.#model.compute(batch.x, { training: true }, (layer, outputs) => {
         for (const x of outputs)
           look(`the output of ${this.#model.nameOf(layer)} (${layer.className})`, x as Tensor)
       })
