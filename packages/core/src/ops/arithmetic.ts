@@ -2,6 +2,7 @@ import {
   type Binary,
   binary,
   call,
+  checkNumber,
   elementwise,
   type Like,
   type Operand,
@@ -163,7 +164,7 @@ const powScalarRow: Row<'x', Params<'exponent'>> = elementwise({
 
 /** x to a fixed power. */
 export function powScalar<X extends Operand>(x: X, exponent: number): Like<X> {
-  return call(powScalarRow, [x], { exponent }) as Like<X>
+  return call(powScalarRow, [x], { exponent: checkNumber('powScalar', 'exponent', exponent) }) as Like<X>
 }
 
 /** The larger of both; NaN where either is. At ties each side gets half of the gradient. */

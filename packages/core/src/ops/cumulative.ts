@@ -1,7 +1,17 @@
 import type { DType } from '../dtype.js'
-import { call, checkNumeric, composite, defineOp, type Like, type Operand, type Row } from '../op.js'
+import {
+  call,
+  checkNumeric,
+  checkOptions,
+  composite,
+  defineOp,
+  type Like,
+  type Operand,
+  type Row,
+} from '../op.js'
 import { checkAxis } from '../shape.js'
 import { type Tensor, zerosLike } from '../tensor.js'
+import { isRecord } from '../tree.js'
 import { mul } from './arithmetic.js'
 import { padWith, part } from './slicing.js'
 
@@ -111,20 +121,20 @@ const cumprodRow: Row<'x', CumulativeAttrs & { readonly exclusive: boolean }> = 
 
 /** Running sums along `axis`; options may be the axis alone. */
 export function cumsum<X extends Operand>(x: X, options: number | CumulativeOptions = {}): Like<X> {
-  const { axis, reverse, exclusive } = cumulativeAttrs(options)
+  const { axis, reverse, exclusive } = cumulativeAttrs('cumsum', options)
   return call(exclusive ? exclusiveSumRow : cumsumRow, [x], { axis, reverse }) as Like<X>
 }
 
 /** Running products along `axis`; options may be the axis alone. Gradients are right with zeros, too. */
 export function cumprod<X extends Operand>(x: X, options: number | CumulativeOptions = {}): Like<X> {
-  return call(cumprodRow, [x], cumulativeAttrs(options)) as Like<X>
+  return call(cumprodRow, [x], cumulativeAttrs('cumprod', options)) as Like<X>
 }
 
-function cumulativeAttrs(options: number | CumulativeOptions): Required<CumulativeOptions> {
-  const {
-    axis = 0,
-    exclusive = false,
-    reverse = false,
-  } = typeof options === 'number' ? { axis: options } : options
+function cumulativeAttrs(op: string, options: number | CumulativeOptions): Required<CumulativeOptions> {
+  // What is neither an object of options nor an axis is refused as an axis.
+  const given = isRecord(options)
+    ? checkOptions<CumulativeOptions>(op, options, ['axis', 'exclusive', 'reverse'])
+    : { axis: options as number }
+  const { axis = 0, exclusive = false, reverse = false } = given
   return { axis, exclusive, reverse }
 }

@@ -4,6 +4,7 @@ import {
   call,
   checkNumber,
   checkOption,
+  checkOptions,
   composite,
   defineOp,
   type Like,
@@ -40,7 +41,6 @@ const concatRow: Row<'xs', { readonly axis: number }> = defineOp<'xs', { readonl
       dtype = dtype === next ? dtype : promote('concat', dtype, next)
     })
     const shape = first.with(along, total)
-    checkSize('concat', shape, dtype)
     return { shape, dtype }
   },
   kernel: ({ axis }, [first]) => ({ kind: 'concat', axis: checkAxis('concat', axis, first!.shape.length) }),
@@ -131,10 +131,12 @@ function sources(mode: PadMode, side: number, before: number, count: number): nu
  * @throws ValueError for negative paddings, and for more than x has to mirror.
  * @example pad(tensor([1, 2, 3]), { paddings: [[2, 1]], mode: 'reflect' }) // [3, 2, 1, 2, 3, 2]
  */
-export function pad<X extends Operand>(
-  x: X,
-  { paddings, mode = 'constant', value = 0 }: PadOptions,
-): Result<X> {
+export function pad<X extends Operand>(x: X, options: PadOptions): Result<X> {
+  const {
+    paddings,
+    mode = 'constant',
+    value = 0,
+  } = checkOptions('pad', options, ['paddings', 'mode', 'value'])
   checkOption('pad', 'mode', mode, PAD_MODES)
   if (mode === 'constant') return padWith(x, paddings, checkNumber('pad', 'value', value))
   return call(padByModeRow, [x], { paddings, mode }) as Result<X>

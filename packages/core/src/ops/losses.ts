@@ -167,7 +167,7 @@ export function cosineSimilarity(yTrue: Tensor, yPred: Tensor, options: EpsilonL
   const [t, p] = aligned(op, yTrue, yPred)
   // As min(rsqrt(sum), 1 / epsilon), and the gradient at the origin is finite.
   const unit = (x: Tensor): Tensor => mul(x, rsqrt(clip(sum(square(x), axis, true), epsilon * epsilon, null)))
-  return reduced(minus(sum(mul(unit(t), unit(p)), axis)), options)
+  return reduced(neg(sum(mul(unit(t), unit(p)), axis)), options)
 }
 
 /** mean(p - t log(p + epsilon)) over the last axis. */
@@ -220,7 +220,7 @@ export function categoricalCrossentropy(
   const { axis, epsilon, fromLogits, labelSmoothing } = checked(op, options, SMOOTHED)
   const [t, p] = aligned(op, yTrue, yPred)
   const labels = smoothed(t, labelSmoothing, p.shape[checkAxis(op, axis, p.rank)]!)
-  return reduced(minus(sum(mul(labels, logProbabilities(p, axis, fromLogits, epsilon)), axis)), options)
+  return reduced(neg(sum(mul(labels, logProbabilities(p, axis, fromLogits, epsilon)), axis)), options)
 }
 
 function logProbabilities(p: Tensor, axis: number, fromLogits: boolean, epsilon: number): Tensor {
@@ -272,7 +272,7 @@ export function sparseCategoricalCrossentropy(
       { op, shapes: [yTrue.shape, yPred.shape] },
     )
   const picked = pickClasses(logProbabilities(p, axis, fromLogits, epsilon), along, yTrue)
-  return reduced(minus(reshape(picked, shape)), options)
+  return reduced(neg(reshape(picked, shape)), options)
 }
 
 /** The elements of x at `labels` along `axis`, flat. */
@@ -330,7 +330,7 @@ export function categoricalFocalCrossentropy(
   const labels = smoothed(t, labelSmoothing, p.shape[checkAxis(op, axis, p.rank)]!)
   const likely = normalized(fromLogits ? softmax(p, axis) : p, axis, epsilon)
   const weight = mul(powScalar(sub(1, likely), gamma), alpha)
-  return reduced(minus(sum(mul(weight, mul(labels, log(likely))), axis)), options)
+  return reduced(neg(sum(mul(weight, mul(labels, log(likely))), axis)), options)
 }
 
 // ---- margins
@@ -432,11 +432,6 @@ function isSparse(op: string, yTrue: Tensor, yPred: Tensor): boolean {
   if (!op.endsWith('Crossentropy')) return false
   const rows = yPred.shape.slice(0, -1)
   return sameShape(yTrue.shape, rows) || sameShape(yTrue.shape, [...rows, 1])
-}
-
-/** -x without a negative zero: a loss of nothing is 0. */
-function minus(x: Tensor): Tensor {
-  return sub(0, x)
 }
 
 function reduced(values: Tensor, { reduction = 'none' }: LossOptions): Tensor {

@@ -74,7 +74,7 @@ function gateWithin(y: Tensor, x: Tensor, range: Params<'min' | 'max'>): Tensor 
 export function clip<X extends Operand>(x: X, min: number | null, max: number | null): Like<X> {
   const low = min ?? -Infinity
   const high = max ?? Infinity
-  if (!(low <= high))
+  if (typeof low !== 'number' || typeof high !== 'number' || !(low <= high))
     throw new ValueError(`clip: min ${show(min)} and max ${show(max)} are no range`, { op: 'clip' })
   return call(clipRow, [x], { min: low, max: high }) as Like<X>
 }

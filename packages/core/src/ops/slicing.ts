@@ -1,6 +1,15 @@
 import { ShapeError, show, ValueError } from '../errors.js'
-import { call, defineOp, type Like, type Operand, type Result, type Row, sidesOf } from '../op.js'
-import { checkAxes, checkAxis, checkSize, formatShape, isList, type Sizes } from '../shape.js'
+import {
+  call,
+  checkOptions,
+  defineOp,
+  type Like,
+  type Operand,
+  type Result,
+  type Row,
+  sidesOf,
+} from '../op.js'
+import { checkAxes, checkAxis, formatShape, isList, type Sizes } from '../shape.js'
 import type { Tensor } from '../tensor.js'
 import { squeeze } from './movement.js'
 
@@ -43,9 +52,7 @@ function writing<P>(name: string, placeOf: (shape: Sizes, attrs: P) => Place): R
     name,
     args: ['x'],
     infer([x], attrs) {
-      const { shape } = placeOf(x!.shape, attrs)
-      checkSize(name, shape, x!.dtype)
-      return { shape, dtype: x!.dtype }
+      return { shape: placeOf(x!.shape, attrs).shape, dtype: x!.dtype }
     },
     kernel(attrs, [x]) {
       const { begin, strides, value } = placeOf(x!.shape, attrs)
@@ -141,7 +148,11 @@ function stridedSliceOf(shape: Sizes, options: StridedSliceOptions): Range {
  * @throws ValueError for a stride of 0.
  */
 export function stridedSlice<X extends Operand>(x: X, options: StridedSliceOptions): Result<X> {
-  return call(stridedSliceRow, [x], options) as Result<X>
+  return call(
+    stridedSliceRow,
+    [x],
+    checkOptions('stridedSlice', options, ['begin', 'end', 'strides']),
+  ) as Result<X>
 }
 
 const flipRow = reading('flip', (shape, { axes }: { readonly axes: number | readonly number[] | null }) => {

@@ -1,10 +1,10 @@
 import { toFloat } from '../dtype.js'
-import { ValueError } from '../errors.js'
 import {
   call,
   checkNumber,
   checkNumeric,
   checkOption,
+  checkOptions,
   defineOp,
   type Operand,
   type Result,
@@ -12,8 +12,9 @@ import {
   type Unary,
   unary,
 } from '../op.js'
-import { checkAxes, isList, reducedShape, sizeOf, type Sizes } from '../shape.js'
+import { checkAxes, reducedShape, sizeOf, type Sizes } from '../shape.js'
 import type { Tensor } from '../tensor.js'
+import { isRecord } from '../tree.js'
 import { abs, div, mul, sub } from './arithmetic.js'
 import { equal } from './comparison.js'
 import { type Axes, max, mean, type ReduceAttrs, reduction, sum, withDims } from './reduce.js'
@@ -87,9 +88,10 @@ export function std<X extends Operand>(
 }
 
 function momentAttrs(op: string, options: Axes | MomentOptions, keepDims: boolean): MomentAttrs {
-  if (options === null || typeof options === 'number' || isList(options))
-    return { axis: options, keepDims, correction: 0 }
-  const { axis = null, keepDims: keep = keepDims, correction = 0 } = options
+  // What is neither an object of options nor an axis is refused as an axis.
+  if (!isRecord(options)) return { axis: options as Axes, keepDims, correction: 0 }
+  const known = checkOptions<MomentOptions>(op, options, ['axis', 'keepDims', 'correction'])
+  const { axis = null, keepDims: keep = keepDims, correction = 0 } = known
   return { axis, keepDims: keep, correction: checkNumber(op, 'correction', correction) }
 }
 
@@ -130,9 +132,11 @@ const NORMS = ['1', '2', 'inf'] as const
  * norm), without overflow. Its derivative at the origin is taken as 0.
  */
 export function norm<X extends Operand>(x: X, options: NormOptions = {}): Result<X> {
-  const { ord = 2, axis = null, keepDims = false } = options
-  if (typeof options !== 'object' || isList(options))
-    throw new ValueError('norm: options must be an object such as { ord: 1, axis: -1 }', { op: 'norm' })
+  const {
+    ord = 2,
+    axis = null,
+    keepDims = false,
+  } = checkOptions('norm', options, ['ord', 'axis', 'keepDims'])
   switch (checkOption('norm', 'ord', String(ord === Infinity ? 'inf' : ord), NORMS)) {
     case '1':
       return sum(abs(x) as Operand, axis, keepDims) as Result<X>
