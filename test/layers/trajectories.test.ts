@@ -73,7 +73,7 @@ const TOLERANCES = {
 type Factory = (...args: unknown[]) => (x: unknown) => Sym.Any
 const factories = library as unknown as Readonly<Record<string, Factory>>
 
-function layerOf({ name, type, inputs: _, ...options }: LayerSpec): (x: unknown) => Sym.Any {
+function layerOf({ name, type, inputs: _inputs, ...options }: LayerSpec): (x: unknown) => Sym.Any {
   const factory = factories[type[0]!.toLowerCase() + type.slice(1)]!
   const { inputDim, outputDim, ...rest } = options
   return inputDim === undefined ? factory({ ...rest, name }) : factory(inputDim, outputDim, { ...rest, name })
