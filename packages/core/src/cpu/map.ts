@@ -2,7 +2,7 @@ import type { Aval, Stored } from '../backend.js'
 import type { NumericArray } from '../dtype.js'
 import type { ScalarFunction } from '../expr/scalar.js'
 import type { Expr } from '../expr/tree.js'
-import { sizeOf } from '../shape.js'
+import { type Sizes, sizeOf } from '../shape.js'
 import { type Loop1, type Loop2, LOOPS_1, LOOPS_2, MUL_INT, type Numbers } from './functions.js'
 
 // A formula becomes a list of steps, each one loop over a block of elements. Blocks fit the first-level cache, so
@@ -11,69 +11,103 @@ import { type Loop1, type Loop2, LOOPS_1, LOOPS_2, MUL_INT, type Numbers } from 
 
 const BLOCK = 512
 
-/** Where a step reads: an argument, a scalar (parameter or constant), or the result of an earlier step. */
-type Source =
-  | { readonly kind: 'arg'; readonly index: number }
-  | { readonly kind: 'param'; readonly index: number }
-  | { readonly kind: 'const'; readonly values: Float64Array }
-  | { readonly kind: 'temp'; readonly index: number }
-
+/** One loop. `x`, `y`, `z` and `to` are registers; the last step writes the output instead. */
 type Step =
-  | { readonly kind: 1; readonly loop: Loop1; readonly x: Source }
+  | { readonly kind: 1; readonly to: number; readonly loop: Loop1; readonly x: number }
   | {
       readonly kind: 2
+      readonly to: number
       readonly loop: Loop2
       readonly intLoop: Loop2
-      readonly x: Source
-      readonly y: Source
+      readonly x: number
+      readonly y: number
     }
-  | { readonly kind: 3; readonly test: Source; readonly a: Source; readonly b: Source }
+  | { readonly kind: 3; readonly to: number; readonly x: number; readonly y: number; readonly z: number }
 
-const programs = new WeakMap<ScalarFunction, readonly Step[]>()
+/**
+ * A compiled formula and its registers: first the arguments, then parameters, constants and results of steps.
+ * Registers are the program's own and used again by every run; a run leaves no array of anyone else's in them.
+ */
+interface Program {
+  readonly steps: readonly Step[]
+  readonly args: number
+  readonly values: Numbers[]
+  /** Where the row at hand begins in each register. */
+  readonly starts: number[]
+  /** From one element to the next. */
+  readonly strides: number[]
+  /** How far a register moves on from element to element across blocks: results of steps start over. */
+  readonly advances: number[]
+}
 
-function programOf(fn: ScalarFunction): readonly Step[] {
+const programs = new WeakMap<ScalarFunction, Program>()
+
+function programOf(fn: ScalarFunction): Program {
   let program = programs.get(fn)
   if (program === undefined) {
-    program = compile(fn.body)
+    program = compile(fn)
     programs.set(fn, program)
   }
   return program
 }
 
-/** Steps in order of computation; step i writes temp i, the last one the output. */
-function compile(body: Expr): readonly Step[] {
+const NOTHING = new Float64Array(1)
+
+function compile(fn: ScalarFunction): Program {
+  const args = fn.args.length
+  const values: Numbers[] = [...fn.args.map(() => NOTHING), ...fn.params.map(() => new Float64Array(1))]
+  const strides: number[] = values.map(() => 0)
   const steps: Step[] = []
-  const emit = (e: Expr): Source => {
+  const register = (array: Float64Array, stride: number): number => {
+    strides.push(stride)
+    return values.push(array) - 1
+  }
+  const temp = (): number => register(new Float64Array(BLOCK), 1)
+  const emit = (e: Expr): number => {
     switch (e.kind) {
       case 'arg':
+        return e.index
       case 'param':
-        return e
+        return args + e.index
       case 'const':
-        return { kind: 'const', values: Float64Array.of(e.value) }
-      case 'call1':
-        steps.push({ kind: 1, loop: LOOPS_1[e.fn], x: emit(e.x) })
-        break
-      case 'call2': {
-        const loop = LOOPS_2[e.fn]
-        steps.push({ kind: 2, loop, intLoop: e.fn === 'mul' ? MUL_INT : loop, x: emit(e.x), y: emit(e.y) })
+        return register(Float64Array.of(e.value), 0)
+      case 'call1': {
+        const x = emit(e.x)
+        steps.push({ kind: 1, to: temp(), loop: LOOPS_1[e.fn], x })
         break
       }
-      case 'select':
-        steps.push({ kind: 3, test: emit(e.test), a: emit(e.a), b: emit(e.b) })
+      case 'call2': {
+        const x = emit(e.x)
+        const y = emit(e.y)
+        const loop = LOOPS_2[e.fn]
+        steps.push({ kind: 2, to: temp(), loop, intLoop: e.fn === 'mul' ? MUL_INT : loop, x, y })
         break
+      }
+      case 'select': {
+        const x = emit(e.test)
+        const y = emit(e.a)
+        const z = emit(e.b)
+        steps.push({ kind: 3, to: temp(), x, y, z })
+        break
+      }
     }
-    return { kind: 'temp', index: steps.length - 1 }
+    return steps.at(-1)!.to
   }
-  const last = emit(body)
-  if (last.kind !== 'temp') steps.push({ kind: 1, loop: copyLoop, x: last })
-  return steps
+  const result = emit(fn.body)
+  if (steps.length === 0) steps.push({ kind: 1, to: temp(), loop: copy, x: result })
+  return {
+    steps,
+    args,
+    values,
+    strides,
+    starts: values.map(() => 0),
+    advances: values.map(() => 0),
+  }
 }
 
-const copyLoop: Loop1 = (o, oo, a, ao, as, n) => {
+const copy: Loop1 = (o, oo, a, ao, as, n) => {
   for (let i = 0; i < n; i++, ao += as) o[oo + i] = a[ao]!
 }
-
-const temps: Float64Array[] = []
 
 /** out[i] = fn(inputs[i]…) with inputs broadcast to `out.shape`. */
 export function map(
@@ -84,14 +118,28 @@ export function map(
   result: NumericArray,
 ): void {
   const program = programOf(fn)
-  while (temps.length < program.length) temps.push(new Float64Array(BLOCK))
-  const scalars = params.length === 0 ? NO_SCALARS : params.map((p) => Float64Array.of(p))
-  const run = new Run(program, scalars, inputs, out.dtype === 'int32', result)
-  const loops = loopsOver(inputs, out)
-  if (loops.outer.length === 0) run.row(0, loops.starts, loops.inner, loops.steps)
-  else run.rows(loops)
+  const { args, values, starts } = program
+  for (let i = 0; i < args; i++) {
+    values[i] = inputs[i]!.handle as NumericArray
+    starts[i] = 0
+  }
+  for (let i = 0; i < params.length; i++) values[args + i]![0] = params[i]!
+  const isInt = out.dtype === 'int32'
+  if (walksEvenly(program, inputs, out.shape)) row(program, result, 0, result.length, isInt)
+  else rows(program, loopsOver(inputs, out.shape), result, isInt)
+  for (let i = 0; i < args; i++) values[i] = NOTHING
 }
-const NO_SCALARS: readonly Float64Array[] = []
+
+/** Sets the steps of inputs that have the output's shape or are scalars; false where one is otherwise broadcast. */
+function walksEvenly({ args, strides, advances }: Program, inputs: readonly Stored[], shape: Sizes): boolean {
+  const size = sizeOf(shape)
+  for (let i = 0; i < args; i++) {
+    const own = inputs[i]!.shape === shape ? size : sizeOf(inputs[i]!.shape)
+    if (own !== size && own !== 1) return false
+    advances[i] = strides[i] = own === size ? 1 : 0
+  }
+  return true
+}
 
 /** How inputs are walked: rows of `inner` elements, each input by its step; `outer` counts the rows axis by axis. */
 interface Loops {
@@ -100,28 +148,18 @@ interface Loops {
   readonly strides: readonly (readonly number[])[]
   readonly inner: number
   readonly steps: readonly number[]
-  readonly starts: number[]
 }
 
-function loopsOver(inputs: readonly Stored[], out: Aval): Loops {
-  const starts = inputs.map(() => 0)
-  const size = sizeOf(out.shape)
-  if (inputs.every((x) => x.shape === out.shape || sizeOf(x.shape) === size || sizeOf(x.shape) === 1))
-    return {
-      outer: [],
-      strides: [],
-      inner: size,
-      steps: inputs.map((x) => (sizeOf(x.shape) === 1 && size !== 1 ? 0 : 1)),
-      starts,
-    }
-
-  // Strides of each input along the output's axes (0 where it is broadcast), then neighbours merged where one
-  // stride continues the other for every input.
+/**
+ * Strides of each input along the output's axes (0 where it is broadcast), then neighbours merged where one stride
+ * continues the other for every input.
+ */
+function loopsOver(inputs: readonly Stored[], shape: Sizes): Loops {
   const sides: number[] = []
   const strides: number[][] = []
   const current = inputs.map(() => 1)
-  for (let fromEnd = 1; fromEnd <= out.shape.length; fromEnd++) {
-    const side = out.shape[out.shape.length - fromEnd]!
+  for (let fromEnd = 1; fromEnd <= shape.length; fromEnd++) {
+    const side = shape[shape.length - fromEnd]!
     const here = inputs.map((x, i) => {
       const own = fromEnd <= x.shape.length ? x.shape[x.shape.length - fromEnd]! : 1
       const stride = own === 1 ? 0 : current[i]!
@@ -141,101 +179,71 @@ function loopsOver(inputs: readonly Stored[], out: Aval): Loops {
     outer: sides.slice(1).reverse(),
     strides: strides.slice(1).reverse(),
     inner: sides[0] ?? 1,
-    steps: strides[0] ?? starts,
-    starts,
+    steps: strides[0] ?? current.map(() => 0),
   }
 }
 
-class Run {
-  constructor(
-    readonly program: readonly Step[],
-    readonly scalars: readonly Float64Array[],
-    readonly inputs: readonly Stored[],
-    readonly isInt: boolean,
-    readonly out: Numbers,
-  ) {}
-
-  rows({ outer, strides, inner, steps, starts }: Loops): void {
-    const index = outer.map(() => 0)
-    for (let at = 0; ; at += inner) {
-      this.row(at, starts, inner, steps)
-      let axis = outer.length - 1
-      for (; axis >= 0; axis--) {
-        const along = strides[axis]!
-        for (let i = 0; i < starts.length; i++) starts[i]! += along[i]!
-        if (++index[axis]! < outer[axis]!) break
-        for (let i = 0; i < starts.length; i++) starts[i]! -= along[i]! * outer[axis]!
-        index[axis] = 0
-      }
-      if (axis < 0) return
+function rows(program: Program, { outer, strides, inner, steps }: Loops, out: Numbers, isInt: boolean): void {
+  const { args, starts } = program
+  for (let i = 0; i < args; i++) program.advances[i] = program.strides[i] = steps[i]!
+  const index = outer.map(() => 0)
+  for (let at = 0; ; at += inner) {
+    row(program, out, at, inner, isInt)
+    let axis = outer.length - 1
+    for (; axis >= 0; axis--) {
+      const along = strides[axis]!
+      for (let i = 0; i < args; i++) starts[i]! += along[i]!
+      if (++index[axis]! < outer[axis]!) break
+      for (let i = 0; i < args; i++) starts[i]! -= along[i]! * outer[axis]!
+      index[axis] = 0
     }
-  }
-
-  /** Computes out[at … at + n) from inputs that start at `starts` and advance by `steps`. */
-  row(at: number, starts: readonly number[], n: number, steps: readonly number[]): void {
-    const { program } = this
-    const block = program.length === 1 ? n : BLOCK
-    for (let done = 0; done < n; done += block) {
-      const count = Math.min(block, n - done)
-      for (let s = 0; s < program.length; s++) {
-        const isLast = s === program.length - 1
-        this.step(
-          program[s]!,
-          isLast ? this.out : temps[s]!,
-          isLast ? at + done : 0,
-          starts,
-          steps,
-          done,
-          count,
-        )
-      }
-    }
-  }
-
-  step(
-    step: Step,
-    o: Numbers,
-    oo: number,
-    starts: readonly number[],
-    steps: readonly number[],
-    done: number,
-    n: number,
-  ): void {
-    const values = (s: Source): Numbers =>
-      s.kind === 'arg'
-        ? (this.inputs[s.index]!.handle as NumericArray)
-        : s.kind === 'temp'
-          ? temps[s.index]!
-          : s.kind === 'param'
-            ? this.scalars[s.index]!
-            : s.values
-    const start = (s: Source): number => (s.kind === 'arg' ? starts[s.index]! + done * steps[s.index]! : 0)
-    const stride = (s: Source): number => (s.kind === 'arg' ? steps[s.index]! : s.kind === 'temp' ? 1 : 0)
-    if (step.kind === 1) step.loop(o, oo, values(step.x), start(step.x), stride(step.x), n)
-    else if (step.kind === 2) {
-      const { x, y } = step
-      const loop = this.isInt ? step.intLoop : step.loop
-      loop(o, oo, values(x), start(x), stride(x), values(y), start(y), stride(y), n)
-    } else {
-      const { test, a, b } = step
-      select(
-        o,
-        oo,
-        values(test),
-        start(test),
-        stride(test),
-        values(a),
-        start(a),
-        stride(a),
-        values(b),
-        start(b),
-        stride(b),
-        n,
-      )
-    }
+    if (axis < 0) return
   }
 }
 
+/** Computes out[at … at + n) from the inputs' rows that begin at `starts`. */
+function row(program: Program, out: Numbers, at: number, n: number, isInt: boolean): void {
+  const { steps, values } = program
+  const last = steps.length - 1
+  const block = last === 0 ? n : BLOCK
+  for (let done = 0; done < n; done += block) {
+    const count = Math.min(block, n - done)
+    for (let s = 0; s < last; s++) runStep(program, steps[s]!, values[steps[s]!.to]!, 0, done, count, isInt)
+    runStep(program, steps[last]!, out, at + done, done, count, isInt)
+  }
+}
+
+function runStep(
+  { values, starts, strides, advances }: Program,
+  step: Step,
+  o: Numbers,
+  oo: number,
+  done: number,
+  n: number,
+  isInt: boolean,
+): void {
+  const { x } = step
+  const a = values[x]!
+  const ao = starts[x]! + done * advances[x]!
+  const as = strides[x]!
+  if (step.kind === 1) {
+    step.loop(o, oo, a, ao, as, n)
+    return
+  }
+  const { y } = step
+  const b = values[y]!
+  const bo = starts[y]! + done * advances[y]!
+  const bs = strides[y]!
+  if (step.kind === 2) {
+    const loop = isInt ? step.intLoop : step.loop
+    loop(o, oo, a, ao, as, b, bo, bs, n)
+    return
+  }
+  const { z } = step
+  select(o, oo, a, ao, as, b, bo, bs, values[z]!, starts[z]! + done * advances[z]!, strides[z]!, n)
+}
+
+/** o = t is not 0 ? a : b */
 function select(
   o: Numbers,
   oo: number,

@@ -1,5 +1,6 @@
 import type { NumericArray } from '../dtype.js'
 import { sizeOf, type Sizes } from '../shape.js'
+import type { Numbers } from './functions.js'
 
 /** Depth of one pass over k. Partial sums of passes are added up, which also bounds the rounding error. */
 const DEPTH = 256
@@ -28,10 +29,10 @@ export function matmul(
   const aStrides: readonly [number, number] = flags.transposeA ? [1, m] : [k, 1]
   const bStrides: readonly [number, number] = flags.transposeB ? [1, k] : [n, 1]
   const batches = sizeOf(outShape.slice(0, -2))
-  const sums = k > DEPTH && !(out instanceof Float64Array) ? new Float64Array(m * n) : undefined
+  const wide = k > DEPTH && !(out instanceof Float64Array) ? new Float64Array(m * n) : undefined
   for (let batch = 0; batch < batches; batch++) {
-    const to = sums ?? out
-    const base = sums === undefined ? batch * m * n : 0
+    const to = wide ?? out
+    const base = wide === undefined ? batch * m * n : 0
     for (let k0 = 0; k0 < k; k0 += DEPTH)
       multiply(
         a,
@@ -47,7 +48,7 @@ export function matmul(
         k0,
         Math.min(k, k0 + DEPTH),
       )
-    if (sums !== undefined) for (let i = 0; i < sums.length; i++) out[batch * m * n + i] = sums[i]!
+    if (wide !== undefined) for (let i = 0; i < wide.length; i++) out[batch * m * n + i] = wide[i]!
   }
 }
 
@@ -85,31 +86,58 @@ function multiply(
   for (let j = 0; j < n; j += 4) {
     const width = Math.min(4, n - j)
     pack(b, bBase + k0 * bRow + j * bCol, bRow, bCol, depth, width)
-    for (let i = 0; i < m; i++) {
-      let c0 = 0
-      let c1 = 0
-      let c2 = 0
-      let c3 = 0
-      for (let p = 0, at = aBase + i * aRow + k0 * aCol; p < depth * 4; p += 4, at += aCol) {
-        const x = a[at]!
-        c0 += x * panel[p]!
-        c1 += x * panel[p + 1]!
-        c2 += x * panel[p + 2]!
-        c3 += x * panel[p + 3]!
-      }
-      const to = base + i * n + j
-      if (k0 > 0) {
-        c0 += out[to]!
-        if (width > 1) c1 += out[to + 1]!
-        if (width > 2) c2 += out[to + 2]!
-        if (width > 3) c3 += out[to + 3]!
-      }
-      out[to] = c0
-      if (width > 1) out[to + 1] = c1
-      if (width > 2) out[to + 2] = c2
-      if (width > 3) out[to + 3] = c3
+    for (let i = 0; i < m; i += 2) {
+      // The last row of an odd number is computed twice over; the second result is not stored.
+      const hasTwo = i + 1 < m
+      const at = aBase + i * aRow + k0 * aCol
+      tile(a, at, hasTwo ? at + aRow : at, aCol, depth)
+      store(out, base + i * n + j, 0, width, k0 > 0)
+      if (hasTwo) store(out, base + (i + 1) * n + j, 4, width, k0 > 0)
     }
   }
+}
+
+/** What the last call of `tile` computed: two rows of four. */
+const sums = new Float64Array(8)
+
+/** The product of two rows of a with the panel: eight sums in registers for six loads. */
+function tile(a: NumericArray, first: number, second: number, step: number, depth: number): void {
+  let p0 = 0
+  let p1 = 0
+  let p2 = 0
+  let p3 = 0
+  let q0 = 0
+  let q1 = 0
+  let q2 = 0
+  let q3 = 0
+  for (let p = 0; p < depth * 4; p += 4, first += step, second += step) {
+    const x = a[first]!
+    const y = a[second]!
+    const b0 = panel[p]!
+    const b1 = panel[p + 1]!
+    const b2 = panel[p + 2]!
+    const b3 = panel[p + 3]!
+    p0 += x * b0
+    p1 += x * b1
+    p2 += x * b2
+    p3 += x * b3
+    q0 += y * b0
+    q1 += y * b1
+    q2 += y * b2
+    q3 += y * b3
+  }
+  sums[0] = p0
+  sums[1] = p1
+  sums[2] = p2
+  sums[3] = p3
+  sums[4] = q0
+  sums[5] = q1
+  sums[6] = q2
+  sums[7] = q3
+}
+
+function store(out: Numbers, to: number, from: number, width: number, adds: boolean): void {
+  for (let j = 0; j < width; j++) out[to + j] = adds ? out[to + j]! + sums[from + j]! : sums[from + j]!
 }
 
 /** Copies [depth, width] of b into the panel, row by row, four to a row. */
