@@ -1,0 +1,195 @@
+// Penguins of the Palmer archipelago: from three measurements, the island and the sex, which species is it and how
+// heavy? One model, three inputs (two of them strings), two outputs.
+//
+// Data: penguins.json of the vega-datasets package (Gorman, Williams & Fraser 2014, CC0).
+import { readFileSync } from 'node:fs'
+import {
+  categoryEncoding,
+  concatenate,
+  dense,
+  earlyStopping,
+  embedding,
+  flatten,
+  input,
+  model,
+  normalization,
+  random,
+  setSeed,
+  stringLookup,
+  type SymbolicTensor,
+} from '@adjoint/layers'
+
+interface Row {
+  readonly Species: string
+  readonly Island: string
+  readonly 'Beak Length (mm)': number | null
+  readonly 'Beak Depth (mm)': number | null
+  readonly 'Flipper Length (mm)': number | null
+  readonly 'Body Mass (g)': number | null
+  readonly Sex: string | null
+}
+
+interface Penguin {
+  readonly measurements: readonly [beakLength: number, beakDepth: number, flipperLength: number]
+  readonly island: string
+  readonly sex: string
+  readonly species: string
+  readonly bodyMass: number
+}
+
+const file = new URL('./node_modules/vega-datasets/data/penguins.json', import.meta.url)
+const rows = JSON.parse(readFileSync(file, 'utf8')) as Row[]
+
+// ---- what is missing: two birds were never measured and teach nothing; the sex of some is not known, which is
+// an answer of its own ('.' in one row says the same).
+const penguins: Penguin[] = rows.flatMap((row) => {
+  const measurements = [row['Beak Length (mm)'], row['Beak Depth (mm)'], row['Flipper Length (mm)']] as const
+  const [beakLength, beakDepth, flipperLength] = measurements
+  const bodyMass = row['Body Mass (g)']
+  if (beakLength === null || beakDepth === null || flipperLength === null || bodyMass === null) return []
+  const sex = row.Sex === 'MALE' || row.Sex === 'FEMALE' ? row.Sex.toLowerCase() : 'unknown'
+  return [{ measurements: [beakLength, beakDepth, flipperLength], island: row.Island, sex, species: row.Species, bodyMass }]
+})
+const ofUnknownSex = penguins.filter((p) => p.sex === 'unknown').length
+console.log(
+  `${rows.length} penguins: ${rows.length - penguins.length} without measurements left out, ` +
+    `${ofUnknownSex} of unknown sex kept as such.`,
+)
+
+// ---- a fifth is held out
+setSeed(7)
+const order = [...random.permutation(penguins.length).dataSync()]
+const shuffled = order.map((i) => penguins[i]!)
+const heldOut = Math.round(penguins.length / 5)
+const test = shuffled.slice(0, heldOut)
+const train = shuffled.slice(heldOut)
+
+const species = [...new Set(penguins.map((p) => p.species))].sort()
+const feed = (part: readonly Penguin[]) => ({
+  measurements: part.map((p) => p.measurements),
+  island: part.map((p) => [p.island]),
+  sex: part.map((p) => [p.sex]),
+})
+const targets = (part: readonly Penguin[]) => ({
+  species: part.map((p) => species.indexOf(p.species)),
+  bodyMass: part.map((p) => [p.bodyMass]),
+})
+
+// ---- what both models start from: numbers on a common scale, strings as numbers
+const scale = normalization({ name: 'scale' })
+scale.adapt(train.map((p) => p.measurements))
+const islands = stringLookup({ name: 'islands' })
+islands.adapt(train.map((p) => p.island))
+const sexes = stringLookup({ vocabulary: ['female', 'male'], name: 'sexes' })
+// Turns standard units back into grams.
+const grams = normalization({ invert: true, name: 'grams' })
+grams.adapt(train.map((p) => [p.bodyMass]))
+
+const measurements = input({ shape: [3], name: 'measurements' })
+const island = input({ shape: [1], dtype: 'string', name: 'island' })
+const sex = input({ shape: [1], dtype: 'string', name: 'sex' })
+
+/** Both heads on some features: a class for the species, grams for the body mass. */
+function heads(features: SymbolicTensor<readonly number[], 'float32'>) {
+  return {
+    species: dense(species.length, { activation: 'softmax' })(features),
+    bodyMass: grams(dense(1)(features)),
+  }
+}
+
+const sexFeatures = categoryEncoding({ numTokens: 3, outputMode: 'one_hot' })(sexes(sex))
+const islandFeatures = flatten()(embedding(islands.vocabularySize(), 4)(islands(island)))
+const features = concatenate([scale(measurements), islandFeatures, sexFeatures])
+const hidden = dense(16, { activation: 'relu' })(dense(32, { activation: 'relu' })(features))
+
+const penguinModel = model({ inputs: { measurements, island, sex }, outputs: heads(hidden), name: 'penguins' })
+
+// The baseline: the same inputs straight into the heads, which makes each answer a linear function of them.
+const oneHotIsland = categoryEncoding({ numTokens: 4, outputMode: 'one_hot' })(islands(island))
+const baseline = model({
+  inputs: { measurements, island, sex },
+  outputs: heads(concatenate([scale(measurements), oneHotIsland, sexFeatures])),
+  name: 'linear',
+})
+
+const massVariance = variance(train.map((p) => p.bodyMass))
+for (const m of [penguinModel, baseline])
+  m.compile({
+    optimizer: 'adam',
+    loss: { species: 'sparse_categorical_crossentropy', bodyMass: 'mse' },
+    // Squared grams are large numbers: counted in units of their variance, both losses weigh about the same.
+    lossWeights: { species: 1, bodyMass: 1 / massVariance },
+    metrics: { species: ['accuracy'], bodyMass: ['mae'] },
+  })
+
+penguinModel.summary()
+
+const verbose = process.env['VITEST'] === undefined ? 'auto' : 0
+const history = await penguinModel.fit(feed(train), targets(train), {
+  epochs: 120,
+  batchSize: 16,
+  validationSplit: 0.15,
+  verbose,
+  callbacks: earlyStopping({ monitor: 'val_loss', patience: 25, restoreBestWeights: true }),
+})
+await baseline.fit(feed(train), targets(train), { epochs: 300, batchSize: 16, verbose: 0 })
+
+// ---- how good is it on birds it has not seen?
+const predicted = await penguinModel.predict(feed(test))
+const probabilities = (await predicted.species.array()) as number[][]
+const masses = (await predicted.bodyMass.array()) as number[][]
+const linear = await baseline.predict(feed(test))
+const linearMasses = (await linear.bodyMass.array()) as number[][]
+
+const guesses = probabilities.map(indexOfLargest)
+const linearGuesses = ((await linear.species.array()) as number[][]).map(indexOfLargest)
+const truth = targets(test)
+const trueMasses = test.map((p) => p.bodyMass)
+
+/** What the tests look at. */
+export const results = {
+  epochs: history.epoch.length,
+  accuracy: share(guesses.map((guess, i) => guess === truth.species[i])),
+  r2: rSquared(trueMasses, masses.flat()),
+  linearAccuracy: share(linearGuesses.map((guess, i) => guess === truth.species[i])),
+  linearR2: rSquared(trueMasses, linearMasses.flat()),
+}
+
+console.log(`\nAfter ${results.epochs} epochs, on ${test.length} penguins it has not seen:`)
+console.log('                      this model   linear baseline')
+console.log(`  species, accuracy   ${percent(results.accuracy)}        ${percent(results.linearAccuracy)}`)
+console.log(`  body mass, R²       ${results.r2.toFixed(3)}        ${results.linearR2.toFixed(3)}`)
+
+console.log('\nSome of them:')
+for (let i = 0; i < 5; i++) {
+  const bird = test[i]!
+  const guess = guesses[i]!
+  const sure = percent(probabilities[i]![guess]!)
+  console.log(
+    `  a ${bird.sex === 'unknown' ? 'bird of unknown sex' : bird.sex} from ${bird.island}: ` +
+      `${species[guess]} (${sure.trim()}), ${Math.round(masses[i]![0]!)} g; in truth ${bird.species}, ${bird.bodyMass} g`,
+  )
+}
+
+function indexOfLargest(values: readonly number[]): number {
+  return values.indexOf(Math.max(...values))
+}
+
+function share(hits: readonly boolean[]): number {
+  return hits.filter(Boolean).length / hits.length
+}
+
+function variance(values: readonly number[]): number {
+  const mean = values.reduce((a, b) => a + b, 0) / values.length
+  return values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / values.length
+}
+
+/** The share of the variance that is explained: 1 - Σ(y - ŷ)² / Σ(y - ȳ)². */
+function rSquared(y: readonly number[], guess: readonly number[]): number {
+  const residue = y.reduce((sum, v, i) => sum + (v - guess[i]!) ** 2, 0)
+  return 1 - residue / (variance(y) * y.length)
+}
+
+function percent(x: number): string {
+  return `${(100 * x).toFixed(1)} %`.padStart(7)
+}
