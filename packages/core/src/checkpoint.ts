@@ -1,7 +1,7 @@
 import { backward } from './backward.js'
 import { isRecording, positionOf, record, type Recorded, Scope } from './tape.js'
 import { type Tensor, type Variable, zeros } from './tensor.js'
-import { checkOutput, isTensor } from './transforms.js'
+import { checkOutput, isTensor, withRecordingIfNested } from './transforms.js'
 
 /**
  * `f` without its intermediate values being kept for the gradient: they are computed again when the gradient is
@@ -87,10 +87,10 @@ function differentiateAgain<A extends readonly Tensor[]>(
     const watched = outside.map((x) => scope.watch(x, x))
     const out = f(...(aliases as unknown as A))
     const position = positionOf(out)
-    return backward(scope.segment(), position < 0 ? [] : [{ position, cotangent: g }], [
-      ...aliases.map(positionOf),
-      ...watched,
-    ])
+    const seeds = position < 0 ? [] : [{ position, cotangent: g }]
+    return withRecordingIfNested(scope, () =>
+      backward(scope.segment(), seeds, [...aliases.map(positionOf), ...watched]),
+    )
   } finally {
     scope.close()
   }

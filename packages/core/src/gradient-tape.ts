@@ -32,11 +32,13 @@ export class GradientTape {
   /** @internal Use {@link gradientTape}. */
   constructor({ persistent = false }: TapeOptions) {
     this.#persistent = persistent
-    // A microtask runs only if the tape is still open when the caller's synchronous code has ended.
-    void Promise.resolve().then(() => {
-      this.#crossedAwait = this.#scope.isOpen
-      this.#scope.close()
-    })
+    closeAfterThisJob(this)
+  }
+
+  /** Ends the recording of a tape that was still open when the caller's synchronous code ended. @internal */
+  abandon(): void {
+    this.#crossedAwait = this.#scope.isOpen
+    this.#scope.close()
   }
 
   /** Also differentiates by these tensors. Trainable variables are watched by themselves when they are read. */
@@ -69,12 +71,13 @@ export class GradientTape {
       const found = gradientsBy(this.#scope, y, cotangent ?? ones([], y.dtype), sources)
       return replaceLeaves<Tensor, Tensor>(xs as TensorTree, isTensor, found) as Gradients<T>
     } finally {
-      if (!this.#persistent) this.#scope.close()
+      if (!this.#persistent) this.close()
     }
   }
 
   /** Ends the recording. `using tape = gradientTape()` does it by itself. */
   close(): void {
+    stillOpen.delete(this)
     this.#scope.close()
   }
 
@@ -95,6 +98,21 @@ export class GradientTape {
         `gradientTape.${method}: the tape is already released; use gradientTape({ persistent: true }) to take several gradients`,
       )
   }
+}
+
+// One microtask for all tapes of a job: one for each would hold them all until a long synchronous loop ends.
+const stillOpen = new Set<GradientTape>()
+let isAwaited = false
+
+function closeAfterThisJob(tape: GradientTape): void {
+  stillOpen.add(tape)
+  if (isAwaited) return
+  isAwaited = true
+  void Promise.resolve().then(() => {
+    isAwaited = false
+    for (const open of stillOpen) open.abandon()
+    stillOpen.clear()
+  })
 }
 
 export interface GradientTape extends Disposable {}

@@ -79,6 +79,8 @@ export class Scope {
   readonly start: number
   readonly #watched: { tensor: Tensor<DType>; before: number }[] = []
   readonly #leaves = new Map<Tensor<DType>, number[]>()
+  /** Whether no scope around it was recording when it was opened. */
+  readonly #isUnseen = open.length <= muted
   #isOpen = true
 
   /** Whether trainable variables are watched when they are first read. */
@@ -97,9 +99,9 @@ export class Scope {
     return this.#isOpen
   }
 
-  /** Whether no other gradient is being taken around this one, so that its own backward pass need not be recorded. */
+  /** Whether no scope around this one records, so that its own backward pass need not be recorded either. */
   get isOutermost(): boolean {
-    return open.length === 1
+    return open.length - 1 <= muted
   }
 
   /** Everything recorded since the scope was opened, and where on the tape that begins. */
@@ -168,7 +170,8 @@ export class Scope {
     }
     // What an outer scope still needs stays; its own leaves among it pass gradients through.
     if (open.length === 0) entries.length = 0
-    else if (forget) entries.length = this.start
+    else if (forget || (this.#isUnseen && open.length <= muted))
+      entries.length = Math.min(entries.length, this.start)
   }
 }
 

@@ -37,7 +37,8 @@ export function differentiating<R>(f: (scope: Scope) => R): R {
   }
 }
 
-function withRecordingIfNested<R>(scope: Scope, f: () => R): R {
+/** Runs the backward pass of a scope, recorded only where a gradient around it needs that. */
+export function withRecordingIfNested<R>(scope: Scope, f: () => R): R {
   return scope.isOutermost ? withoutRecording(f) : f()
 }
 
