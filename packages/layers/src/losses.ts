@@ -213,11 +213,6 @@ function lossOf(name: string, fn: LossFn): Loss {
   return { name, fn, kind: fn === crossentropy ? classKind : () => kind }
 }
 
-/** Whether `name` names a loss. */
-export function isLossName(name: unknown): name is LossName {
-  return names.has(name)
-}
-
 /** A user's loss, its results checked. */
 function checkedLoss(fn: LossFn): LossFn {
   const what = `loss ${fn.name || 'function'}`

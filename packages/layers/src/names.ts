@@ -59,10 +59,6 @@ export class Names<T> {
     )
   }
 
-  has(name: unknown): boolean {
-    return typeof name === 'string' && this.#found.has(name)
-  }
-
   /** The first name of `value`, if it is one of the things named. */
   nameOf(value: T): string | undefined {
     return this.#nameOf.get(value)
