@@ -16,9 +16,9 @@ export function isList(x: unknown): x is readonly unknown[] {
   return Array.isArray(x)
 }
 
-/** `[2,3]` */
+/** `[2,3]`, `[null,3]` */
 export function formatShape(shape: Shape): string {
-  return `[${shape.join(',')}]`
+  return `[${shape.map(String).join(',')}]`
 }
 
 export function sizeOf(shape: Sizes): number {

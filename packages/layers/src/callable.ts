@@ -13,8 +13,9 @@ export abstract class Callable {
     // A function's own name and length would hide the class's.
     delete (self as { name?: string }).name
     delete (self as { length?: number }).length
-    Object.setPrototypeOf(self, new.target.prototype as object)
+    Object.setPrototypeOf(self, new.target.prototype)
     // The fields of derived classes are put on what the constructor returns.
+    // oxlint-disable-next-line no-constructor-return
     return self as unknown as this
   }
 }

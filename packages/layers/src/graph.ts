@@ -27,7 +27,7 @@ export function traceGraph(inputs: readonly Sym.Any[], outputs: readonly Sym.Any
   const layersByDepth = [...depths.layers].sort(([a, depthA], [b, depthB]) =>
     depthA === depthB ? found.get(a)! - found.get(b)! : depthB - depthA,
   )
-  const deepest = Math.max(0, ...[...depths.nodes.values()])
+  const deepest = [...depths.nodes.values()].reduce((a, b) => Math.max(a, b), 0)
   const levels: Node[][] = Array.from({ length: deepest + 1 }, () => [])
   for (const [node, depth] of depths.nodes) levels[deepest - depth]!.push(node)
   const made = new Set(inputs.map(keyOf))

@@ -44,13 +44,25 @@ export {
   reduceLROnPlateau,
   type ReduceLROnPlateauOptions,
 } from './callbacks.js'
-export { input, type InputOptions } from './input-layer.js'
+export { initializers } from './initializers.js'
+export { InputLayer, input, inputLayer, type InputOptions } from './input-layer.js'
 export { type CallContext, type CallOptions, Layer, LayerBase } from './layer.js'
+export { Activation, activation, type ActivationOptions } from './layers/activation.js'
+export {
+  CategoryEncoding,
+  categoryEncoding,
+  type CategoryEncodingOptions,
+  type CategoryOutputMode,
+} from './layers/category-encoding.js'
 export { Concatenate, concatenate, type ConcatenateOptions } from './layers/concatenate.js'
 export { Dense, dense, type DenseOptions } from './layers/dense.js'
+export { Dot, dot, type DotOptions } from './layers/dot.js'
+export { Dropout, dropout, type DropoutOptions } from './layers/dropout.js'
 export { Embedding, embedding, type EmbeddingOptions } from './layers/embedding.js'
 export { Flatten, flatten } from './layers/flatten.js'
-export { type Merge, type MergeFactory } from './layers/merge.js'
+export { Identity, identity } from './layers/identity.js'
+export { Lambda, lambda, type LambdaFunction, type LambdaOptions } from './layers/lambda.js'
+export { Merge, type MergeFactory } from './layers/merge.js'
 export {
   Add,
   add,
@@ -65,6 +77,11 @@ export {
   Subtract,
   subtract,
 } from './layers/merges.js'
+export { Normalization, normalization, type NormalizationOptions } from './layers/normalization.js'
+export { Rescaling, rescaling, type RescalingOptions } from './layers/rescaling.js'
+export { Reshape, reshape, type ReshapeOptions } from './layers/reshape.js'
+export { StringLookup, stringLookup, type StringLookupOptions } from './layers/string-lookup.js'
+export { WeightedAverage, weightedAverage, type WeightedAverageOptions } from './layers/weighted-average.js'
 export { type LossFn, type LossLike, type LossName, losses } from './losses.js'
 export { type Metric, type MetricLike, type MetricName, metrics } from './metrics.js'
 export { Model, model } from './model.js'
@@ -83,6 +100,7 @@ export {
   rmsprop,
   sgd,
 } from './optimizers.js'
+export { Sequential, sequential } from './sequential.js'
 export type { SummaryOptions } from './summary.js'
 export { SymbolicTensor } from './symbolic.js'
 export type {

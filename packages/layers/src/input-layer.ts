@@ -38,6 +38,20 @@ export interface InputOptions<S extends Shape, N extends string, D extends DType
 }
 
 /**
+ * The layer of an input, to start a sequential model with.
+ * @example sequential([inputLayer({ shape: [10] }), dense(1)])
+ */
+export function inputLayer(options: InputOptions<Shape, string, DType>): InputLayer {
+  checkOptions('inputLayer', options, ['shape', 'name', 'dtype'])
+  const { shape, name, dtype } = options
+  return new InputLayer(
+    checkInputShape(name === undefined ? 'input' : `input ${show(name)}`, shape),
+    dtype === undefined ? undefined : checkDType('input', dtype),
+    name === undefined ? {} : { name: checkName('input', name) },
+  )
+}
+
+/**
  * An input of a graph: a symbolic tensor to call layers on.
  * @throws ValueError for a bad name or dtype, ShapeError for a bad shape.
  * @example const price = input({ shape: [10], name: 'price' })
@@ -47,12 +61,5 @@ export function input<
   const N extends string = string,
   const D extends DType = 'float32',
 >(options: InputOptions<S, N, D>): SymbolicTensor<S, D, N> {
-  checkOptions('input', options, ['shape', 'name', 'dtype'])
-  const { shape, name, dtype } = options
-  const layer = new InputLayer(
-    checkInputShape(name === undefined ? 'input' : `input ${show(name)}`, shape),
-    dtype === undefined ? undefined : checkDType('input', dtype),
-    name === undefined ? {} : { name: checkName('input', name) },
-  )
-  return layer.output as SymbolicTensor<S, D, N>
+  return inputLayer(options).output as SymbolicTensor<S, D, N>
 }

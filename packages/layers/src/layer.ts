@@ -12,7 +12,7 @@ import {
   type TypedArray,
   type Nested,
   ValueError,
-  Variable,
+  type Variable,
   variable,
   withBackend,
 } from '@adjoint/core'
@@ -25,9 +25,7 @@ import {
   formatShape,
   isFloat,
   isRecord,
-  leavesOf,
   randomState,
-  replaceLeaves,
   sameShape,
   setRandomState,
   show,
@@ -35,6 +33,7 @@ import {
 } from '@adjoint/core/extend'
 import { Callable } from './callable.js'
 import { resolveInitializer } from './initializers.js'
+import { contentOf, isLeaf, type Leaf, leavesIn, withLeaves } from './leaves.js'
 import { checkName, snakeCase } from './naming.js'
 import { isSymbolic, type Node, SymbolicTensor } from './symbolic.js'
 import type { InitializerLike, IsSym, LayerOptions, NumIn, Sym } from './types.js'
@@ -81,6 +80,11 @@ export function atomically<R>(f: () => R): R {
   }
 }
 
+/** Has `step` run if the call under way fails. @internal */
+export function onFailure(step: () => void): void {
+  undo?.push(step)
+}
+
 /** Layers whose `call` is running, innermost last: calls inside it belong to it. */
 const running: { readonly layer: LayerBase; readonly context: CallContext }[] = []
 
@@ -96,8 +100,6 @@ export function checkOptions(what: string, options: unknown, known: readonly str
         `${what}: unknown option ${show(key)}.${didYouMean(key, known)} Known are ${known.join(', ')}`,
       )
 }
-
-const isStagedOrTensor = (x: unknown): x is Sym.Any | Tensor<DType> => isSymbolic(x) || x instanceof Tensor
 
 /** What all layers are: callable, named, with weights. The classes of this package extend it; yours extend {@link Layer}. */
 export abstract class LayerBase<N extends string = string> extends Callable {
@@ -123,15 +125,15 @@ export abstract class LayerBase<N extends string = string> extends Callable {
   constructor(options: LayerOptions<N> = {}) {
     super()
     const { optionNames } = new.target
-    if (optionNames !== undefined)
-      checkOptions(snakeCase(new.target.name), options, [...COMMON_OPTIONS, ...optionNames])
+    const what = snakeCase(new.target.name)
+    if (optionNames !== undefined) checkOptions(what, options, [...COMMON_OPTIONS, ...optionNames])
     if (options.name !== undefined) this.#givenName = checkName(new.target.name, options.name)
     const { trainable = true, dtype = floatx(), inputShape } = options
     if (dtype !== 'float32' && dtype !== 'float64')
-      throw new ValueError(`${this.label}: dtype must be "float32" or "float64", got ${show(dtype)}`)
-    this.#trainable = checkTrainable(this.label, trainable)
+      throw new ValueError(`${what}: dtype must be "float32" or "float64", got ${show(dtype)}`)
+    this.#trainable = checkTrainable(what, trainable)
     this.dtype = dtype
-    this.inputShape = inputShape === undefined ? undefined : checkInputShape(this.label, inputShape)
+    this.inputShape = inputShape === undefined ? undefined : checkInputShape(what, inputShape)
   }
 
   /** Whether training changes its weights. Setting it sets it for all layers inside too, as in Keras. */
@@ -169,6 +171,11 @@ export abstract class LayerBase<N extends string = string> extends Callable {
     this.#autoName ??= name
   }
 
+  /** The dtype of what it takes as a sequential model's first layer. @internal */
+  get inputDType(): DType {
+    return this.dtype
+  }
+
   /** Whether `call` is the user's, so that what it gives is checked against what it gave for shapes. @internal */
   get runsUserCode(): boolean {
     return false
@@ -186,9 +193,8 @@ export abstract class LayerBase<N extends string = string> extends Callable {
   }
 
   #adopt(value: unknown): void {
-    if (value instanceof LayerBase) this.#children.add(value)
-    else if (Array.isArray(value))
-      for (const part of value) if (part instanceof LayerBase) this.#children.add(part)
+    const parts: readonly unknown[] = Array.isArray(value) ? value : [value]
+    for (const part of parts) if (isLayer(part)) this.#children.add(part)
   }
 
   /** All weights: its own in the order they were made, trainable ones first, then its sublayers'. */
@@ -344,8 +350,8 @@ export abstract class LayerBase<N extends string = string> extends Callable {
     const parent = running.at(-1)
     if (parent !== undefined && parent.layer !== this) parent.layer.#children.add(this)
     const { values, options } = this.splitArgs(args)
-    const leaves = leavesOf(values as never, isStagedOrTensor) as unknown[]
-    for (const leaf of leaves) if (!isStagedOrTensor(leaf)) throw this.#notATensor(leaf)
+    const leaves = contentOf(values)
+    for (const leaf of leaves) if (!isLeaf(leaf)) throw this.#notATensor(leaf)
     if (leaves.length === 0) throw new ValueError(`${this.label}: called on nothing`)
     return leaves.some(isSymbolic)
       ? this.stageCall(values)
@@ -365,11 +371,7 @@ export abstract class LayerBase<N extends string = string> extends Callable {
   /** Takes the options off the end of the arguments. @internal */
   protected splitArgs(args: readonly unknown[]): { values: readonly unknown[]; options: CallOptions } {
     const last = args.at(-1)
-    if (
-      args.length > 1 &&
-      isRecord(last) &&
-      leavesOf(last as never, isStagedOrTensor).every((x) => !isStagedOrTensor(x))
-    ) {
+    if (args.length > 1 && isRecord(last) && contentOf(last).every((x) => !isLeaf(x))) {
       return { values: args.slice(0, -1), options: checkCallOptions(this.label, last) }
     }
     return { values: args.at(-1) === undefined ? args.slice(0, -1) : args, options: {} }
@@ -378,11 +380,10 @@ export abstract class LayerBase<N extends string = string> extends Callable {
   #runEagerly(values: readonly unknown[], leaves: readonly Tensor<DType>[], options: CallOptions): unknown {
     const outer = running.at(-1)?.context
     const context: CallContext = { training: options.training ?? outer?.training ?? false }
-    this.checkInputs(leaves)
+    this.checkInputs(leaves.map(symbolicAval))
     if (!this.built) this.ensureBuilt(leaves.map(withoutBatchSize))
     const result = this.run(values, context)
-    if (!(result instanceof Tensor))
-      for (const leaf of leavesOf(result as never, isStagedOrTensor)) this.#checkResult(leaf)
+    if (!(result instanceof Tensor)) for (const leaf of contentOf(result)) this.#checkResult(leaf)
     return result
   }
 
@@ -408,7 +409,7 @@ export abstract class LayerBase<N extends string = string> extends Callable {
     if (this.built) return
     // Weights made by a constructor stay; a half-built layer starts over at the next call.
     const before = this.#weights.length
-    undo?.push(() => {
+    onFailure(() => {
       this.#weights.length = before
       this.built = false
     })
@@ -424,7 +425,7 @@ export abstract class LayerBase<N extends string = string> extends Callable {
 
   /** Adds a call to the graph and returns its outputs, in the structure that `call` returns. @internal */
   stageCall(values: readonly unknown[]): unknown {
-    const leaves = leavesOf(values as never, isStagedOrTensor) as (Sym.Any | Tensor<DType>)[]
+    const leaves = leavesIn(values)
     const avals = leaves.map(symbolicAval)
     this.checkInputs(avals)
     this.ensureBuilt(avals)
@@ -439,24 +440,24 @@ export abstract class LayerBase<N extends string = string> extends Callable {
     }
     outputs.forEach(({ shape, dtype }, i) => made.push(new SymbolicTensor(shape.slice(1), dtype, node, i)))
     this.nodes.push(node)
-    undo?.push(() => {
+    onFailure(() => {
       this.nodes.length = node.index
     })
-    return replaceLeaves(structure as never, isStagedOrTensor, made)
+    return withLeaves(structure, made)
   }
 
   #inferOutputs(
     values: readonly unknown[],
-    leaves: readonly (Sym.Any | Tensor<DType>)[],
+    leaves: readonly Leaf[],
     avals: readonly SymbolicAval[],
   ): { structure: unknown; outputs: readonly SymbolicAval[] } {
     const known = this.inferOutput(avals)
     if (known !== undefined) return { structure: leaves[0], outputs: [known] }
     const runWith = (standIn: StandIn): { structure: unknown; outputs: Tensor<DType>[] } => {
       const standIns = leaves.map((leaf) => (isSymbolic(leaf) ? abstractTensor(leaf, standIn) : leaf))
-      const args = replaceLeaves(values as never, isStagedOrTensor, standIns) as unknown as readonly unknown[]
+      const args = withLeaves(values, standIns) as readonly unknown[]
       const structure = withBackend(abstractBackend, () => this.run(args, { training: false }))
-      const outputs = leavesOf(structure as never, isStagedOrTensor) as unknown[]
+      const outputs = contentOf(structure)
       for (const out of outputs) this.#checkResult(out)
       return { structure, outputs: outputs as Tensor<DType>[] }
     }
@@ -484,14 +485,27 @@ export abstract class LayerBase<N extends string = string> extends Callable {
   }
 }
 
+function isLayer(x: unknown): x is LayerBase {
+  return x instanceof LayerBase
+}
+
 /** The shape (batch in front, null where unknown) and dtype of a tensor in a graph or in hand. */
 export interface SymbolicAval {
   readonly shape: Shape
   readonly dtype: DType
+  /** What a graph calls it. */
+  readonly name?: string
 }
 
-function symbolicAval(x: Sym.Any | Tensor<DType>): SymbolicAval {
-  return isSymbolic(x) ? { shape: [null, ...x.shape], dtype: x.dtype } : x
+/** `[null,10] from "price"` @internal */
+export function described({ shape, name }: SymbolicAval): string {
+  return formatShape(shape) + (name === undefined ? '' : ` from ${show(name)}`)
+}
+
+function symbolicAval(x: Leaf): SymbolicAval {
+  return isSymbolic(x)
+    ? { shape: [null, ...x.shape], dtype: x.dtype, name: x.name }
+    : { shape: x.shape, dtype: x.dtype }
 }
 
 function abstractTensor(x: Sym.Any, standIn: StandIn): Tensor {

@@ -5,22 +5,11 @@ import {
   type NumericDType,
   type Shape,
   ShapeError,
-  Tensor,
+  type Tensor,
   ValueError,
   type Variable,
 } from '@adjoint/core'
-import {
-  didYouMean,
-  formatShape,
-  isFloat,
-  isRecord,
-  leavesOf,
-  mapTree,
-  promote,
-  replaceLeaves,
-  show,
-  typeName,
-} from '@adjoint/core/extend'
+import { didYouMean, formatShape, isFloat, isRecord, promote, show, typeName } from '@adjoint/core/extend'
 import type { Graph } from './graph.js'
 import {
   type CallContext,
@@ -28,8 +17,10 @@ import {
   checkCallOptions,
   checkOptions,
   LayerBase,
+  onFailure,
   type SymbolicAval,
 } from './layer.js'
+import { isTensor, mapLeaves, tensorsIn, withLeaves } from './leaves.js'
 import { checkName } from './naming.js'
 import { printSummary, type SummaryOptions } from './summary.js'
 import { isSymbolic } from './symbolic.js'
@@ -50,8 +41,6 @@ import type { Optimizer } from './optimizers.js'
 import type { CallArg, Feed, IsSym, LayerOptions, Sym, SymLike, SymTree, TensorsOf } from './types.js'
 import { filled, type Wiring, wiringOf } from './wiring.js'
 
-const isTensor = (x: unknown): x is Tensor<DType> => x instanceof Tensor
-
 /**
  * A graph of layers from inputs to outputs, which can be called like a layer, trained and run. `I` and `O` are the
  * structures of its inputs and outputs: one symbolic tensor, a list, a record, or nested.
@@ -70,6 +59,9 @@ export class Model<I = any, O = any> extends LayerBase {
 
   /** @internal */
   protected wire(inputs: I, outputs: O): void {
+    onFailure(() => {
+      this.#wiring = undefined
+    })
     this.#wiring = wiringOf(inputs, outputs)
     this.#ends = { inputs, outputs }
     this.built = true
@@ -163,12 +155,12 @@ export class Model<I = any, O = any> extends LayerBase {
 
   override call(...args: unknown[]): unknown {
     const { inputs } = this.#wired
-    const values = (leavesOf(args[0] as never, isTensor) as Tensor[]).map((x, i) => {
+    const values = tensorsIn(args[0]).map((x, i) => {
       const { dtype } = inputs[i]!
-      return x.dtype === dtype ? x : x.cast(dtype as NumericDType)
+      return x.dtype === dtype ? x : (x as Tensor).cast(dtype as NumericDType)
     })
     const outputs = this.compute(values, args[1] as CallContext)
-    return replaceLeaves(this.outputs as never, isSymbolic, outputs)
+    return withLeaves(this.outputs, outputs)
   }
 
   /**
@@ -186,8 +178,8 @@ export class Model<I = any, O = any> extends LayerBase {
     for (let i = 0; i < values.length; i++) slots[wiring.inputSlots[i]!] = values[i]!
     for (const { layer, args, reads, writes, isPlain, promised } of wiring.steps) {
       const result = layer.run(isPlain ? [slots[reads[0]!]] : filled(args, reads, slots), context)
-      if (writes.length === 1 && result instanceof Tensor) slots[writes[0]!] = result
-      else (leavesOf(result as never, isTensor) as Tensor<DType>[]).forEach((x, i) => (slots[writes[i]!] = x))
+      if (writes.length === 1 && isTensor(result)) slots[writes[0]!] = result
+      else tensorsIn(result).forEach((x, i) => (slots[writes[i]!] = x))
       promised?.forEach((shape, i) => {
         checkPromise(layer, shape, slots[writes[i]!])
       })
@@ -239,7 +231,7 @@ export class Model<I = any, O = any> extends LayerBase {
     const count = Array.isArray(inputs) ? inputs.length : isRecord(inputs) ? undefined : 1
     if (count !== undefined && count > 1 && Array.isArray(value) && value.length !== count)
       throw new ShapeError(`${this.label}: expected a list of ${count} tensors, got ${value.length}`)
-    return mapTree(inputs as never, isSymbolic, (expected, path) => {
+    return mapLeaves(inputs, (expected, path) => {
       let node: unknown = value
       for (const key of path) node = childOf(node, key)
       if (!isSymbolic(node) && !isTensor(node))

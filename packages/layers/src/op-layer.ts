@@ -1,5 +1,5 @@
 import { GraphError, type Shape, type Tensor } from '@adjoint/core'
-import { type AnyRow, APPLY, call, methods, type Operand } from '@adjoint/core/extend'
+import { type AnyRow, APPLY, call, formatShape, methods, type Operand } from '@adjoint/core/extend'
 import { LayerBase } from './layer.js'
 import { isSymbolic, SymbolicTensor } from './symbolic.js'
 
@@ -61,9 +61,9 @@ function firstShape(operands: readonly Operand[]): Shape {
   return operands.find(isSymbolic)?.shape ?? []
 }
 
-export function mixesRows(op: string, shape: Shape): GraphError {
+function mixesRows(op: string, shape: Shape): GraphError {
   return new GraphError(
-    `${op}: on a symbolic tensor axis 0 is the batch (shape [${shape.join(', ')}]), and this would mix its rows; ` +
+    `${op}: on a symbolic tensor axis 0 is the batch (shape ${formatShape(shape)}), and this would mix its rows; ` +
       'name the other axes',
     { op },
   )

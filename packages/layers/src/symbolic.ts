@@ -9,6 +9,7 @@ import type {
   STAGED,
   UnaryName,
 } from '@adjoint/core/extend'
+import { formatShape } from '@adjoint/core/extend'
 import type { LayerBase } from './layer.js'
 import { checkName } from './naming.js'
 import type { Sym } from './types.js'
@@ -67,7 +68,7 @@ export class SymbolicTensor<
   }
 
   toString(): string {
-    return `<symbolic ${this.name}: [${[null, ...this.shape].join(', ')}] ${this.dtype}>`
+    return `<symbolic ${this.name}: ${formatShape([null, ...this.shape])} ${this.dtype}>`
   }
 }
 
@@ -75,6 +76,7 @@ type Grown<S extends Shape, D extends DType, T> = T extends number | SymbolicTen
   ? SymbolicTensor<S, D>
   : SymbolicTensor<Shape, D>
 
+// oxlint-disable-next-line no-unused-vars -- merged declarations must name the same parameters
 export interface SymbolicTensor<out S extends Shape, out D extends DType, out N extends string>
   extends
     OtherMethods<SymbolicTensor<S, D>, SymbolicTensor<Shape, D>, Sym.Num>,

@@ -1,7 +1,8 @@
 import { GraphError, type Shape, Tensor, ValueError } from '@adjoint/core'
-import { leavesOf, mapTree, show, typeName } from '@adjoint/core/extend'
+import { show, typeName } from '@adjoint/core/extend'
 import { type Graph, keyOf, traceGraph } from './graph.js'
 import { Layer, LayerBase } from './layer.js'
+import { contentOf, mapLeaves } from './leaves.js'
 import { Numbering, snakeCase } from './naming.js'
 import { isSymbolic } from './symbolic.js'
 import type { Sym } from './types.js'
@@ -76,8 +77,9 @@ export function wiringOf(inputTree: unknown, outputTree: unknown): Wiring {
 
 /** The symbolic tensors of one end of a model, in order. */
 function checkEnds(which: 'inputs' | 'outputs', tree: unknown): Sym.Any[] {
-  const leaves = leavesOf(tree as never, isSymbolic) as unknown[]
-  if (leaves.length === 0) throw new ValueError(`model: ${which} are empty; a model needs at least one of them`)
+  const leaves = contentOf(tree)
+  if (leaves.length === 0)
+    throw new ValueError(`model: ${which} are empty; a model needs at least one of them`)
   for (const leaf of leaves) {
     if (isSymbolic(leaf)) continue
     const hint =
@@ -92,7 +94,7 @@ function checkEnds(which: 'inputs' | 'outputs', tree: unknown): Sym.Any[] {
 }
 
 /** Names for all layers of a model: given ones as they are, the others numbered in the order of making. */
-function namesOf(layers: readonly LayerBase[]): Map<LayerBase, string> {
+export function namesOf(layers: readonly LayerBase[]): Map<LayerBase, string> {
   const names = new Map<LayerBase, string>()
   const taken = new Map<string, LayerBase>()
   const give = (layer: LayerBase, name: string): void => {
@@ -120,7 +122,8 @@ function checkInputNames(inputs: readonly Sym.Any[]): void {
   const seen = new Set<string>()
   for (const { ownName, node } of inputs) {
     const name = ownName ?? node.layer.name
-    if (seen.has(name)) throw new GraphError(`model: two inputs are named ${show(name)}; names must be unique`)
+    if (seen.has(name))
+      throw new GraphError(`model: two inputs are named ${show(name)}; names must be unique`)
     seen.add(name)
   }
 }
@@ -132,8 +135,5 @@ export function filled(
   slots: readonly unknown[],
 ): readonly unknown[] {
   let next = 0
-  return mapTree(args as never, isSymbolicOrTensor, (leaf) =>
-    isSymbolic(leaf) ? slots[reads[next++]!] : leaf,
-  ) as unknown as readonly unknown[]
+  return mapLeaves(args, (leaf) => (isSymbolic(leaf) ? slots[reads[next++]!] : leaf)) as readonly unknown[]
 }
-const isSymbolicOrTensor = (x: unknown): x is Sym.Any | Tensor => isSymbolic(x) || x instanceof Tensor

@@ -1,8 +1,16 @@
 import { add, matmul, type Shape, ShapeError, type Tensor, type Variable } from '@adjoint/core'
 import { resolveActivation } from '../activations.js'
-import type { SymbolicAval } from '../layer.js'
+import { resolveInitializer } from '../initializers.js'
+import { described, type SymbolicAval } from '../layer.js'
 import type { SymbolicTensor } from '../symbolic.js'
-import type { ActivationLike, InitializerLike, LayerOptions, NumIn, ReplaceLast } from '../types.js'
+import type {
+  ActivationLike,
+  Initializer,
+  InitializerLike,
+  LayerOptions,
+  NumIn,
+  ReplaceLast,
+} from '../types.js'
 import { checkCount, positional } from './options.js'
 import { SingleInputLayer } from './single-input.js'
 
@@ -26,6 +34,7 @@ export class Dense<U extends number = number, N extends string = string> extends
   readonly units: U
   readonly #activation: { readonly name: string; readonly fn: (x: Tensor) => Tensor }
   readonly #options: DenseOptions<N>
+  readonly #initializers: { readonly kernel: Initializer; readonly bias: Initializer }
   #kernel!: Variable
   #bias: Variable | undefined
 
@@ -33,6 +42,11 @@ export class Dense<U extends number = number, N extends string = string> extends
     super(options)
     this.units = checkCount(this.label, 'units', options.units) as U
     this.#activation = resolveActivation(options.activation ?? 'linear')
+    const { kernelInitializer = 'glorot_uniform', biasInitializer = 'zeros' } = options
+    this.#initializers = {
+      kernel: resolveInitializer(kernelInitializer),
+      bias: resolveInitializer(biasInitializer),
+    }
     this.#options = options
   }
 
@@ -40,22 +54,21 @@ export class Dense<U extends number = number, N extends string = string> extends
     const last = x!.shape.at(-1)
     if (x!.dtype === 'string' || x!.shape.length < 2 || last === null)
       throw new ShapeError(
-        `${this.label}: expected numbers of shape [batch, …, inputs] with known inputs, got [${x!.shape.map(String).join(', ')}] ${x!.dtype}`,
+        `${this.label}: expected numbers of shape [batch, …, inputs] with known inputs, got ${described(x!)} (${x!.dtype})`,
         { op: this.name, shapes: [x!.shape] },
       )
     if (this.built && last !== this.#kernel.shape[0])
       throw new ShapeError(
-        `${this.label}: expected last axis ${this.#kernel.shape[0]} (from build), got [${x!.shape.map(String).join(', ')}]`,
+        `${this.label}: expected last axis ${this.#kernel.shape[0]} (from build), got ${described(x!)}`,
         { op: this.name, shapes: [x!.shape] },
       )
   }
 
   override build(inputShape: Shape): void {
-    const { kernelInitializer = 'glorot_uniform', biasInitializer = 'zeros', useBias = true } = this.#options
-    this.#kernel = this.addWeight('kernel', [inputShape.at(-1)!, this.units], {
-      initializer: kernelInitializer,
-    })
-    if (useBias) this.#bias = this.addWeight('bias', [this.units], { initializer: biasInitializer })
+    const { kernel, bias } = this.#initializers
+    this.#kernel = this.addWeight('kernel', [inputShape.at(-1)!, this.units], { initializer: kernel })
+    if (this.#options.useBias ?? true)
+      this.#bias = this.addWeight('bias', [this.units], { initializer: bias })
   }
 
   override call(x: Tensor): Tensor {

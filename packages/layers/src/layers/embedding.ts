@@ -1,6 +1,7 @@
 import { cast, gather, type Shape, type Tensor, type Variable } from '@adjoint/core'
+import { resolveInitializer } from '../initializers.js'
 import type { SymbolicTensor } from '../symbolic.js'
-import type { InitializerLike, LayerOptions, NumIn } from '../types.js'
+import type { Initializer, InitializerLike, LayerOptions, NumIn } from '../types.js'
 import { checkIds } from './ids.js'
 import { checkCount, optionsOf } from './options.js'
 import { SingleInputLayer } from './single-input.js'
@@ -17,19 +18,20 @@ export class Embedding<E extends number = number, N extends string = string> ext
   readonly inputDim: number
   readonly outputDim: E
   readonly #options: EmbeddingOptions<N>
+  readonly #initializer: Initializer
   #embeddings!: Variable
 
   constructor(options: EmbeddingOptions<N> & { readonly inputDim: number; readonly outputDim: E }) {
     super(options)
     this.inputDim = checkCount(this.label, 'inputDim', options.inputDim)
     this.outputDim = checkCount(this.label, 'outputDim', options.outputDim) as E
+    this.#initializer = resolveInitializer(options.embeddingsInitializer ?? 'random_uniform')
     this.#options = options
   }
 
   override build(): void {
-    const { embeddingsInitializer = 'random_uniform' } = this.#options
     this.#embeddings = this.addWeight('embeddings', [this.inputDim, this.outputDim], {
-      initializer: embeddingsInitializer,
+      initializer: this.#initializer,
     })
   }
 
