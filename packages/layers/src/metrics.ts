@@ -29,17 +29,7 @@ import { type Metric, meanMetric } from './metrics/metric.js'
 import { cosineSimilarity, r2Score, rootMeanSquaredError } from './metrics/regression.js'
 import { Names, type Spelling } from './names.js'
 
-export type { MetricOptions, ThresholdOptions, TopKOptions } from './metrics/accuracy.js'
-export type {
-  AtOptions,
-  AucOptions,
-  BinaryIoUOptions,
-  CountOptions,
-  F1Options,
-  FBetaOptions,
-} from './metrics/confusion.js'
-export { type Metric, type MetricDefinition, type MetricState, StatefulMetric } from './metrics/metric.js'
-export type { CosineOptions, R2Options } from './metrics/regression.js'
+export { type Metric, StatefulMetric } from './metrics/metric.js'
 
 type KerasMetricName =
   | 'accuracy'

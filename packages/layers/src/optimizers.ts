@@ -6,38 +6,11 @@ import { ftrl, lion } from './optimizers/other.js'
 import { adadelta, adagrad, rmsprop } from './optimizers/rmsprop.js'
 import { sgd } from './optimizers/sgd.js'
 
-export {
-  Adam,
-  adam,
-  Adamax,
-  adamax,
-  type AdamOptions,
-  adamw,
-  type MomentsOptions,
-  Nadam,
-  nadam,
-} from './optimizers/adam.js'
-export {
-  Optimizer,
-  type OptimizerOptions,
-  type OptimizerState,
-  type Slots,
-  type Step,
-  type Update,
-} from './optimizers/optimizer.js'
-export { Ftrl, ftrl, type FtrlOptions, Lion, lion, type LionOptions } from './optimizers/other.js'
-export {
-  Adadelta,
-  adadelta,
-  type AdadeltaOptions,
-  Adagrad,
-  adagrad,
-  type AdagradOptions,
-  Rmsprop,
-  rmsprop,
-  type RmspropOptions,
-} from './optimizers/rmsprop.js'
-export { Sgd, sgd, type SgdOptions } from './optimizers/sgd.js'
+export { adam, adamax, adamw, nadam } from './optimizers/adam.js'
+export { Optimizer, type OptimizerOptions, type OptimizerState } from './optimizers/optimizer.js'
+export { ftrl, lion } from './optimizers/other.js'
+export { adadelta, adagrad, rmsprop } from './optimizers/rmsprop.js'
+export { sgd } from './optimizers/sgd.js'
 
 /** Optimizers by name, each with its default options. */
 export type OptimizerName =
