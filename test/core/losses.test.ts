@@ -152,6 +152,7 @@ describe('facts of Keras', () => {
     ['BinaryFocalCrossentropy gamma=3', mean(binaryFocalCrossentropy)],
     ['BinaryFocalCrossentropy gamma=4 sum', binaryFocalCrossentropy],
     ['CategoricalCrossentropy', mean(categoricalCrossentropy)],
+    ['CategoricalCrossentropy sampleWeight', weighted(categoricalCrossentropy)],
     ['CategoricalCrossentropy sum', categoricalCrossentropy],
     ['CategoricalFocalCrossentropy (alpha .25, gamma 2)', mean(categoricalFocalCrossentropy)],
     ['CategoricalFocalCrossentropy none', categoricalFocalCrossentropy],
@@ -460,6 +461,14 @@ interface Fact {
 function readFacts(area: string): Fact[] {
   const text = readFileSync(new URL('../oracles/facts.json', import.meta.url), 'utf8')
   return Object.values(JSON.parse(text) as Record<string, Fact>).filter((f) => f.area === area)
+}
+
+/** As training weights samples: the mean of weight times value. */
+function weighted(loss: Loss): Loss {
+  return (yTrue, yPred, options) => {
+    const { sampleWeight } = options as { readonly sampleWeight: number[] }
+    return loss(yTrue, yPred).mul(tensor(sampleWeight)).mean()
+  }
 }
 
 function mean(loss: Loss): Loss {
