@@ -84,7 +84,7 @@ describe('the steps of programs', () => {
 
   test('exist for every exported op that has a gradient', () => {
     // Nothing flows through these; of the ops that are one elementwise row, the row says so itself.
-    const withoutGradient = ['argMax', 'argMin', 'oneHot', 'stopGradient']
+    const withoutGradient = ['all', 'any', 'argMax', 'argMin', 'oneHot', 'stopGradient']
     const elementwise = Object.entries(ops).flatMap(([name, op]) =>
       typeof op === 'function' && 'row' in op ? [name] : [],
     )

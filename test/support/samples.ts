@@ -2,7 +2,7 @@ import { fc } from '@fast-check/vitest'
 import { type NumericDType, tensor, type Tensor } from '@adjoint/core'
 import { type AnyRow, rows } from '@adjoint/core/extend'
 import { arbitraries, type TensorOptions } from '@adjoint/core/testing'
-import { along, at, axesOf, broadcastShape, build, type Nd, reduce, sizeOf } from './nd.js'
+import { along, at, axesOf, broadcastShape, build, indicesOf, type Nd, reduce, sizeOf } from './nd.js'
 import { scalars } from './scalars.js'
 
 /** One way to apply a row. */
@@ -192,6 +192,23 @@ function reduction(
   }
 }
 
+function truths(f: (values: readonly number[]) => boolean): Sample {
+  return {
+    any: ofOne(0, axesAndDims, { minSide: 0, dtype: 'int32', min: 0, max: 2 }),
+    reference: ([a], { axis, keepDims }: Reduction) =>
+      reduce(a!, axis, keepDims, (values) => (f(values) ? 1 : 0)),
+  }
+}
+
+/** Axes, and whether one value is taken off the count where it may be. */
+const momentOf = (shape: readonly number[], mayCorrect: (count: number) => boolean) =>
+  axesAndDims(shape).chain((attrs) => {
+    const count = sizeOf(axesOf(attrs.axis, shape.length).map((axis) => shape[axis]!))
+    return fc
+      .constantFrom(0, ...(mayCorrect(count) ? [1] : []))
+      .map((correction) => ({ ...attrs, correction }))
+  })
+
 function argReduction(isBetter: (a: number, b: number) => boolean): Sample {
   return {
     any: ofOne(1, alongAxis),
@@ -253,11 +270,88 @@ const rangeIn = (shape: readonly number[]): fc.Arbitrary<Range> =>
         .map((size) => ({ begin, size })),
     )
 
-const blockAt = (shape: readonly number[]) =>
-  fc.tuple(...shape.map(() => fc.tuple(fc.nat({ max: 2 }), fc.nat({ max: 2 })))).map((margins) => ({
-    begin: margins.map(([before]) => before),
-    shape: shape.map((side, axis) => side + margins[axis]![0] + margins[axis]![1]),
+interface Strided {
+  readonly begin: readonly number[]
+  readonly size: readonly number[]
+  readonly strides: readonly number[]
+}
+
+/** Positions begin + i * stride that stay inside an axis, forwards or backwards. */
+const stridesIn = (side: number): fc.Arbitrary<readonly [begin: number, size: number, stride: number]> =>
+  fc.tuple(fc.nat({ max: Math.max(side - 1, 0) }), fc.constantFrom(1, -1, 2, -2)).chain(([begin, stride]) => {
+    const most = side === 0 ? 0 : Math.floor((stride > 0 ? side - 1 - begin : begin) / Math.abs(stride)) + 1
+    return fc.nat({ max: most }).map((size) => [begin, size, stride] as const)
+  })
+
+const stridedIn = (shape: readonly number[]): fc.Arbitrary<Strided> =>
+  fc.tuple(...shape.map(stridesIn)).map((axes) => ({
+    begin: axes.map(([begin]) => begin),
+    size: axes.map(([, size]) => size),
+    strides: axes.map(([, , stride]) => stride),
   }))
+
+/** x at begin + i * strides, axis by axis. */
+function readAt(a: Nd, { begin, size, strides }: Strided): Nd {
+  return build(size, (index) =>
+    at(
+      a,
+      index.map((i, axis) => begin[axis]! + i * strides[axis]!),
+    ),
+  )
+}
+
+interface Placed {
+  readonly begin: readonly number[]
+  readonly strides: readonly number[]
+  readonly shape: readonly number[]
+  readonly value: number
+}
+
+/** Where a block may lie in something larger: with gaps, or backwards. */
+const placesFor = (shape: readonly number[]): fc.Arbitrary<Placed> =>
+  fc
+    .record({
+      axes: fc.tuple(
+        ...shape.map(() => fc.tuple(fc.nat({ max: 2 }), fc.nat({ max: 2 }), fc.constantFrom(1, -1, 2))),
+      ),
+      value: fc.constantFrom(0, -1.5),
+    })
+    .map(({ axes, value }) => {
+      const spans = shape.map((side, axis) => Math.max(side - 1, 0) * Math.abs(axes[axis]![2]) + 1)
+      return {
+        begin: axes.map(([before, , stride], axis) => before + (stride < 0 ? spans[axis]! - 1 : 0)),
+        strides: axes.map(([, , stride]) => stride),
+        shape: axes.map(([before, after], axis) => before + spans[axis]! + after),
+        value,
+      }
+    })
+
+/** Python's x[begin:end:stride]: which positions of an axis it names. */
+function positionsOf(side: number, begin: number | null, end: number | null, stride: number): number[] {
+  const fromEnd = (position: number): number => (position < 0 ? position + side : position)
+  const positions: number[] = []
+  if (stride > 0) {
+    const stop = Math.min(end === null ? side : fromEnd(end), side)
+    for (let i = Math.max(begin === null ? 0 : fromEnd(begin), 0); i < stop; i += stride) positions.push(i)
+  } else {
+    const stop = Math.max(end === null ? -1 : fromEnd(end), -1)
+    const start = Math.min(begin === null ? side - 1 : fromEnd(begin), side - 1)
+    for (let i = start; i > stop; i += stride) positions.push(i)
+  }
+  return positions
+}
+
+type Bounds = Readonly<Record<'begin' | 'end' | 'strides', readonly (number | null)[] | undefined>>
+
+const boundsFor = (shape: readonly number[]): fc.Arbitrary<Bounds> => {
+  const listOf = (value: fc.Arbitrary<number>): fc.Arbitrary<(number | null)[] | undefined> =>
+    fc.option(fc.array(fc.option(value), { maxLength: shape.length }), { nil: undefined })
+  return fc.record({
+    begin: listOf(fc.integer({ min: -6, max: 6 })),
+    end: listOf(fc.integer({ min: -6, max: 6 })),
+    strides: listOf(fc.constantFrom(1, 2, 3, -1, -2)),
+  })
+}
 
 const wholeBelow = (limit: number, shape: readonly number[]): fc.Arbitrary<Tensor> =>
   arb.tensor(shape, { dtype: 'int32', min: 0, max: limit - 1 })
@@ -300,6 +394,30 @@ const concatCases: fc.Arbitrary<Case> = ranks(1, 0).chain((shape) =>
       )
     }),
 )
+
+interface Running extends Along {
+  readonly reverse: boolean
+}
+
+/** out[i] = f(out[i - 1], i) along `axis`, i a flat position; out[-1] is `initial`. */
+function running(
+  a: Nd,
+  axis: number,
+  reverse: boolean,
+  f: (before: number, i: number) => number,
+  initial: number,
+): Nd {
+  const [along_] = axesOf(axis, a.shape.length)
+  const stride = sizeOf(a.shape.slice(along_! + 1))
+  const data = a.data.slice()
+  const positions = indicesOf(a.shape).map((index, i) => ({ i, step: index[along_!]! }))
+  const last = a.shape[along_!]! - 1
+  for (const { i, step } of reverse ? positions.toReversed() : positions) {
+    const isFirst = step === (reverse ? last : 0)
+    data[i] = f(isFirst ? initial : data[reverse ? i + stride : i - stride]!, i)
+  }
+  return { shape: a.shape, data }
+}
 
 /** Matrices [m, k] and [k, n] behind batch axes that broadcast, either stored transposed. */
 const matmulCases: fc.Arbitrary<Case> = fc
@@ -349,16 +467,62 @@ const CASTS: Readonly<Record<string, (value: number) => number>> = {
   bool: (value) => (value === 0 ? 0 : 1),
 }
 
+const indicesBelow4 = fc.tuple(arb.shape().chain((shape) => wholeBelow(4, shape)))
+
+/** Rows that give back the indices that they have checked. */
+const checkedIndices: Sample = {
+  any: casesOf(indicesBelow4, fc.constant({ limit: 4 })),
+  reference: ([indices]) => indices!,
+}
+
 /** Every row that is no formula of its inputs at one position. A new row needs a line here and nothing else. */
 const structural: Readonly<Record<string, Sample>> = {
   sum: reduction(sumOf, {}),
   mean: reduction((values) => sumOf(values) / values.length, {}),
   max: reduction((values) => Math.max(...values), { minSide: 1, distinct: true }),
   min: reduction((values) => Math.min(...values), { minSide: 1, distinct: true }),
+  prod: reduction((values) => values.reduce((product, value) => product * value, 1), {}),
+  logSumExp: reduction((values) => Math.log(sumExp(values)), {}),
+  any: truths((values) => values.some((value) => value !== 0)),
+  all: truths((values) => values.every((value) => value !== 0)),
+  variance: {
+    any: ofOne(0, (shape) => momentOf(shape, () => true), { minSide: 0 }),
+    smooth: ofOne(0, (shape) => momentOf(shape, (count) => count > 1)),
+    reference: ([a], { axis, keepDims, correction }: Reduction & { readonly correction: number }) =>
+      reduce(a!, axis, keepDims, (values) => {
+        const center = sumOf(values) / values.length
+        const squares = sumOf(values.map((value) => (value - center) ** 2))
+        return values.length <= correction ? NaN : squares / (values.length - correction)
+      }),
+  },
+  // Bent most at the origin, where its derivative is a convention.
+  norm: reduction((values) => Math.sqrt(sumOf(values.map((value) => value * value))), { kinks: [0] }),
   argMax: argReduction((a, b) => a > b),
   argMin: argReduction((a, b) => a < b),
   softmax: normalised((values, value) => Math.exp(value) / sumExp(values)),
   logSoftmax: normalised((values, value) => value - Math.log(sumExp(values))),
+
+  cumsum: both({
+    any: ofOne(1, (shape) => fc.record({ axis: axisOf(shape.length), reverse: fc.boolean() }), {
+      minSide: 0,
+    }),
+    reference: ([a], { axis, reverse }: Running) =>
+      running(a!, axis, reverse, (before, i) => before + a!.data[i]!, 0),
+  }),
+  recurrence: both({
+    any: ranks(1, 0).chain((shape) =>
+      casesOf(
+        fc.tuple(arb.tensor(shape), arb.tensor(shape)),
+        fc.record({
+          axis: fc.nat({ max: shape.length - 1 }),
+          reverse: fc.boolean(),
+          initial: fc.constantFrom(0, 1, -0.5),
+        }),
+      ),
+    ),
+    reference: ([a, decay], { axis, reverse, initial }: Running & { readonly initial: number }) =>
+      running(a!, axis, reverse, (before, i) => decay!.data[i]! * before + a!.data[i]!, initial),
+  }),
 
   matmul: { any: matmulCases, smooth: matmulCases, reference: matmulReference },
 
@@ -430,13 +594,84 @@ const structural: Readonly<Record<string, Sample>> = {
           ),
       ),
   }),
+  range: both({
+    any: ofOne(0, stridedIn, { minSide: 0 }),
+    reference: ([a], range: Strided) => readAt(a!, range),
+  }),
+  stridedSlice: both({
+    any: ofOne(0, boundsFor, { minSide: 0 }),
+    reference([a], { begin, end, strides }: Bounds) {
+      const positions = a!.shape.map((side, axis) =>
+        positionsOf(side, begin?.[axis] ?? null, end?.[axis] ?? null, strides?.[axis] ?? 1),
+      )
+      return build(
+        positions.map((list) => list.length),
+        (index) =>
+          at(
+            a!,
+            index.map((i, axis) => positions[axis]![i]!),
+          ),
+      )
+    },
+  }),
+  flip: both({
+    any: ofOne(0, (shape) => axesAndDims(shape).map(({ axis }) => ({ axes: axis })), { minSide: 0 }),
+    reference([a], { axes }: { axes: number | readonly number[] | null }) {
+      const flipped = axesOf(axes, a!.shape.length)
+      return build(a!.shape, (index) =>
+        at(
+          a!,
+          index.map((i, axis) => (flipped.includes(axis) ? a!.shape[axis]! - 1 - i : i)),
+        ),
+      )
+    },
+  }),
+  part: both({
+    any: ofOne(
+      1,
+      (shape) =>
+        axisOf(shape.length).chain((axis) =>
+          stridesIn(shape.at(axis)!)
+            .filter(([, , stride]) => stride === 1)
+            .map(([begin, size]) => ({ axis, begin, size })),
+        ),
+      { minSide: 0 },
+    ),
+    reference([a], { axis, begin, size }: { axis: number; begin: number; size: number }) {
+      const [along_] = axesOf(axis, a!.shape.length)
+      return build(a!.shape.with(along_!, size), (index) =>
+        at(a!, index.with(along_!, index[along_!]! + begin)),
+      )
+    },
+  }),
   place: both({
-    any: ofOne(0, blockAt, { minSide: 0 }),
-    reference: ([a], { begin, shape }: { begin: readonly number[]; shape: readonly number[] }) =>
-      build(shape, (index) => {
-        const from = index.map((i, axis) => i - begin[axis]!)
-        return from.every((i, axis) => i >= 0 && i < a!.shape[axis]!) ? at(a!, from) : 0
-      }),
+    any: ofOne(0, placesFor, { minSide: 0 }),
+    reference([a], { begin, strides, shape, value }: Placed) {
+      const data = build(shape, () => value).data.slice()
+      indicesOf(a!.shape).forEach((index, k) => {
+        const to = index.map((i, axis) => begin[axis]! + i * strides[axis]!)
+        data[to.reduce((flat, i, axis) => flat * shape[axis]! + i, 0)] = a!.data[k]!
+      })
+      return { shape, data }
+    },
+  }),
+  pad: both({
+    any: ofOne(
+      0,
+      (shape) =>
+        fc.record({
+          paddings: fc.tuple(...shape.map(() => fc.tuple(fc.nat({ max: 2 }), fc.nat({ max: 2 })))),
+          value: fc.constantFrom(0, 2.5),
+        }),
+      { minSide: 0 },
+    ),
+    reference([a], { paddings, value }: { paddings: readonly (readonly [number, number])[]; value: number }) {
+      const shape = a!.shape.map((side, axis) => side + paddings[axis]![0] + paddings[axis]![1])
+      return build(shape, (index) => {
+        const from = index.map((i, axis) => i - paddings[axis]![0])
+        return from.every((i, axis) => i >= 0 && i < a!.shape[axis]!) ? at(a!, from) : value
+      })
+    },
   }),
   concat: both({
     any: concatCases,
@@ -488,13 +723,12 @@ const structural: Readonly<Record<string, Sample>> = {
     reference: ([a], { dtype }: { dtype: string }) => ({ shape: a!.shape, data: a!.data.map(CASTS[dtype]!) }),
   },
   stopGradient: { any: ofOne(0, () => fc.constant({}), { minSide: 0 }), reference: ([a]) => a! },
-  oneHot: {
-    any: casesOf(fc.tuple(arb.shape().chain((shape) => wholeBelow(4, shape))), fc.constant({ depth: 4 })),
-    reference: ([indices]) => indices!,
-  },
+  oneHot: checkedIndices,
+  takeAlongAxis: checkedIndices,
+  gatherND: checkedIndices,
   sparseCategoricalCrossentropy: {
-    any: casesOf(fc.tuple(arb.shape().chain((shape) => wholeBelow(4, shape))), fc.constant({ count: 4 })),
-    reference: ([labels]) => labels!,
+    ...checkedIndices,
+    any: casesOf(indicesBelow4, fc.constant({ count: 4 })),
   },
 }
 

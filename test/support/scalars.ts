@@ -107,6 +107,7 @@ const others: Readonly<Record<string, Scalar>> = {
   hardSigmoid: (x, slope) => Math.min(1, Math.max(0, 0.5 + slope * x)),
   hardSigmoid3: (x) => Math.min(6, Math.max(0, x + 3)) / 6,
   onePlusAbs: (x) => Math.max(1 + x, 1 - x),
+  rootOfVariance: (x) => Math.sqrt(x),
   logCosh: (x) => Math.log(Math.cosh(x)),
   gate: (y, x) => (x > 0 ? y : 0),
   gateWithin: (y, x, min, max) => (x < min || x > max ? 0 : y),

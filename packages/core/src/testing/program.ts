@@ -3,7 +3,7 @@ import type { Arbitraries, FastCheck } from './arbitraries.js'
 import { sizeOf } from '../shape.js'
 import { fromHost, type Tensor } from '../tensor.js'
 import { sourceOf } from './source.js'
-import { type Argument, type Call, evaluate, Picks, sourceOfCall, stepNames, steps } from './steps.js'
+import { type Argument, type Call, evaluate, Picks, sourceOfCall, stepNames, stepOf } from './steps.js'
 
 /** Options of {@link Arbitraries.program}. */
 export interface ProgramOptions {
@@ -106,12 +106,11 @@ function build(inputs: readonly Tensor[], choices: readonly Choice[], ops: reado
   const values = [...inputs]
   const calls: Call[] = []
   for (const [op, picks] of choices) {
-    const name = ops[op]!
-    const args = steps.get(name)!(values, new Picks(picks))
-    if (args === undefined) continue
-    const call: Call = { op: name, args }
+    const call = stepOf(ops[op]!, values, new Picks(picks))
+    if (call === undefined) continue
     const out = evaluate(call, values)
-    if (sizeOf(out.shape) > MOST_ELEMENTS || !isModerate(out) || !isSmooth(call, values, out)) continue
+    const size = sizeOf(out.shape)
+    if (size === 0 || size > MOST_ELEMENTS || !isModerate(out) || !isSmooth(call, values, out)) continue
     values.push(out)
     calls.push(call)
   }

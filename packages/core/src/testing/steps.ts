@@ -20,13 +20,15 @@ export type Argument =
 export interface Call {
   readonly op: string
   readonly args: readonly Argument[]
+  /** Which of the tensors is meant, for ops that return several. */
+  readonly item?: number
 }
 
 type Op = (...args: readonly unknown[]) => unknown
 // Each export's own arguments are checked by what the makers below return, in the tests of programs.
 const ops = table as unknown as Readonly<Record<string, Op>>
 
-export function evaluate({ op, args }: Call, values: readonly Tensor[]): Tensor {
+export function evaluate({ op, args, item }: Call, values: readonly Tensor[]): Tensor {
   const valueOf = (argument: Argument): unknown => {
     if (Array.isArray(argument)) return (argument as readonly Argument[]).map(valueOf)
     if (typeof argument !== 'object' || argument === null) return argument
@@ -34,10 +36,11 @@ export function evaluate({ op, args }: Call, values: readonly Tensor[]): Tensor 
     if ('op' in argument) return evaluate(argument as Call, values)
     return Object.fromEntries(Object.entries(argument).map(([k, v]) => [k, valueOf(v)]))
   }
-  return ops[op]!(...args.map(valueOf)) as Tensor
+  const out = ops[op]!(...args.map(valueOf))
+  return item === undefined ? (out as Tensor) : (out as readonly Tensor[])[item]!
 }
 
-export function sourceOfCall({ op, args }: Call, nameOf: (ref: number) => string): string {
+export function sourceOfCall({ op, args, item }: Call, nameOf: (ref: number) => string): string {
   const source = (argument: Argument): string => {
     if (Array.isArray(argument)) return `[${(argument as readonly Argument[]).map(source).join(', ')}]`
     if (typeof argument !== 'object' || argument === null) return sourceOf(argument)
@@ -46,7 +49,7 @@ export function sourceOfCall({ op, args }: Call, nameOf: (ref: number) => string
     const options = Object.entries(argument).map(([k, v]) => `${k}: ${source(v)}`)
     return `{ ${options.join(', ')} }`
   }
-  return `${op}(${args.map(source).join(', ')})`
+  return `${op}(${args.map(source).join(', ')})${item === undefined ? '' : `[${item}]`}`
 }
 
 /** Turns numbers that know nothing of shapes into choices. */
@@ -70,7 +73,15 @@ export class Picks {
 }
 
 /** The arguments of a step on some of the values, or undefined where none fits. */
-type Maker = (values: readonly Tensor[], pick: Picks) => readonly Argument[] | undefined
+type Maker = (values: readonly Tensor[], pick: Picks) => Made | undefined
+/** With `item` for ops that return several tensors. */
+type Made = readonly Argument[] | Omit<Call, 'op'>
+
+/** The step of this op, or undefined where no values fit it. */
+export function stepOf(op: string, values: readonly Tensor[], pick: Picks): Call | undefined {
+  const made = steps.get(op)!(values, pick)
+  return made && ('args' in made ? { op, ...made } : { op, args: made })
+}
 
 const ref = (i: number): Argument => ({ ref: i })
 
@@ -105,6 +116,58 @@ function reduction(shape: Sizes, pick: Picks): readonly Argument[] {
   const axes = shape.map((_, axis) => axis).filter(() => pick.below(2) === 1)
   const axis = pick.below(3) === 0 ? null : axes.length === 1 ? axes[0]! : axes
   return [axis, pick.below(2) === 1]
+}
+
+/** The same as options. */
+function reductionOptions(shape: Sizes, pick: Picks): { axis: Argument; keepDims: Argument } {
+  const [axis, keepDims] = reduction(shape, pick) as [Argument, Argument]
+  return { axis, keepDims }
+}
+
+const isMatrix = (shape: Sizes): boolean => shape.length > 1
+
+const sameShapeAs =
+  (x: Tensor) =>
+  (y: Tensor): boolean =>
+    String(x.shape) === String(y.shape)
+
+/** One value for each channel of x (its last axis), and differently for each `how`. */
+function channels(x: Argument, { shape }: Tensor, how: 'mean' | 'sin' | 'cos' | 'sigmoid'): Call {
+  const means: Call = { op: 'mean', args: [x, shape.slice(1).map((_, axis) => axis)] }
+  return how === 'mean' ? means : { op: how, args: [means] }
+}
+
+/** A large constant keeps the derivatives of 1 / sqrt(variance + epsilon) moderate. */
+const EPSILON = 0.2
+
+/** An op of a value, of numbers for its channels and of further arguments. */
+function normalization(
+  hows: readonly ('mean' | 'sin' | 'cos' | 'sigmoid')[],
+  minRank: number,
+  rest: (shape: Sizes, pick: Picks) => readonly Argument[],
+): Maker {
+  return (values, pick) => {
+    const i = any(values, pick, ({ rank }) => rank >= minRank)
+    if (i === undefined) return undefined
+    const x = values[i]!
+    return [ref(i), ...hows.map((how) => channels(ref(i), x, how)), ...rest(x.shape, pick)]
+  }
+}
+
+/** A recurrent cell on x [n, u], with a state like x and kernels made of x: [u, u] for each gate, side by side. */
+function cell(gates: number, states: number, rest: (kernel: Argument) => readonly Argument[]): Maker {
+  return (values, pick) => {
+    const x = any(values, pick, ({ rank }) => rank === 2)
+    if (x === undefined) return undefined
+    const others = Array.from({ length: states }, () => ref(any(values, pick, sameShapeAs(values[x]!))!))
+    const square: Call = { op: 'matmul', args: [ref(x), ref(x), true] }
+    const kernelOf = (...names: string[]): Call => ({
+      op: 'concat',
+      args: [names.slice(0, gates).map((op): Call => ({ op, args: [square] })), 1],
+    })
+    const kernel = kernelOf('sin', 'tanh', 'neg', 'cos')
+    return [ref(x), ...others, kernel, kernelOf('cos', 'sin', 'atan', 'tanh'), ...rest(kernel)]
+  }
 }
 
 function broadcasts(a: Sizes, b: Sizes): boolean {
@@ -159,6 +222,14 @@ const REDUCTIONS = ['none', 'mean', 'sum'] as const
 const PROBABILITY = [0.05, 0.95] as const
 const POSITIVE = [0.2, 3] as const
 
+/** Of two tensors of one shape, by their rank: products, sums, contractions, transposes. */
+const EQUATIONS: readonly (readonly string[])[] = [
+  [',->'],
+  ['i,i->', 'i,i->i', 'i,j->ij'],
+  ['ij,kj->ik', 'ij,ik->jk', 'ij,ij->j', 'ij,ij->', 'ij,ij->ji', '...i,...i->...'],
+  ['bij,bkj->bik', 'bij,bij->', 'bij,bkj->ki', 'bij,bij->jb', '...i,...i->...'],
+]
+
 /** Steps for the ops that take more than tensors. An op that a program can use needs a line here and nothing else. */
 const makers: Readonly<Record<string, Maker>> = {
   powScalar: (values, pick) => [
@@ -181,6 +252,13 @@ const makers: Readonly<Record<string, Maker>> = {
   mean: ofOne(reduction),
   max: ofOne(reduction),
   min: ofOne(reduction),
+  prod: ofOne(reduction),
+  logSumExp: ofOne(reduction),
+  variance: ofOne((shape, pick) => [{ ...reductionOptions(shape, pick), correction: 0 }]),
+  std: ofOne((shape, pick) => [{ ...reductionOptions(shape, pick), correction: 0 }]),
+  norm: ofOne((shape, pick) => [{ ...reductionOptions(shape, pick), ord: pick.of([2, 1, 'inf'])! }]),
+  cumsum: ofOne((shape, pick) => [running(shape, pick)], hasAxes),
+  cumprod: ofOne((shape, pick) => [running(shape, pick)], hasAxes),
   softmax: ofOne((shape, pick) => [axisOf(shape, pick)], hasAxes),
   logSoftmax: ofOne((shape, pick) => [axisOf(shape, pick)], hasAxes),
 
@@ -202,6 +280,51 @@ const makers: Readonly<Record<string, Maker>> = {
       ? [ref(a), ref(a), transposeA, !transposeA]
       : [ref(a), ref(b), transposeA, transposeB]
   },
+
+  dot(values, pick) {
+    const a = any(values, pick)!
+    const inner = values[a]!.shape.at(-1)
+    const fits = ({ shape }: Tensor): boolean =>
+      inner === undefined || shape.length === 0 || sideOf(shape, 2) === inner
+    const b = any(values, pick, fits)
+    return b === undefined ? undefined : [ref(a), ref(b)]
+  },
+  outer: (values, pick) => [ref(any(values, pick)!), ref(any(values, pick)!)],
+  tensordot(values, pick) {
+    const a = any(values, pick, ({ rank }) => rank > 0)
+    if (a === undefined) return undefined
+    const axis = pick.below(values[a]!.rank)
+    const side = values[a]!.shape[axis]!
+    const b = any(values, pick, ({ shape }) => shape.includes(side))!
+    return [ref(a), ref(b), [[axis], [values[b]!.shape.indexOf(side)]]]
+  },
+  einsum(values, pick) {
+    const a = any(values, pick)!
+    const b = any(values, pick, sameShapeAs(values[a]!))!
+    const equation = pick.of(EQUATIONS[values[a]!.rank] ?? ['...i,...i->...'])!
+    return [equation, ref(a), ref(b)]
+  },
+  scaledDotProductAttention(values, pick) {
+    const q = any(values, pick, ({ rank }) => rank > 1)
+    if (q === undefined) return undefined
+    const like = sameShapeAs(values[q]!)
+    return [ref(q), ref(any(values, pick, like)!), ref(any(values, pick, like)!)]
+  },
+  lstmCell(values, pick) {
+    const args = cell(4, 2, (kernel) => [{ op: 'sum', args: [kernel, 0] }])(values, pick)
+    return args && { args: args as readonly Argument[], item: pick.below(2) }
+  },
+  gruCell: cell(3, 1, (kernel) => [{ op: 'gather', args: [kernel, [0, 0], 0] }]),
+
+  layerNorm: normalization(['sin', 'cos'], 1, () => [EPSILON]),
+  rmsNorm: normalization(['sin'], 1, () => [EPSILON]),
+  groupNorm: normalization(['sin', 'cos'], 2, (shape, pick) => [pick.of([1, shape.at(-1)!])!, EPSILON]),
+  batchNormTrain(values, pick) {
+    const args = normalization(['sin', 'cos'], 1, () => [EPSILON])(values, pick)
+    return args && { args: args as readonly Argument[], item: pick.below(3) }
+  },
+  batchNormInference: normalization(['mean', 'sigmoid', 'sin', 'cos'], 1, () => [EPSILON]),
+  l2Normalize: ofOne((shape, pick) => [1e-12, axisOf(shape, pick)], hasAxes),
 
   reshape: ofOne((shape, pick) => [
     pick.of([[-1], [...shape, 1], [1, ...shape], [...shape].reverse(), [...shape.slice(0, -2), -1]])!,
@@ -226,6 +349,37 @@ const makers: Readonly<Record<string, Maker>> = {
     const begin = shape.map((side) => pick.below(side))
     return [begin, shape.map((side, axis) => pick.of([-1, 1, side - begin[axis]!])!)]
   }),
+  stridedSlice: ofOne((shape, pick) => {
+    const begin = shape.map((side) => pick.of([null, 0, side - 1, -1])!)
+    return [{ begin, strides: shape.map(() => pick.of([1, 2, -1])!) }]
+  }),
+  flip: ofOne((shape, pick) => [reduction(shape, pick)[0]!]),
+  pad: ofOne((shape, pick) => {
+    const mode = pick.of(['constant', 'edge', 'symmetric', 'reflect'])!
+    const most = (side: number): number => (mode === 'reflect' ? Math.min(side, 2) : 2)
+    const paddings = shape.map((side) => [pick.below(most(side)), pick.below(most(side))])
+    return [{ paddings, mode, value: 0.5 }]
+  }),
+  tile: ofOne((shape, pick) => [shape.map(() => 1 + pick.below(2))]),
+  repeat: ofOne((shape, pick) => [1 + pick.below(3), pick.of([null, ...shape.keys()])!]),
+  roll: ofOne((shape, pick) => [pick.below(5) - 2, pick.of([null, ...shape.keys()])!]),
+  diagonal: ofOne((_, pick) => [pick.below(3) - 1], isMatrix),
+  tril: ofOne((_, pick) => [pick.below(3) - 1], isMatrix),
+  triu: ofOne((_, pick) => [pick.below(3) - 1], isMatrix),
+  split(values, pick) {
+    const x = any(values, pick, ({ rank }) => rank > 0)
+    if (x === undefined) return undefined
+    const axis = axisOf(values[x]!.shape, pick)
+    const side = values[x]!.shape.at(axis)!
+    const first = 1 + pick.below(side)
+    return { args: [ref(x), [first, side - first], axis], item: first === side ? 0 : pick.below(2) }
+  },
+  unstack(values, pick) {
+    const x = any(values, pick, ({ rank }) => rank > 0)
+    if (x === undefined) return undefined
+    const axis = axisOf(values[x]!.shape, pick)
+    return { args: [ref(x), axis], item: pick.below(values[x]!.shape.at(axis)!) }
+  },
   concat(values, pick) {
     const x = any(values, pick, (value) => value.rank > 0)
     if (x === undefined) return undefined
@@ -246,6 +400,25 @@ const makers: Readonly<Record<string, Maker>> = {
     const axis = axisOf(shape, pick)
     return [indicesFor(shape.at(axis)!, pick), axis]
   }, hasAxes),
+  takeAlongAxis: ofOne(
+    (shape, pick) => {
+      const axis = axisOf(shape, pick)
+      const along = axis < 0 ? axis + shape.length : axis
+      const wanted = indicesFor(shape[along]!, pick)
+      const indices = shape.length === 1 ? wanted : along === 0 ? wanted.map((index) => [index]) : [wanted]
+      return [indices, axis]
+    },
+    (shape) => shape.length === 1 || shape.length === 2,
+  ),
+  gatherND: ofOne((shape, pick) => {
+    const depth = 1 + pick.below(shape.length)
+    const index = (): number[] => shape.slice(0, depth).map((side) => pick.below(side))
+    return [Array.from({ length: 1 + pick.below(3) }, index)]
+  }, hasAxes),
+  embedding: ofOne(
+    (shape, pick) => [indicesFor(shape[0]!, pick)],
+    (shape) => shape.length === 2,
+  ),
   scatterAdd(values, pick) {
     const x = any(values, pick, (value) => value.rank > 0)
     if (x === undefined) return undefined
@@ -285,6 +458,10 @@ const makers: Readonly<Record<string, Maker>> = {
   categoricalHinge: loss(PROBABILITY),
   dice: loss(PROBABILITY),
   tversky: loss(PROBABILITY),
+}
+
+function running(shape: Sizes, pick: Picks): { readonly [option: string]: Argument } {
+  return { axis: pick.below(shape.length), exclusive: pick.below(2) === 1, reverse: pick.below(2) === 1 }
 }
 
 function sideOf(shape: Sizes, fromEnd: number): number {
