@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { format } from 'node:util'
 import { expect } from 'vitest'
@@ -11,19 +11,29 @@ export interface Block {
   readonly line: number
 }
 
+export function textOf(file: string): string {
+  return readFileSync(resolve(root, file), 'utf8')
+}
+
 /** The `ts` blocks of a Markdown file, given from the repository's root. */
 export function blocksOf(file: string): Block[] {
-  const lines = readFileSync(resolve(root, file), 'utf8').split('\n')
+  const lines = textOf(file).split('\n')
   const blocks: Block[] = []
   let start = -1
   lines.forEach((line, at) => {
     if (start < 0 && line.trim() === '```ts') start = at + 1
     else if (start >= 0 && line.trim() === '```') {
-      blocks.push({ source: lines.slice(start, at).join('\n'), line: start + 1 })
+      blocks.push({ source: unindented(lines.slice(start, at)), line: start + 1 })
       start = -1
     }
   })
   return blocks
+}
+
+/** Without the indentation that a list gives to a block. */
+function unindented(lines: readonly string[]): string {
+  const indent = /^ */.exec(lines[0] ?? '')![0].length
+  return lines.map((line) => line.slice(indent)).join('\n')
 }
 
 /** What each `console.log(…) // text` line promises to print. */
@@ -35,24 +45,45 @@ function promised(source: string): string[] {
 }
 
 /** Blanks and line breaks inside printed tensors do not matter. */
-function collapsed(text: string): string {
-  return text.replace(/\s+/g, ' ').trim()
+export function collapsed(text: string): string {
+  return text
+    .replace(/\s+/g, ' ')
+    .replace(/(?<=\[) | (?=\])/g, '')
+    .trim()
 }
 
-/** Runs a block as a module of its own and compares what it prints with what it says it prints. */
-export async function runBlock({ source }: Block): Promise<void> {
+/** Modules that import each other, in a folder of their own for as long as `use` takes. */
+export async function withModules<R>(
+  sources: Readonly<Record<string, string>>,
+  use: (load: (name: string) => Promise<Record<string, unknown>>) => Promise<R>,
+): Promise<R> {
   const folder = mkdtempSync(join(root, 'test', '.docs-'))
+  try {
+    for (const [name, source] of Object.entries(sources)) {
+      mkdirSync(resolve(folder, name, '..'), { recursive: true })
+      writeFileSync(join(folder, name), source)
+    }
+    return await use((name) => import(/* @vite-ignore */ join(folder, name)))
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+/** Loads a module of `sources` and compares what it prints with what it says it prints. */
+export async function runModule(sources: Readonly<Record<string, string>>, name: string): Promise<void> {
   const printed: string[] = []
   const { log } = console
   console.log = (...values: unknown[]) => printed.push(collapsed(format(...values)))
   try {
-    const file = join(folder, 'block.ts')
-    writeFileSync(file, source)
-    await import(/* @vite-ignore */ file)
+    await withModules(sources, (load) => load(name))
   } finally {
     console.log = log
-    rmSync(folder, { recursive: true })
   }
-  const expected = promised(source)
+  const expected = promised(sources[name]!)
   if (expected.length > 0) expect(printed).toEqual(expected)
+}
+
+/** Runs a block as a module of its own and compares what it prints with what it says it prints. */
+export async function runBlock({ source }: Block): Promise<void> {
+  await runModule({ 'block.ts': source }, 'block.ts')
 }
