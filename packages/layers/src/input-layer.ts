@@ -60,6 +60,7 @@ export function input<
   const S extends Shape,
   const N extends string = string,
   const D extends DType = 'float32',
->(options: InputOptions<S, N, D>): SymbolicTensor<S, D, N> {
+  // Where the result goes must not decide its dtype, which is float32 unless it is given.
+>(options: InputOptions<S, N, D>): SymbolicTensor<S, NoInfer<D>, N> {
   return inputLayer(options).output as SymbolicTensor<S, D, N>
 }

@@ -126,11 +126,13 @@ export type Leaves<T> =
     ? Sym.Any
     : T extends Sym.Any
       ? T
-      : T extends readonly unknown[]
-        ? Leaves<T[number]>
-        : T extends object
-          ? Leaves<T[keyof T]>
-          : never
+      : T extends Tensor<DType>
+        ? never
+        : T extends readonly unknown[]
+          ? Leaves<T[number]>
+          : T extends object
+            ? Leaves<T[keyof T]>
+            : never
 
 export type NumericData = Tensor<NumericDType> | TypedArray | Nested<number> | Nested<boolean>
 export type StringData = Tensor<'string'> | Nested<string>

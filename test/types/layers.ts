@@ -1,0 +1,104 @@
+// What the types of layers say, checked by assigning to what they should be.
+import {
+  activation,
+  add,
+  average,
+  categoryEncoding,
+  concatenate,
+  dense,
+  dot,
+  dropout,
+  embedding,
+  flatten,
+  identity,
+  input,
+  lambda,
+  type LayerBase,
+  maximum,
+  model,
+  multiply,
+  normalization,
+  reshape,
+  rescaling,
+  sequential,
+  type Shape,
+  stringLookup,
+  type Sym,
+  type SymbolicTensor,
+  type Tensor,
+  tensor,
+  weightedAverage,
+} from '@adjoint/layers'
+
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+const is = <A, B>(_: Same<A, B>): void => undefined
+type F32<S extends Shape, N extends string = string> = SymbolicTensor<S, 'float32', N>
+
+const x = input({ shape: [4, 3], name: 'x' })
+const v = input({ shape: [3] })
+const one = input({ shape: [1] })
+const free = input({ shape: [null, 3] })
+const n = Number('7')
+const dynamic = input({ shape: [n] })
+is<typeof x, F32<readonly [4, 3], 'x'>>(true)
+
+const d = dense(5, { name: 'd' })(x)
+is<typeof d, F32<readonly [4, 5], 'd'>>(true)
+const e = dense(2)(tensor([[1]]))
+is<typeof e, Tensor>(true)
+const ids = embedding(9, 2)(x)
+is<typeof ids, F32<readonly [4, 3, 2]>>(true)
+const flat = flatten()(input({ shape: [1, 7] }))
+is<typeof flat, F32<readonly [7]>>(true)
+const dropped = dropout(0.5)(activation('relu')(identity()(rescaling(2)(normalization()(x)))))
+is<typeof dropped, F32<readonly [4, 3]>>(true)
+const shaped = reshape([2, -1])(x)
+is<typeof shaped, F32<readonly [2, number]>>(true)
+const squared = lambda((t) => t.square(), { outputShape: [4, 3] })(x)
+is<typeof squared, F32<readonly [4, 3]>>(true)
+const merged = lambda((xs: readonly Tensor[]) => xs[0]!.add(xs[1]!))([x, x])
+is<typeof merged, F32<Shape>>(true)
+
+// Merges broadcast from the last axis on.
+const sum = add([v, x])
+is<typeof sum, F32<readonly [4, 3]>>(true)
+const grown = multiply()([one, v, dynamic])
+is<typeof grown, F32<readonly [3]>>(true)
+const unknown = maximum([free, x])
+is<typeof unknown, F32<readonly [4, 3]>>(true)
+const wide = average([v, input({ shape: [3], dtype: 'float64' })])
+is<typeof wide, SymbolicTensor<readonly [3], 'float64'>>(true)
+const eager = add()([tensor([1]), tensor([2])])
+is<typeof eager, Tensor>(true)
+const several = add()([v].map((t) => dense(8)(t)))
+is<typeof several, F32<readonly [8]>>(true)
+const weighted = weightedAverage([v, v])
+is<typeof weighted, F32<readonly [3]>>(true)
+declare const any: Sym.Num[]
+const all = concatenate()(any)
+is<(typeof all)['shape'], Shape>(true)
+
+const joined = concatenate([x, input({ shape: [4, 9] })])
+is<typeof joined, F32<readonly [4, number]>>(true)
+const stacked = concatenate({ axis: 1 })([x, input({ shape: [9, 3] })])
+is<typeof stacked, F32<readonly [number, number]>>(true)
+const cosine = dot([v, v], { axes: 1, normalize: true })
+is<typeof cosine, F32<Shape>>(true)
+
+const city = input({ shape: [1], dtype: 'string' })
+const cityIds = stringLookup({ name: 'cities' })(city)
+is<typeof cityIds, SymbolicTensor<readonly [1], 'int32', 'cities'>>(true)
+const hot = categoryEncoding({ numTokens: 4, outputMode: 'one_hot' })(cityIds)
+is<typeof hot, F32<readonly [4]>>(true)
+const hots = categoryEncoding({ numTokens: 4, outputMode: 'one_hot' })(v)
+is<typeof hots, F32<readonly [3, 4]>>(true)
+const counts = categoryEncoding({ numTokens: 4, outputMode: 'count' })(v)
+is<typeof counts, F32<readonly [4]>>(true)
+
+// Models keep their structure, called on symbols and on values.
+const m = model({ inputs: { a: v, b: [x, one] }, outputs: { s: sum, t: [grown, hot] as const } })
+const symbolic = m({ a: v, b: [x, one] })
+is<(typeof symbolic)['s'], F32<readonly [4, 3]>>(true)
+const values = m({ a: tensor([1]), b: [tensor([1]), tensor([1])] })
+is<(typeof values)['s'], Tensor<'float32', readonly [number, 4, 3]>>(true)
+export const layers: LayerBase[] = [m, dense(1), add(), sequential([m, dense(1)])]
