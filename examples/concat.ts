@@ -19,6 +19,6 @@ const X1 = random.uniform([100, 10])
 const X2 = random.uniform([100, 5])
 const y = random.uniform([100, 1])
 
-export const byPosition = await m.fit([X1, X2], y, { epochs: 10, verbose: 2 })
+await m.fit([X1, X2], y, { epochs: 10, verbose: 2 })
 // The same data by the names of the inputs.
-export const byName = await m.fit({ input_1: X1, input_2: X2 }, y, { epochs: 10, verbose: 2 })
+await m.fit({ input_1: X1, input_2: X2 }, y, { epochs: 10, verbose: 2 })

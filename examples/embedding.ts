@@ -23,4 +23,4 @@ const X1 = random.uniform([100, 10])
 const X2 = random.randint(0, vocabSize, [100, 1])
 const y = random.randint(0, 2, [100, 1])
 
-export const history = await m.fit([X1, X2], y, { epochs: 10, verbose: 2 })
+await m.fit([X1, X2], y, { epochs: 10, verbose: 2 })

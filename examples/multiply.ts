@@ -19,4 +19,4 @@ const X1 = random.uniform([100, 5])
 const X2 = random.uniform([100, 5])
 const y = random.randint(0, 2, [100, 1])
 
-export const history = await m.fit([X1, X2], y, { epochs: 10, verbose: 2 })
+await m.fit([X1, X2], y, { epochs: 10, verbose: 2 })

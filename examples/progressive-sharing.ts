@@ -19,7 +19,7 @@ const outputC = dense(5, { activation: 'softmax' })(concatenate([dense2, dense3]
 const m = model({ inputs: inputLayer, outputs: [outputA, outputB, outputC] })
 m.compile({ optimizer: 'adam', loss: ['mse', 'binary_crossentropy', 'categorical_crossentropy'] })
 m.summary()
-export const history = await m.fit(train.X, [train.A, train.B, train.C], { epochs: 10, verbose: 2 })
+await m.fit(train.X, [train.A, train.B, train.C], { epochs: 10, verbose: 2 })
 
 const [a, b, c] = await m.predict(test.X)
 console.log('shapes of the predictions:', a.shape, b.shape, c.shape)

@@ -13,7 +13,7 @@ const modelA = sequential([
   dense(1),
 ])
 modelA.compile({ optimizer: 'adam', loss: 'mse' })
-export const historyA = await modelA.fit(train.X, train.A, { epochs: 10, verbose: 2 })
+await modelA.fit(train.X, train.A, { epochs: 10, verbose: 2 })
 
 const modelB = sequential([
   dense(128, { activation: 'relu', inputShape: [inputDim] }),
@@ -21,7 +21,7 @@ const modelB = sequential([
   dense(1, { activation: 'sigmoid' }),
 ])
 modelB.compile({ optimizer: 'adam', loss: 'binary_crossentropy' })
-export const historyB = await modelB.fit(train.X, train.B, { epochs: 10, verbose: 2 })
+await modelB.fit(train.X, train.B, { epochs: 10, verbose: 2 })
 
 const a = await modelA.predict(test.X)
 const b = await modelB.predict(test.X)

@@ -16,7 +16,7 @@ const outputB = dense(1, { activation: 'sigmoid' })(shared2)
 
 const m = model({ inputs: inputLayer, outputs: [outputA, outputB] })
 m.compile({ optimizer: 'adam', loss: ['mse', 'binary_crossentropy'] })
-export const history = await m.fit(train.X, [train.A, train.B], { epochs: 10, verbose: 2 })
+await m.fit(train.X, [train.A, train.B], { epochs: 10, verbose: 2 })
 
 // A typed pair: no cast needed.
 const [predictionsA, predictionsB] = await m.predict(test.X)

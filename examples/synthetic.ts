@@ -4,7 +4,10 @@ import { random, type Tensor } from '@adjoint/layers'
  * Synthetic data for the programs with several outputs: `inputDim` numbers per row; A is a smooth function of them,
  * B whether another one is positive, C (one of five, as one-hot rows) which of the first five numbers is largest.
  */
-export function synthetic(rows: number, inputDim: number): { X: Tensor; A: Float32Array; B: Float32Array; C: number[][] } {
+export function synthetic(
+  rows: number,
+  inputDim: number,
+): { X: Tensor; A: Float32Array; B: Float32Array; C: number[][] } {
   const X = random.normal([rows, inputDim])
   const values = X.dataSync()
   const A = new Float32Array(rows)

@@ -1,15 +1,6 @@
 // Two branches merged by a weighted average, fixed and learnt; inputs and outputs as records, whose keys are checked
 // by the compiler. On synthetic data.
-import {
-  add,
-  dense,
-  earlyStopping,
-  input,
-  model,
-  random,
-  setSeed,
-  weightedAverage,
-} from '@adjoint/layers'
+import { add, dense, earlyStopping, input, model, random, setSeed, weightedAverage } from '@adjoint/layers'
 
 setSeed(8)
 const price = input({ shape: [10], name: 'price' })
@@ -41,7 +32,7 @@ const X2 = random.uniform([200, 5])
 const up = X2.mean(1, true).greater(0.5)
 const traded = X1.max(1, true).sub(X1.min(1, true))
 
-export const history = await m.fit(
+await m.fit(
   { price: X1, sentiment: X2 },
   { direction: up, volume: traded },
   {
