@@ -8,6 +8,7 @@ import {
   type Captured,
   capture,
   checkFinite,
+  checkIds,
   type Column,
   type ColumnSpec,
   rowsOf,
@@ -85,13 +86,14 @@ function pendingInputs(
   nonFinite: 'error' | 'allow' = 'error',
 ): Pending[] {
   return spreadFeed(op, inputs, feed).map((data, i) => {
-    const { key, tensor } = inputs.list[i]!
+    const { key, tensor, ids } = inputs.list[i]!
     const spec: ColumnSpec = { op, name: `input ${show(key)}`, dtype: tensor.dtype, rowShape: tensor.shape }
     const captured = capture(spec, data)
     return {
       captured,
       finish(values) {
         const column = asColumn(spec, captured, values)
+        if (ids !== undefined) checkIds(op, column, ids.table, ids.count)
         if (nonFinite === 'error') checkFinite(op, column)
         return column
       },

@@ -11,7 +11,16 @@ import {
   type TypedArray,
   ValueError,
 } from '@adjoint/core'
-import { allocate, fromHost, isFloat, show, sizeOf, stridesOf, typeName } from '@adjoint/core/extend'
+import {
+  allocate,
+  formatShape,
+  fromHost,
+  isFloat,
+  show,
+  sizeOf,
+  stridesOf,
+  typeName,
+} from '@adjoint/core/extend'
 import { isSymbolic } from '../symbolic.js'
 
 /**
@@ -199,7 +208,13 @@ function copyNumbers(
   to: NumericArray,
   shape: readonly number[],
 ): void {
-  to.set(from)
+  try {
+    to.set(from)
+  } catch (error) {
+    throw new ValueError(`${spec.op}: ${spec.name} is detached: its buffer was transferred away`, {
+      cause: error,
+    })
+  }
   if (!isFloat(spec.dtype))
     for (let i = 0; i < to.length; i++)
       if (to[i] !== from[i] || !holds(spec.dtype, from[i]!)) throw cannotHold(spec, from[i]!, i, shape)
@@ -244,14 +259,13 @@ function wrongShape({ op, name, rowShape }: ColumnSpec, shape: readonly number[]
   const hint =
     shape.length === 1 && expected.length > 1 ? '; give it rows, or use tensor(values, { shape })' : ''
   return new ShapeError(
-    `${op}: ${name}: expected [${expected.map(side).join(',')}], got [${shape.join(',')}]${hint}`,
+    `${op}: ${name}: expected ${formatShape(expected)}, got ${formatShape(shape)}${hint}`,
     {
       op,
       shapes: [expected, shape],
     },
   )
 }
-const side = (n: number | null): string => (n === null ? 'n' : String(n))
 
 /** @throws NonFiniteError for a NaN or an Infinity, with its row and column. */
 export function checkFinite(op: string, { name, values, dtype, rows, rowShape }: Column): void {
@@ -262,6 +276,23 @@ export function checkFinite(op: string, { name, values, dtype, rows, rowShape }:
       throw new NonFiniteError(`${op}: ${name} holds ${numbers[i]} at ${place(i, [rows, ...rowShape])}`, {
         op,
       })
+}
+
+/** @throws ValueError for what is no id of an embedding, before anything is trained. */
+export function checkIds(
+  op: string,
+  { name, values, rows, rowShape }: Column,
+  table: string,
+  count: number,
+): void {
+  const ids = values as NumericArray
+  for (let i = 0; i < ids.length; i++)
+    if (!(ids[i]! >= 0 && ids[i]! < count && Number.isInteger(ids[i])))
+      throw new ValueError(
+        `${op}: ${name}: id ${ids[i]} at ${place(i, [rows, ...rowShape])} is not in ${table}; ids are whole numbers in ` +
+          `0..${count - 1}`,
+        { op },
+      )
 }
 
 /** Rows `from` up to but without `to`, without copying. */

@@ -1,5 +1,7 @@
 import { DataError, ValueError } from '@adjoint/core'
 import { didYouMean, formatPath, isRecord, mapTree, show, typeName } from '@adjoint/core/extend'
+import { keyOf } from '../graph.js'
+import { Embedding } from '../layers/embedding.js'
 import type { Model } from '../model.js'
 import { firstFree } from '../naming.js'
 import { isSymbolic } from '../symbolic.js'
@@ -9,6 +11,8 @@ import type { Sym, SymTree } from '../types.js'
 export interface End {
   readonly key: string
   readonly tensor: Sym.Any
+  /** The table that looks this input's ids up, if one does so directly. */
+  readonly ids?: { readonly table: string; readonly count: number }
 }
 
 /**
@@ -32,10 +36,24 @@ export function endsOf(model: Model, kind: 'input' | 'output'): Ends {
       : (tensor.ownName ?? model.nameOf(tensor.node.layer))
     const key = firstFree(wanted, taken)
     taken.add(key)
-    list.push({ key, tensor })
+    const ids = kind === 'input' ? idsOf(model, tensor) : undefined
+    list.push({ key, tensor, ...(ids !== undefined && { ids }) })
     return tensor
   })
   return { kind, tree, list, keys: list.map((end) => end.key) }
+}
+
+/** The smallest of the embeddings that are called on an input itself. */
+function idsOf(model: Model, tensor: Sym.Any): End['ids'] {
+  let smallest: End['ids']
+  for (const { layer, inputs } of model.graph.nodes)
+    if (
+      layer instanceof Embedding &&
+      keyOf(inputs[0]!) === keyOf(tensor) &&
+      layer.inputDim < (smallest?.count ?? Infinity)
+    )
+      smallest = { table: `${model.nameOf(layer)} (${layer.className})`, count: layer.inputDim }
+  return smallest
 }
 
 const isNothing = (value: unknown): boolean => value === undefined || value === null

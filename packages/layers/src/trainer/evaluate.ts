@@ -52,12 +52,12 @@ export async function evaluateOn(
   prefix: string,
   report?: Report,
 ): Promise<Logs> {
-  const meter = new Meter(compiled)
+  const meter = new Meter(compiled, bound)
   for (let from = 0, step = 1; from < data.rows; from += batchSize, step++) {
     const batch = bound.run(() => takeBatch(data, undefined, from, Math.min(from + batchSize, data.rows)))
     const tested = stepper.test(batch)
     const outcome = tested instanceof Promise ? await tested : tested
-    bound.run(() => meter.add(batch, outcome))
+    meter.add(batch, outcome)
     if (report?.isLive === true) report.step(step, meter.logs())
     if (air.isDue) await air.breathe()
   }
@@ -108,9 +108,9 @@ async function onBatch(
   const data = await captureData(op, compiled, x, y, options)()
   if (data.rows === 0) throw new DataError(`${op}: the data has no rows`)
   const batch = bound.run(() => takeBatch(data, undefined, 0, data.rows))
-  const meter = new Meter(compiled)
+  const meter = new Meter(compiled, bound)
   const outcome = await step(new Stepper(model, compiled, bound), batch)
-  bound.run(() => meter.add(batch, outcome))
+  meter.add(batch, outcome)
   bound.settle()
   return meter.logs()
 }

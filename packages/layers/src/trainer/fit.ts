@@ -162,7 +162,7 @@ class Training {
     const order = shuffle ? permutationOf(seed, SHUFFLE_STREAM, training.rows) : undefined
     await this.#callbacks.call('onEpochBegin', epoch)
     const report = new Report(verbosity, this.#steps, [epoch + 1, epochs])
-    const meter = new Meter(this.#compiled)
+    const meter = new Meter(this.#compiled, this.#bound)
     for (let step = 0; step < this.#steps; step++) {
       if (this.#callbacks.hearsBatchBegin) await this.#callbacks.call('onBatchBegin', step)
       const from = step * batchSize
@@ -170,7 +170,7 @@ class Training {
       const batch = this.#bound.run(() => takeBatch(training, order, from, to))
       const trained = this.#stepper.train(batch, { op: 'fit', epoch, step })
       const outcome = trained instanceof Promise ? await trained : trained
-      this.#bound.run(() => meter.add(batch, outcome))
+      meter.add(batch, outcome)
       if (this.#callbacks.hearsBatchEnd) await this.#callbacks.call('onBatchEnd', step, meter.logs())
       if (report.isLive) report.step(step + 1, meter.logs())
       if (isAborted(this.#settings.signal)) return undefined

@@ -2,6 +2,7 @@ import { Tensor, ValueError } from '@adjoint/core'
 import { isRecord, isThenable, show, typeName } from '@adjoint/core/extend'
 import { type Metric, StatefulMetric } from '../metrics.js'
 import type { Batch } from './batches.js'
+import type { Bound } from './bound.js'
 import type { Compiled, MetricPlan } from './compile.js'
 import type { Outcome } from './step.js'
 import type { Logs } from './types.js'
@@ -9,6 +10,7 @@ import type { Logs } from './types.js'
 /** Sums up the losses and metrics of batches: means over rows, exact for a smaller last batch. */
 export class Meter {
   readonly #compiled: Compiled
+  readonly #bound: Bound
   /** By output. */
   readonly #metrics: readonly (readonly MetricPlan[])[]
   #rows = 0
@@ -16,15 +18,22 @@ export class Meter {
   readonly #losses: number[]
   #own: Record<string, number> | undefined
 
-  constructor(compiled: Compiled) {
+  constructor(compiled: Compiled, bound: Bound) {
     this.#compiled = compiled
+    this.#bound = bound
     this.#losses = compiled.outputs.map(() => 0)
     this.#metrics = compiled.outputs.map(({ metrics }) =>
       metrics.map((plan) => ({ ...plan, metric: started(plan.metric) })),
     )
   }
 
-  add(batch: Batch, { loss, losses, predictions, logs }: Outcome): void {
+  add(batch: Batch, outcome: Outcome): void {
+    this.#bound.run(() => {
+      this.#add(batch, outcome)
+    })
+  }
+
+  #add(batch: Batch, { loss, losses, predictions, logs }: Outcome): void {
     const { size } = batch
     this.#rows += size
     this.#loss += loss * size
@@ -41,6 +50,10 @@ export class Meter {
 
   /** The means so far, the loss first. `prefix` is put before every name. */
   logs(prefix: string = ''): Logs {
+    return this.#bound.run(() => this.#means(prefix))
+  }
+
+  #means(prefix: string): Logs {
     const rows = this.#rows
     const logs: Record<string, number> = {}
     if (this.#own !== undefined) {

@@ -180,10 +180,9 @@ export class Stepper {
     const state = this.#keepAll()
     try {
       const { x, y, sampleWeight } = this.#structured(batch)
-      const returned: unknown = this.#bound.run(() =>
-        trainStep!({ x, y, ...(sampleWeight !== undefined && { sampleWeight }) }, this.#model),
+      const logs = this.#bound.run(() =>
+        readLogs(trainStep!({ x, y, ...(sampleWeight !== undefined && { sampleWeight }) }, this.#model)),
       )
-      const logs = readLogs(returned)
       const bad = Object.keys(logs).find((key) => !Number.isFinite(logs[key]))
       if (bad !== undefined)
         throw new NonFiniteError(
