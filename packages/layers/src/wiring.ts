@@ -50,12 +50,12 @@ export function wiringOf(inputTree: unknown, outputTree: unknown): Wiring {
   for (const [layer, name] of names) layer.autoName(name)
 
   const slots = new Map<string, number>()
-  const slotOf = (x: Sym.Any): number => {
-    const key = keyOf(x)
+  const slotFor = (key: string): number => {
     const slot = slots.get(key) ?? slots.size
     slots.set(key, slot)
     return slot
   }
+  const slotOf = (x: Sym.Any): number => slotFor(keyOf(x))
   const inputSlots = inputs.map(slotOf)
   const steps = graph.nodes.map((node): Step => {
     const promised =
@@ -66,7 +66,8 @@ export function wiringOf(inputTree: unknown, outputTree: unknown): Wiring {
       layer: node.layer,
       args: node.args,
       reads: node.inputs.map(slotOf),
-      writes: node.outputs.map(slotOf),
+      // A call that also makes a tensor which the model starts from does not overwrite what was given for it.
+      writes: node.outputs.map((x) => (seen.has(keyOf(x)) ? slotFor('') : slotOf(x))),
       isPlain: node.args.length === 1 && isSymbolic(node.args[0]),
       promised,
     }
