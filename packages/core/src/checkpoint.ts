@@ -1,7 +1,8 @@
 import { backward } from './backward.js'
+import { typeName, ValueError } from './errors.js'
 import { isRecording, positionOf, record, type Recorded, Scope } from './tape.js'
 import { type Tensor, type Variable, zeros } from './tensor.js'
-import { checkOutput, isTensor, withRecordingIfNested } from './transforms.js'
+import { checkFunction, checkOutput, isTensor, withRecordingIfNested } from './transforms.js'
 
 /**
  * `f` without its intermediate values being kept for the gradient: they are computed again when the gradient is
@@ -12,9 +13,12 @@ import { checkOutput, isTensor, withRecordingIfNested } from './transforms.js'
 export function checkpoint<A extends readonly Tensor[]>(
   f: (...inputs: A) => Tensor,
 ): (...inputs: A) => Tensor {
+  checkFunction('checkpoint', f)
   return (...inputs) => {
+    for (const x of inputs)
+      if (!isTensor(x)) throw new ValueError(`checkpoint: inputs must be tensors, got ${typeName(x)}`)
     if (!isRecording()) return f(...inputs)
-    const values = inputs.map((x) => (isTensor(x) ? x.read() : x))
+    const values = inputs.map((x) => x.read())
     const { out, outside, variables } = runOnce(f, values as unknown as A)
     // Scopes around this one see only now that the variables are used.
     for (const v of variables) v.read()

@@ -3,7 +3,7 @@ import type { RuleContext } from './op.js'
 import { formatShape, sameShape } from './shape.js'
 import { isRecording, record, type Recorded, withoutRecording } from './tape.js'
 import { type Tensor, zeros } from './tensor.js'
-import { checkOutput, isTensor } from './transforms.js'
+import { checkFunction, checkOutput, isTensor } from './transforms.js'
 
 /** What a gradient of your own is given. */
 export interface CustomContext<A extends readonly Tensor[]> {
@@ -25,6 +25,8 @@ export function customGradient<A extends readonly Tensor[]>(
   f: (...inputs: A) => Tensor,
   gradient: (context: CustomContext<A>) => readonly (Tensor | null)[],
 ): (...inputs: A) => Tensor {
+  checkFunction('customGradient', f)
+  checkFunction('customGradient', gradient)
   const name = f.name === '' ? 'customGradient' : f.name
   // The cotangents of all inputs are computed at once, when the first of them is asked for.
   const known = new WeakMap<object, readonly (Tensor | null)[]>()

@@ -4,8 +4,16 @@ import { reshape } from './ops/movement.js'
 import { sum } from './ops/reduce.js'
 import { slice } from './ops/slicing.js'
 import { eye, type Tensor, zeros } from './tensor.js'
-import { checkOutput, isTensor, type TensorTree, valueAndGrad, vjp } from './transforms.js'
-import { leavesOf, mapTree, type Tree } from './tree.js'
+import {
+  checkFunction,
+  checkOutput,
+  checkTuple,
+  isTensor,
+  type TensorTree,
+  valueAndGrad,
+  vjp,
+} from './transforms.js'
+import { leavesOf, mapTree } from './tree.js'
 
 type Args = readonly TensorTree[]
 type Same<A extends Args> = { -readonly [K in keyof A]: A[K] }
@@ -20,6 +28,7 @@ export function jvp<A extends Args, R extends TensorTree>(
   primals: A,
   tangents: A,
 ): [value: R, tangent: R] {
+  checkFunction('jvp', f)
   checkTangents('jvp', primals, tangents)
   let value: R | undefined
   const pull = (cotangent: R): Same<A> => {
@@ -35,6 +44,8 @@ export function jvp<A extends Args, R extends TensorTree>(
 }
 
 function checkTangents(op: string, primals: Args, tangents: Args): void {
+  checkTuple(op, 'primals', primals)
+  checkTuple(op, 'tangents', tangents)
   const xs = leavesOf<Tensor>(primals, isTensor)
   const ts = leavesOf<Tensor>(tangents, isTensor)
   if (xs.length !== ts.length)
@@ -48,6 +59,7 @@ function checkTangents(op: string, primals: Args, tangents: Args): void {
 export function jacobian<A extends readonly [Tensor, ...unknown[]]>(
   f: (...args: A) => Tensor,
 ): (...args: A) => Tensor {
+  checkFunction('jacobian', f)
   return (...args) => {
     const [x, ...rest] = args
     const [out, pullback] = vjp((primal: Tensor) => f(...([primal, ...rest] as unknown as A)), [x])
@@ -67,6 +79,7 @@ export function jacobian<A extends readonly [Tensor, ...unknown[]]>(
 export function hessian<A extends readonly [Tensor, ...unknown[]]>(
   f: (...args: A) => Tensor,
 ): (...args: A) => Tensor {
+  checkFunction('hessian', f)
   const gradient = valueAndGrad(f)
   return jacobian((...args: A) => gradient(...args)[1] as Tensor)
 }
@@ -76,6 +89,7 @@ export function hessian<A extends readonly [Tensor, ...unknown[]]>(
  * at the cost of a few evaluations and without the Hessian itself (Pearlmutter 1994).
  */
 export function hvp<A extends Args>(f: (...primals: A) => Tensor): (primals: A, tangents: A) => Same<A> {
+  checkFunction('hvp', f)
   return (primals, tangents) => {
     checkTangents('hvp', primals, tangents)
     const nums = primals.map((_, i) => i)

@@ -42,7 +42,7 @@ export {
 export { methods, type MethodName } from './ops/index.js'
 export { broadcastShapes, checkAxis, checkShape, formatShape, sameShape, sizeOf, stridesOf } from './shape.js'
 export { withoutRecording } from './tape.js'
-export { fromHost } from './tensor.js'
+export { fromHost, unflatten } from './tensor.js'
 export { formatPath, isRecord, leavesOf, mapTree, replaceLeaves } from './tree.js'
 export { randomState, type RandomState, setRandomState } from './random.js'
 export { permutation as permutationOf, randomBits } from './rng.js'

@@ -1,5 +1,6 @@
 /// <reference lib="esnext.disposable" />
 import { TapeError } from './errors.js'
+import { checkOptions } from './options.js'
 import { formatSegment } from './tape-text.js'
 import { Scope } from './tape.js'
 import { ones, type Tensor } from './tensor.js'
@@ -136,5 +137,5 @@ if (typeof Symbol.dispose === 'symbol')
  * const grads = tape.gradient(loss, model.trainableVariables)
  */
 export function gradientTape(options: TapeOptions = {}): GradientTape {
-  return new GradientTape(options)
+  return new GradientTape(checkOptions('gradientTape', options, ['persistent']))
 }

@@ -2,7 +2,7 @@ import { abstractBackend } from './abstract.js'
 import { checkAnomaly, isWatchingForAnomalies } from './anomaly.js'
 import { type Aval, type Backend, currentBackend, type Kernel, type Stored, withBackend } from './backend.js'
 import { allocate, type DType, floatx, isFloat, type NumericDType, promote, toFloat } from './dtype.js'
-import { BackendError, didYouMean, DTypeError, either, show, typeName, ValueError } from './errors.js'
+import { BackendError, didYouMean, DTypeError, show, typeName, ValueError } from './errors.js'
 import { ScalarFunction } from './expr/scalar.js'
 import { broadcastShapes, checkSize, formatShape, type Shape, type Sizes } from './shape.js'
 import { isRecording, record } from './tape.js'
@@ -15,7 +15,6 @@ import {
   type TensorLike,
   unflatten,
 } from './tensor.js'
-import { isRecord } from './tree.js'
 
 /** What a gradient rule is given: the cotangent `g` of the output, the output, the arguments by name, the attributes. */
 export type RuleContext<A extends string, P> = {
@@ -347,23 +346,6 @@ export function checkOption<T extends string>(
     `${op}: ${name} ${show(value)} is unknown; known are ${options.join(', ')}.${didYouMean(value, options)}`,
     { op },
   )
-}
-
-/** `options` if it is an object of known keys. @throws ValueError for anything else, with the nearest key. */
-export function checkOptions<T extends object>(
-  op: string,
-  options: T,
-  known: readonly (keyof T & string)[],
-): T {
-  if (!isRecord(options))
-    throw new ValueError(`${op}: options must be an object of ${either(known)}, got ${show(options)}`, { op })
-  for (const key of Object.keys(options))
-    if (!(known as readonly string[]).includes(key))
-      throw new ValueError(
-        `${op}: unknown option ${show(key)}; known are ${known.join(', ')}.${didYouMean(key, known)}`,
-        { op },
-      )
-  return options
 }
 
 /** @throws DTypeError unless the tensor holds numbers. */

@@ -10,6 +10,7 @@ import {
   uniformFloat32,
   uniformFloat64,
 } from './rng.js'
+import { checkOptions } from './options.js'
 import { checkShape, type Sizes, sizeOf } from './shape.js'
 import { fromHost, type Tensor } from './tensor.js'
 
@@ -83,15 +84,21 @@ function checkFinite(op: string, name: string, value: unknown): number {
   return value
 }
 
+function checkFloat(op: string, dtype: unknown): FloatDType {
+  if (dtype === 'float32' || dtype === 'float64') return dtype
+  throw new ValueError(`${op}: dtype must be float32 or float64, got ${show(dtype)}`, { op })
+}
+
 /** Uniform in [min, max), 0 and 1 unless given. */
 function uniform(
   shape: Sizes,
   options: Seeded & { readonly min?: number; readonly max?: number } = {},
 ): Tensor<'float32'> {
+  checkOptions('random.uniform', options, ['min', 'max', 'seed', 'dtype'])
   const min = checkFinite('random.uniform', 'min', options.min ?? 0)
   const max = checkFinite('random.uniform', 'max', options.max ?? 1)
   if (min > max) throw new ValueError(`random.uniform: min ${min} is above max ${max}`)
-  const dtype = options.dtype ?? floatx()
+  const dtype = checkFloat('random.uniform', options.dtype ?? floatx())
   return drawn('random.uniform', shape, options, dtype, (s, stream, count) => {
     const values = dtype === 'float32' ? uniformFloat32(s, stream, count) : uniformFloat64(s, stream, count)
     if (min !== 0 || max !== 1) for (let i = 0; i < count; i++) values[i] = min + values[i]! * (max - min)
@@ -104,10 +111,11 @@ function normal(
   shape: Sizes,
   options: Seeded & { readonly mean?: number; readonly std?: number } = {},
 ): Tensor<'float32'> {
+  checkOptions('random.normal', options, ['mean', 'std', 'seed', 'dtype'])
   const mean = checkFinite('random.normal', 'mean', options.mean ?? 0)
   const std = checkFinite('random.normal', 'std', options.std ?? 1)
   if (std < 0) throw new ValueError(`random.normal: std ${std} is negative`)
-  const dtype = options.dtype ?? floatx()
+  const dtype = checkFloat('random.normal', options.dtype ?? floatx())
   return drawn('random.normal', shape, options, dtype, (s, stream, count) => {
     const values = dtype === 'float32' ? normalFloat32(s, stream, count) : normalFloat64(s, stream, count)
     if (mean !== 0 || std !== 1) for (let i = 0; i < count; i++) values[i] = mean + values[i]! * std
@@ -120,9 +128,10 @@ function truncatedNormal(
   shape: Sizes,
   options: Seeded & { readonly mean?: number; readonly std?: number } = {},
 ): Tensor<'float32'> {
+  checkOptions('random.truncatedNormal', options, ['mean', 'std', 'seed', 'dtype'])
   const mean = checkFinite('random.truncatedNormal', 'mean', options.mean ?? 0)
   const std = checkFinite('random.truncatedNormal', 'std', options.std ?? 1)
-  const dtype = options.dtype ?? floatx()
+  const dtype = checkFloat('random.truncatedNormal', options.dtype ?? floatx())
   return drawn('random.truncatedNormal', shape, options, dtype, (s, stream, count) => {
     const values = dtype === 'float32' ? new Float32Array(count) : new Float64Array(count)
     // About 1 in 22 draws falls outside; further blocks come from streams far away from every other draw.
@@ -142,11 +151,12 @@ function randint(
   shape: Sizes,
   options: { readonly seed?: number } = {},
 ): Tensor<'int32'> {
+  checkOptions('random.randint', options, ['seed'])
   for (const [name, value] of [
     ['low', low],
     ['high', high],
   ] as const)
-    if ((value | 0) !== value)
+    if (typeof value !== 'number' || (value | 0) !== value)
       throw new ValueError(`random.randint: ${name} must be an int32, got ${show(value)}`)
   if (low >= high) throw new ValueError(`random.randint: low ${low} must be below high ${high}`)
   if (high - low > 2 ** 32) throw new LimitError(`random.randint: the range ${low}..${high} is too wide`)
@@ -160,7 +170,9 @@ function randint(
 
 /** True with probability p. */
 function bernoulli(p: number, shape: Sizes, options: { readonly seed?: number } = {}): Tensor<'bool'> {
-  if (!(p >= 0 && p <= 1)) throw new ValueError(`random.bernoulli: p must be in [0, 1], got ${show(p)}`)
+  checkOptions('random.bernoulli', options, ['seed'])
+  if (typeof p !== 'number' || !(p >= 0 && p <= 1))
+    throw new ValueError(`random.bernoulli: p must be in [0, 1], got ${show(p)}`)
   return drawn('random.bernoulli', shape, options, 'bool', (s, stream, count) => {
     const u = uniformFloat32(s, stream, count)
     const values = new Uint8Array(count)
@@ -171,6 +183,7 @@ function bernoulli(p: number, shape: Sizes, options: { readonly seed?: number } 
 
 /** 0 … n - 1 in random order. */
 function permutation(n: number, options: { readonly seed?: number } = {}): Tensor<'int32'> {
+  checkOptions('random.permutation', options, ['seed'])
   return drawn('random.permutation', [n], options, 'int32', (s, stream, count) =>
     permutationOf(s, stream, count),
   ) as unknown as Tensor<'int32'>

@@ -1,3 +1,4 @@
+import { show } from './errors.js'
 import { formatShape } from './shape.js'
 import type { Entry, Segment } from './tape.js'
 import type { Tensor } from './tensor.js'
@@ -36,6 +37,6 @@ function attrTexts(attrs: unknown): string[] {
   return Object.entries(attrs).flatMap(([name, value]: [string, unknown]) => {
     if (value === null || value === undefined || value === false) return []
     if (value === true) return [name]
-    return [`${name} ${Array.isArray(value) ? `[${value.join(',')}]` : String(value)}`]
+    return [`${name} ${Array.isArray(value) ? `[${value.join(',')}]` : show(value)}`]
   })
 }

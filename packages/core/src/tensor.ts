@@ -14,6 +14,7 @@ import {
 } from './dtype.js'
 import { BackendError, DisposedError, DTypeError, ShapeError, show, typeName, ValueError } from './errors.js'
 import type { TensorMethods } from './methods.js'
+import { checkOptions } from './options.js'
 import { formatTensor, inspectTensor } from './print.js'
 import { checkShape, formatShape, MAX_RANK, sameShape, type Sizes, sizeOf } from './shape.js'
 import { onAssign, onRead } from './tape.js'
@@ -256,6 +257,7 @@ export function tensor<D extends DType = NumericDType>(
   values: number | boolean | TypedArray | Nested<number> | Nested<boolean> | Nested<string> | string,
   options: TensorOptions<D> = {},
 ): Tensor<D> {
+  checkOptions<TensorOptions>('tensor', options, ['shape', 'dtype'])
   const dtype = options.dtype === undefined ? undefined : checkDType('tensor', options.dtype)
   const made = ArrayBuffer.isView(values) ? fromTypedArray(values, dtype) : fromNested(values, dtype)
   let shape: Sizes = made.shape
@@ -467,11 +469,16 @@ export function ones(shape: Sizes, dtype: NumericDType = floatx()): Tensor {
 }
 
 export function zerosLike(x: Tensor): Tensor {
-  return filled('zerosLike', x.shape, 0, x.dtype)
+  return filled('zerosLike', shapeOf('zerosLike', x), 0, x.dtype)
 }
 
 export function onesLike(x: Tensor): Tensor {
-  return filled('onesLike', x.shape, 1, x.dtype)
+  return filled('onesLike', shapeOf('onesLike', x), 1, x.dtype)
+}
+
+function shapeOf(op: string, x: unknown): Sizes {
+  if (x instanceof Tensor) return x.shape as Sizes
+  throw new ValueError(`${op}: expected a tensor, got ${show(x)}`, { op })
 }
 
 function filled(op: string, shape: unknown, value: number, dtype: DType): Tensor {
@@ -486,8 +493,8 @@ function filled(op: string, shape: unknown, value: number, dtype: DType): Tensor
 
 /** The [n, m] matrix with ones on its diagonal (m = n unless given). */
 export function eye(n: number, m: number = n, dtype: NumericDType = floatx()): Tensor {
-  const shape = checkShape('eye', [n, m], dtype)
-  const values = allocate(checkDType('eye', dtype), n * m)
+  const shape = checkShape('eye', [n, m], checkDType('eye', dtype))
+  const values = allocate(dtype, n * m)
   for (let i = 0; i < Math.min(n, m); i++) values[i * m + i] = 1
   return fromHost(values, shape, dtype)
 }
@@ -504,8 +511,12 @@ export function arange(
     throw new ValueError(`arange: from ${show(from)} to ${show(to)} by ${show(step)} is no finite range`, {
       op: 'arange',
     })
-  const shape = checkShape('arange', [Math.max(0, Math.ceil((to - from) / step))], dtype)
-  const values = allocate(checkDType('arange', dtype), shape[0]!)
+  const shape = checkShape(
+    'arange',
+    [Math.max(0, Math.ceil((to - from) / step))],
+    checkDType('arange', dtype),
+  )
+  const values = allocate(dtype, shape[0]!)
   for (let i = 0; i < values.length; i++) {
     values[i] = from + i * step
     if (!holds(dtype, from + i * step)) throw cannotHold(dtype, from + i * step, [i])
@@ -524,8 +535,8 @@ export function linspace(
     throw new ValueError(`linspace: from ${show(start)} to ${show(stop)} is no finite range`, {
       op: 'linspace',
     })
-  const shape = checkShape('linspace', [count], dtype)
-  const values = allocate(checkDType('linspace', dtype), count)
+  const shape = checkShape('linspace', [count], checkDType('linspace', dtype))
+  const values = allocate(dtype, count)
   for (let i = 0; i < count; i++)
     values[i] = i === count - 1 && i > 0 ? stop : start + (i * (stop - start)) / (count - 1 || 1)
   return fromHost(values, shape, dtype)
@@ -536,6 +547,7 @@ export function variable(
   init: Tensor | Nested<number> | number,
   options: { readonly name?: string; readonly trainable?: boolean; readonly dtype?: NumericDType } = {},
 ): Variable {
+  checkOptions('variable', options, ['name', 'trainable', 'dtype'])
   const value =
     init instanceof Tensor
       ? init.detach()

@@ -65,6 +65,15 @@ export function checkDifferentiable(op: string, what: string, x: unknown): void 
     throw new DTypeError(`${op}: ${what} is ${x.dtype}; gradients exist for float32 and float64 only`, { op })
 }
 
+export function checkFunction(op: string, f: unknown): void {
+  if (typeof f !== 'function') throw new ValueError(`${op}: expected a function, got ${show(f)}`, { op })
+}
+
+export function checkTuple(op: string, name: string, list: unknown): void {
+  if (!Array.isArray(list))
+    throw new ValueError(`${op}: ${name} must be a list, one for each argument, got ${show(list)}`, { op })
+}
+
 /** What a differentiated function may return. @throws ValueError for anything else, with the way out. */
 export function checkOutput(op: string, value: unknown): asserts value is Tensor {
   if (isTensor(value)) return
@@ -104,6 +113,7 @@ export function valueAndGrad<A extends Args, const N extends number | readonly n
   f: (...args: A) => Tensor,
   options: ArgOptions<N> = {},
 ): (...args: A) => [value: Tensor, gradient: GradOf<A, N>] {
+  checkFunction('valueAndGrad', f)
   return (...args) => differentiate('valueAndGrad', f, options.argnums, args) as [Tensor, GradOf<A, N>]
 }
 
@@ -112,6 +122,7 @@ export function grad<A extends Args, const N extends number | readonly number[] 
   f: (...args: A) => Tensor,
   options: ArgOptions<N> = {},
 ): (...args: A) => GradOf<A, N> {
+  checkFunction('grad', f)
   return (...args) => differentiate('grad', f, options.argnums, args)[1] as GradOf<A, N>
 }
 
@@ -154,6 +165,8 @@ export function valueAndGrads(
   f: () => Tensor,
   variables: readonly Variable[],
 ): { value: Tensor; grads: Tensor[] } {
+  checkFunction('valueAndGrads', f)
+  checkTuple('valueAndGrads', 'variables', variables)
   return differentiating((scope) => {
     variables.forEach((v, i) => {
       checkDifferentiable('valueAndGrads', v instanceof Tensor && v.name ? v.name : `variable ${i}`, v)
@@ -197,6 +210,8 @@ export function vjp<A extends Args, R extends TensorTree>(
   f: (...primals: A) => R,
   primals: A,
 ): [value: R, pullback: (cotangent: R) => { -readonly [K in keyof A]: A[K] }] {
+  checkFunction('vjp', f)
+  checkTuple('vjp', 'primals', primals)
   return differentiating((scope) => {
     const parts = primals.map((primal, i) => renamed(scope, 'vjp', primal, `primal ${i}`))
     const value = f(...(parts.map((part) => part.tree) as unknown as A))

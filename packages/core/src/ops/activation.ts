@@ -1,7 +1,7 @@
-import { ValueError } from '../errors.js'
 import {
   call,
   checkNumber,
+  checkOption,
   elementwise,
   type Like,
   type Operand,
@@ -238,9 +238,9 @@ const hardSigmoid3: Row<'x', Params<never>> = elementwise({
 
 /** relu6(x + 3) / 6, as in Keras 3; the variant 'keras2' is clip(0.2 x + 0.5, 0, 1). The derivative at the corners is 0. */
 export function hardSigmoid<X extends Operand>(x: X, variant: 'keras3' | 'keras2' = 'keras3'): Like<X> {
-  if (variant === 'keras3') return call(hardSigmoid3, [x], {}) as Like<X>
-  if (variant === 'keras2') return call(hardSigmoidRow, [x], { slope: 0.2 }) as Like<X>
-  throw new ValueError(`hardSigmoid: variant ${String(variant)} is unknown; known are keras3 and keras2`)
+  return checkOption('hardSigmoid', 'variant', variant, ['keras3', 'keras2']) === 'keras3'
+    ? (call(hardSigmoid3, [x], {}) as Like<X>)
+    : (call(hardSigmoidRow, [x], { slope: 0.2 }) as Like<X>)
 }
 
 /** The error function. */

@@ -131,7 +131,7 @@ export const rsqrt: Unary = unary({
 })
 
 /**
- * x to the power y. As in IEEE 754, 1 to any power and anything to the power 0 is 1; a negative base with a
+ * x to the power y; of whole numbers too it is a float. As in IEEE 754, 1 to any power and anything to the power 0 is 1; a negative base with a
  * fractional power is NaN. The derivative by x at y = 0 is 0; the derivative by y at x = 0 is 0 for y >= 0.
  */
 const powOp: Binary = binary({

@@ -1,14 +1,6 @@
 import type { DType } from '../dtype.js'
-import {
-  call,
-  checkNumeric,
-  checkOptions,
-  composite,
-  defineOp,
-  type Like,
-  type Operand,
-  type Row,
-} from '../op.js'
+import { call, checkNumeric, composite, defineOp, type Like, type Operand, type Row } from '../op.js'
+import { checkOptions } from '../options.js'
 import { checkAxis } from '../shape.js'
 import { type Tensor, zerosLike } from '../tensor.js'
 import { isRecord } from '../tree.js'

@@ -19,6 +19,7 @@ const DOTS = '...'
 /** Reads an equation from left to right, once, and no further than it can be right. */
 function parseEquation(source: unknown, count: number): Equation {
   if (typeof source !== 'string') throw invalid(source, 'is no string')
+  if (count === 0) throw invalid(source, 'was given no operands')
   const inputs: string[][] = [[]]
   let output: string[] | undefined
   let list = inputs[0]!
@@ -205,6 +206,6 @@ const einsumRow: Row<'xs', { readonly equation: Equation }> = composite({
  * summed over; `...` stands for axes that broadcast. Without `->` the output has the labels that occur once.
  * @throws ValueError for an equation that is none, with the position; ShapeError for sizes that differ.
  */
-export function einsum<X extends Operand>(equation: string, ...xs: X[]): Result<X> {
-  return call(einsumRow, xs, { equation: parseEquation(equation, xs.length) }) as Result<X>
+export function einsum<const X extends readonly Operand[]>(equation: string, ...xs: X): Result<X[number]> {
+  return call(einsumRow, xs, { equation: parseEquation(equation, xs.length) }) as Result<X[number]>
 }

@@ -67,8 +67,12 @@ function checkWhole(op: string, indices: Aval): void {
  * Repeated indices add up in the gradient.
  * @throws ValueError for an index outside 0..side-1 or of a float dtype.
  */
-export function gather<X extends Operand>(x: X, indices: Indices, axis: number = 0): Result<X> {
-  return call(gatherRow, [x, asIndices(indices)], { axis }) as Result<X>
+export function gather<X extends Operand, I extends Indices>(
+  x: X,
+  indices: I,
+  axis: number = 0,
+): Result<X | Extract<I, Operand>> {
+  return call(gatherRow, [x, asIndices(indices)], { axis }) as Result<X | Extract<I, Operand>>
 }
 
 function asIndices(indices: Indices): Operand {
@@ -122,15 +126,17 @@ export function scatterAdd<X extends Operand, U extends Operand>(
  * A new last axis of `depth` with 1 at the index and 0 elsewhere.
  * @throws ValueError for an index outside 0..depth-1.
  */
-export function oneHot<X extends Operand>(
-  indices: X | readonly number[],
+export function oneHot<X extends Indices>(
+  indices: X,
   depth: number,
   dtype: NumericDType = floatx(),
-): Result<X> {
+): Result<Extract<X, Operand>> {
   if (!Number.isInteger(depth) || depth < 1)
     throw new ValueError(`oneHot: depth must be a whole number >= 1, got ${show(depth)}`, { op: 'oneHot' })
-  const checked = call(oneHotIndicesRow, [asIndices(indices as Indices)], { limit: depth })
-  return cast(equal(expandDims(checked, -1), arange(0, depth, 1, 'int32')), dtype) as Result<X>
+  const checked = call(oneHotIndicesRow, [asIndices(indices)], { limit: depth })
+  return cast(equal(expandDims(checked, -1), arange(0, depth, 1, 'int32')), dtype) as Result<
+    Extract<X, Operand>
+  >
 }
 
 interface CheckedAttrs {
@@ -188,8 +194,12 @@ const takeAlongAxisRow: Row<'x' | 'indices', AxisAttrs> = composite({
  * place otherwise; other axes broadcast. Picks the values that argMax found.
  * @throws ValueError for an index outside 0..side-1.
  */
-export function takeAlongAxis<X extends Operand>(x: X, indices: Indices, axis: number = -1): Result<X> {
-  return call(takeAlongAxisRow, [x, asIndices(indices)], { axis }) as Result<X>
+export function takeAlongAxis<X extends Operand, I extends Indices>(
+  x: X,
+  indices: I,
+  axis: number = -1,
+): Result<X | Extract<I, Operand>> {
+  return call(takeAlongAxisRow, [x, asIndices(indices)], { axis }) as Result<X | Extract<I, Operand>>
 }
 
 const gatherNDRow: Row<'x' | 'indices', object> = composite({
@@ -220,20 +230,23 @@ const gatherNDRow: Row<'x' | 'indices', object> = composite({
  * The elements or slices of x at the positions that the last axis of `indices` lists.
  * @throws ValueError for an index out of range.
  */
-export function gatherND<X extends Operand>(x: X, indices: Indices): Result<X> {
-  return call(gatherNDRow, [x, asIndices(indices)], {}) as Result<X>
+export function gatherND<X extends Operand, I extends Indices>(
+  x: X,
+  indices: I,
+): Result<X | Extract<I, Operand>> {
+  return call(gatherNDRow, [x, asIndices(indices)], {}) as Result<X | Extract<I, Operand>>
 }
 
 /** The rows of `table` at the indices: indices of any shape, with a last axis for the row. */
-export function embedding<T extends Operand, X extends Operand>(
+export function embedding<T extends Operand, X extends Indices>(
   table: T,
-  indices: X | readonly number[] | readonly (readonly number[])[],
-): Result<T | X> {
+  indices: X,
+): Result<T | Extract<X, Operand>> {
   const sides = sidesOf(table)
   if (sides.length !== 2)
     throw new ShapeError(`embedding: the table must be a matrix, got ${formatShape(sides)}`, {
       op: 'embedding',
       shapes: [sides],
     })
-  return call(gatherRow, [table, asIndices(indices)], { axis: 0 }) as Result<T | X>
+  return call(gatherRow, [table, asIndices(indices)], { axis: 0 }) as Result<T | Extract<X, Operand>>
 }

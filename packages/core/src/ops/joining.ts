@@ -4,7 +4,6 @@ import {
   call,
   checkNumber,
   checkOption,
-  checkOptions,
   composite,
   defineOp,
   type Like,
@@ -12,6 +11,7 @@ import {
   type Result,
   type Row,
 } from '../op.js'
+import { checkOptions } from '../options.js'
 import { checkAxis, checkSize, formatShape, isList } from '../shape.js'
 import { broadcastTo, expandDims, reshape } from './movement.js'
 import { gather } from './indexing.js'
@@ -207,7 +207,12 @@ const rollRow: Row<'x', RollAttrs> = composite({
   compose([x], { shift, axis }) {
     const shifts = typeof shift === 'number' ? [shift] : shift
     const axes = axis === null ? [0] : typeof axis === 'number' ? [axis] : axis
-    if (!isList(shifts) || shifts.length !== axes.length || shifts.some((n) => !Number.isInteger(n)))
+    if (
+      !isList(shifts) ||
+      !isList(axes) ||
+      shifts.length !== axes.length ||
+      shifts.some((n) => !Number.isInteger(n))
+    )
       throw new ValueError(
         `roll: shift ${show(shift)} must be as many whole numbers as there are axes in ${show(axis)}`,
         { op: 'roll' },

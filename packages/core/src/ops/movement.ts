@@ -4,6 +4,7 @@ import { ScalarFunction } from '../expr/scalar.js'
 import { call, defineOp, type Operand, type Result, type Row } from '../op.js'
 import {
   broadcastShapes,
+  checkAxes,
   checkAxis,
   checkShape,
   formatShape,
@@ -76,7 +77,7 @@ const squeezeRow: Row<'x', { readonly axis: number | readonly number[] | null }>
   infer([x], { axis }) {
     const { shape, dtype } = x!
     if (axis === null) return { shape: shape.filter((side) => side !== 1), dtype }
-    const axes = (typeof axis === 'number' ? [axis] : axis).map((a) => checkAxis('squeeze', a, shape.length))
+    const axes = checkAxes('squeeze', axis, shape.length)
     for (const a of axes)
       if (shape[a] !== 1)
         throw new ShapeError(`squeeze: axis ${a} of ${formatShape(shape)} has size ${shape[a]}, not 1`, {

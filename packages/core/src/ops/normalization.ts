@@ -1,7 +1,7 @@
 import { ShapeError, show, ValueError } from '../errors.js'
 import { call, checkNumber, composite, type Like, type Operand, type Result, type Row } from '../op.js'
 import { formatShape } from '../shape.js'
-import type { Tensor } from '../tensor.js'
+import { Tensor } from '../tensor.js'
 import { add, maximum, mul, rsqrt, square, sub } from './arithmetic.js'
 import { reshape } from './movement.js'
 import { mean, sum } from './reduce.js'
@@ -75,6 +75,8 @@ export function batchNormTrain(
   beta: Tensor,
   epsilon: number = 1e-3,
 ): [y: Tensor, mean: Tensor, variance: Tensor] {
+  if (!(x instanceof Tensor))
+    throw new ValueError(`batchNormTrain: x must be a tensor, got ${show(x)}`, { op: 'batchNormTrain' })
   checkRank('batchNormTrain', x, 1)
   const axes = x.shape.slice(1).map((_, axis) => axis)
   const {

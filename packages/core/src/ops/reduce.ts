@@ -74,9 +74,8 @@ const meanRow = reduction(
 
 /** The gradient of max and min goes to the extreme values, in equal shares where several are. */
 const toExtremes: Rule<'x', ReduceAttrs> = ({ g, x, out, attrs }) => {
-  const isExtreme = cast(equal(x, withDims(out, x, attrs.axis)), 'float64')
-  const shares = cast(div(isExtreme, sum(isExtreme, attrs.axis, true)), g.dtype)
-  return mul(shares, withDims(g, x, attrs.axis))
+  const isExtreme = cast(equal(x, withDims(out, x, attrs.axis)), g.dtype)
+  return mul(div(isExtreme, sum(isExtreme, attrs.axis, true)), withDims(g, x, attrs.axis))
 }
 const maxRow = reduction('max', (x) => x.dtype, false, toExtremes)
 const minRow = reduction('min', (x) => x.dtype, false, toExtremes)

@@ -1,8 +1,9 @@
 import { DTypeError, show, ValueError } from '../errors.js'
-import { checkDType, type DType, type NumericDType, promote } from '../dtype.js'
+import { checkDType, type DType, floatx, type NumericDType, promote } from '../dtype.js'
 import {
   call,
   checkNumeric,
+  constant,
   defineOp,
   elementwise,
   type Like,
@@ -37,13 +38,19 @@ const whereRow: Row<'cond' | 'x' | 'y', object> = defineOp({
   vjp: { cond: null, x: ({ g, cond }) => where(cond, g, 0), y: ({ g, cond }) => where(cond, 0, g) },
 })
 
-/** x where `cond` is true, else y. No gradient, and no NaN, comes from the branch not taken. `cond` must be bool. */
+/**
+ * x where `cond` is true, else y. No gradient, and no NaN, comes from the branch not taken. `cond` must be bool; two
+ * numbers make a tensor of the default float.
+ */
 export function where<X extends Operand, Y extends Operand, C extends Operand>(
   cond: C,
   x: X,
   y: Y,
 ): Result<X | Y | C> {
-  return call(whereRow, [cond, x, y], {}) as Result<X | Y | C>
+  // Beside a tensor of numbers a number takes its dtype; the condition is none.
+  const values: Operand[] =
+    typeof x === 'number' && typeof y === 'number' ? [constant(x, floatx()), constant(y, floatx())] : [x, y]
+  return call(whereRow, [cond, ...values], {}) as Result<X | Y | C>
 }
 
 const clipRow: Row<'x', Params<'min' | 'max'>> = elementwise({
@@ -96,7 +103,10 @@ const castRow: Row<'x', { readonly dtype: DType }> = defineOp({
   vjp: { x: ({ g }) => g },
 })
 
-/** The values as another dtype: fractions are cut off for whole numbers, bool is true for all but 0. */
+/**
+ * The values as another dtype. For whole numbers fractions are cut off, what is too large wraps around, and NaN is 0;
+ * bool is true for all but 0.
+ */
 export function cast<X extends Operand>(x: X, dtype: NumericDType): Like<X> {
   if (checkDType('cast', dtype) === 'string')
     throw new DTypeError('cast: numbers do not become strings', { op: 'cast' })

@@ -1,14 +1,6 @@
 import { ShapeError, show, ValueError } from '../errors.js'
-import {
-  call,
-  checkOptions,
-  defineOp,
-  type Like,
-  type Operand,
-  type Result,
-  type Row,
-  sidesOf,
-} from '../op.js'
+import { call, defineOp, type Like, type Operand, type Result, type Row, sidesOf } from '../op.js'
+import { checkOptions } from '../options.js'
 import { checkAxes, checkAxis, formatShape, isList, type Sizes } from '../shape.js'
 import type { Tensor } from '../tensor.js'
 import { squeeze } from './movement.js'
@@ -220,7 +212,13 @@ export function split<X extends Operand>(
 }
 
 function equalSizes(count: number, side: number | null): number[] {
-  if (!Number.isInteger(count) || count < 1 || side === null || side % count !== 0)
+  if (
+    !Number.isInteger(count) ||
+    count < 1 ||
+    side === null ||
+    count > Math.max(side, 1) ||
+    side % count !== 0
+  )
     throw new ShapeError(`split: a side of ${side ?? 'unknown size'} cannot be split into ${show(count)}`, {
       op: 'split',
     })

@@ -4,7 +4,6 @@ import {
   checkNumber,
   checkNumeric,
   checkOption,
-  checkOptions,
   defineOp,
   type Operand,
   type Result,
@@ -12,6 +11,7 @@ import {
   type Unary,
   unary,
 } from '../op.js'
+import { checkOptions } from '../options.js'
 import { checkAxes, reducedShape, sizeOf, type Sizes } from '../shape.js'
 import type { Tensor } from '../tensor.js'
 import { isRecord } from '../tree.js'
