@@ -329,12 +329,13 @@ describe('laws', () => {
     },
   )
 
-  test.prop([real])('log cosh is exact from far below 1 to far above', (x) => {
+  test.prop([real], { numRuns: 300 })('log cosh is exact from far below 1 to far above', (x) => {
     for (const scale of [1e-9, 1e-3, 1, 1e3]) {
       const got = logCosh(f64([0]), f64([x * scale])).itemSync()
       const size = Math.abs(x * scale)
       const want = size < 1e-4 ? size ** 2 / 2 : size + Math.log1p(Math.exp(-2 * size)) - Math.LN2
-      expect(Math.abs(got - want)).toBeLessThanOrEqual(1e-8 * want + 1e-15 * Math.min(1, size))
+      // Above, the formula expected cancels down to the rounding of log(2).
+      expect(Math.abs(got - want)).toBeLessThanOrEqual(1e-8 * want + (size < 1e-4 ? 1e-300 : 4e-16))
     }
   })
 
