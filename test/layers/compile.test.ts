@@ -425,6 +425,21 @@ describe('losses, weights and metrics may be given', () => {
   })
 })
 
+test('a metric that does not fit its targets is known before anything moves', async () => {
+  const m = three().compile({ loss: LOSSES as never, metrics: { C: ['sparse_categorical_accuracy'] } })
+  const before = stateOf(m)
+  const y = {
+    A: [1, 2],
+    B: [0, 1],
+    C: [
+      [1, 0, 0, 0, 0],
+      [0, 1, 0, 0, 0],
+    ],
+  } as never
+  await expect(m.fit(X, y, { verbose: 0 })).rejects.toThrow(/fit: output "C": .*sparse_categorical_accuracy/)
+  expect(stateOf(m)).toEqual(before)
+})
+
 describe('the keys of outputs', () => {
   const x = input({ shape: [2], name: 'x' })
   const keys = async (outputs: unknown, y: unknown, loss: unknown = 'mse'): Promise<string[]> => {

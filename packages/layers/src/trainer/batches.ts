@@ -14,7 +14,7 @@ import {
   rowsOf,
 } from './data.js'
 import { type Ends, spreadFeed, spreadOption } from './ends.js'
-import { asTargets, targetSpec } from './targets.js'
+import { asTargets, checkMetrics, targetSpec } from './targets.js'
 import { asWeights, checkRows, type ClassWeight, isClassWeight, weighClasses, weightSpec } from './weights.js'
 
 /** All data of one call, checked: columns in the order of the model's inputs and outputs. */
@@ -140,6 +140,9 @@ export function captureData(
       if (ys[i] === undefined)
         throw new DataError(`${op}: classWeight of ${show(outputs[i]!.key)}: there are no targets`)
       return weighClasses(op, outputs[i]!, classWeight, ys[i], column)
+    })
+    outputs.forEach((output, i) => {
+      checkMetrics(op, output, ys[i])
     })
     return { rows, x: xs, y: ys, weights: weighed }
   }

@@ -1,6 +1,15 @@
-import { type NumericArray, type Shape, ShapeError, ValueError } from '@adjoint/core'
-import { formatShape, show, sizeOf } from '@adjoint/core/extend'
+import {
+  DTypeError,
+  type NumericArray,
+  type Shape,
+  ShapeError,
+  type Sizes,
+  ValueError,
+  withBackend,
+} from '@adjoint/core'
+import { abstractBackend, formatShape, fromHost, show, sizeOf } from '@adjoint/core/extend'
 import type { LossKind } from '../losses.js'
+import { StatefulMetric } from '../metrics.js'
 import type { Sym } from '../types.js'
 import { asColumn, type Captured, checkFinite, type Column, type ColumnSpec, place } from './data.js'
 import type { OutputPlan } from './compile.js'
@@ -104,6 +113,35 @@ export function checkLossFits(output: OutputPlan): void {
       { shapes: [predictions] },
     )
 }
+
+/**
+ * Tries an output's metrics on shapes alone, so that one that does not fit is known before anything is trained.
+ * @throws ShapeError, DTypeError from the metric, with the output's name.
+ */
+export function checkMetrics(
+  op: string,
+  { key, tensor, metrics }: OutputPlan,
+  target: Column | undefined,
+): void {
+  const { shape, dtype } = tensor
+  if (target === undefined || shape.includes(null)) return
+  for (const { metric } of metrics) {
+    if (!(metric instanceof StatefulMetric)) continue
+    try {
+      withBackend(abstractBackend, () => {
+        const targets = fromHost([], [TRIAL_ROWS, ...target.rowShape], target.dtype)
+        const predictions = fromHost([], [TRIAL_ROWS, ...(shape as Sizes)], dtype)
+        new StatefulMetric(metric.name, metric.definition).update(targets, predictions)
+      })
+    } catch (error) {
+      // What needs values cannot be tried; it is seen when there are some.
+      if (!(error instanceof ShapeError || error instanceof DTypeError)) return
+      error.message = `${op}: output ${show(key)}: ${error.message}`
+      throw error
+    }
+  }
+}
+const TRIAL_ROWS = 7
 
 /** The class of each row: its label, the position of its largest value, or 0 and 1 for a single probability. */
 export function classesOf(
