@@ -19,6 +19,7 @@ import * as trigonometric from './trigonometric.js'
 
 export * from './activation.js'
 export * from './arithmetic.js'
+export * from './attention.js'
 export * from './comparison.js'
 export { dot, outer, tensordot } from './contraction.js'
 export { cumprod, cumsum, type CumulativeOptions } from './cumulative.js'
