@@ -2,14 +2,15 @@ import type { NumericArray } from '../dtype.js'
 import { sizeOf, type Sizes } from '../shape.js'
 import type { Numbers } from './functions.js'
 
-/** Depth of one pass over k. Partial sums of passes are added up, which also bounds the rounding error. */
+/** Depth of one pass over k: so many products are summed one after another. */
 const DEPTH = 256
 
 const panel = new Float64Array(DEPTH * 4)
 
 /**
  * Batched matrix product: out[…, m, n] = a[…, m, k] · b[…, k, n], a or b stored transposed where the flag says so.
- * Sums are kept in float64. Four columns of b at a time are packed into a panel that stays in the first-level cache.
+ * Sums are kept in float64, those of several passes over k with what rounding took from them. Four columns of b at a
+ * time are packed into a panel that stays in the first-level cache.
  */
 export function matmul(
   flags: { readonly transposeA: boolean; readonly transposeB: boolean },
@@ -29,10 +30,10 @@ export function matmul(
   const aStrides: readonly [number, number] = flags.transposeA ? [1, m] : [k, 1]
   const bStrides: readonly [number, number] = flags.transposeB ? [1, k] : [n, 1]
   const batches = sizeOf(outShape.slice(0, -2))
-  const wide = k > DEPTH && !(out instanceof Float64Array) ? new Float64Array(m * n) : undefined
+  const passes = k > DEPTH ? new Passes(m * n) : undefined
   for (let batch = 0; batch < batches; batch++) {
-    const to = wide ?? out
-    const base = wide === undefined ? batch * m * n : 0
+    const to = passes ?? out
+    const base = passes === undefined ? batch * m * n : 0
     for (let k0 = 0; k0 < k; k0 += DEPTH)
       multiply(
         a,
@@ -48,7 +49,7 @@ export function matmul(
         k0,
         Math.min(k, k0 + DEPTH),
       )
-    if (wide !== undefined) for (let i = 0; i < wide.length; i++) out[batch * m * n + i] = wide[i]!
+    passes?.finish(out, batch * m * n)
   }
 }
 
@@ -67,7 +68,39 @@ function batchStarts(shape: Sizes, outShape: Sizes): number[] {
   return starts
 }
 
-/** Adds the product over k0 <= k < k1 to out (or stores it, for the first pass). */
+/** Sums of passes over k, which lose nothing to rounding until they are finished (Knuth's two-sum). */
+class Passes {
+  readonly #sums: Float64Array
+  readonly #lost: Float64Array
+
+  constructor(size: number) {
+    this.#sums = new Float64Array(size)
+    this.#lost = new Float64Array(size)
+  }
+
+  add(at: number, next: number, isFirst: boolean): void {
+    if (isFirst) {
+      this.#sums[at] = next
+      this.#lost[at] = 0
+      return
+    }
+    const before = this.#sums[at]!
+    const sum = before + next
+    const added = sum - before
+    this.#sums[at] = sum
+    this.#lost[at]! += before - (sum - added) + (next - added)
+  }
+
+  finish(out: NumericArray, base: number): void {
+    // What an infinite sum lost is NaN.
+    for (let i = 0; i < this.#sums.length; i++) {
+      const sum = this.#sums[i]!
+      out[base + i] = Number.isFinite(sum) ? sum + this.#lost[i]! : sum
+    }
+  }
+}
+
+/** Adds the product over k0 <= k < k1 to the sums of passes, or stores it where there is one pass. */
 function multiply(
   a: NumericArray,
   aBase: number,
@@ -75,7 +108,7 @@ function multiply(
   b: NumericArray,
   bBase: number,
   [bRow, bCol]: readonly [number, number],
-  out: NumericArray,
+  out: NumericArray | Passes,
   base: number,
   m: number,
   n: number,
@@ -91,8 +124,8 @@ function multiply(
       const hasTwo = i + 1 < m
       const at = aBase + i * aRow + k0 * aCol
       tile(a, at, hasTwo ? at + aRow : at, aCol, depth)
-      store(out, base + i * n + j, 0, width, k0 > 0)
-      if (hasTwo) store(out, base + (i + 1) * n + j, 4, width, k0 > 0)
+      store(out, base + i * n + j, 0, width, k0 === 0)
+      if (hasTwo) store(out, base + (i + 1) * n + j, 4, width, k0 === 0)
     }
   }
 }
@@ -136,8 +169,9 @@ function tile(a: NumericArray, first: number, second: number, step: number, dept
   sums[7] = q3
 }
 
-function store(out: Numbers, to: number, from: number, width: number, adds: boolean): void {
-  for (let j = 0; j < width; j++) out[to + j] = adds ? out[to + j]! + sums[from + j]! : sums[from + j]!
+function store(out: Numbers | Passes, to: number, from: number, width: number, isFirst: boolean): void {
+  if (out instanceof Passes) for (let j = 0; j < width; j++) out.add(to + j, sums[from + j]!, isFirst)
+  else for (let j = 0; j < width; j++) out[to + j] = sums[from + j]!
 }
 
 /** Copies [depth, width] of b into the panel, row by row, four to a row. */
