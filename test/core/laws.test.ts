@@ -21,7 +21,7 @@ import {
 } from '@adjoint/core'
 import { arbitraries, checkGradients, type Program } from '@adjoint/core/testing'
 import { describe, expect } from 'vitest'
-import { dot, randomLike, run } from '../support/programs.js'
+import { dot, randomLike } from '../support/programs.js'
 
 const arb = arbitraries(fc)
 const f64 = (values: number | number[]): Tensor => tensor(values, { dtype: 'float64' })
@@ -62,7 +62,7 @@ const added = (xs: readonly Tensor[], ys: readonly Tensor[]): Tensor[] => xs.map
 
 describe('a pullback', () => {
   test.prop([arb.program(), fc.nat()], RUNS)('is linear', (program, seed) => {
-    const [outs, pullback] = vjp(run(program), [...program.inputs])
+    const [outs, pullback] = vjp(program.run, [...program.inputs])
     const [u, w] = [randomLike(outs, seed), randomLike(outs, seed + 100)]
     const together = pullback(added(scaled(u, 2), scaled(w, -3)))
     expectNear(together, added(scaled(pullback(u), 2), scaled(pullback(w), -3)))
@@ -71,7 +71,7 @@ describe('a pullback', () => {
   test.prop([arb.program()], RUNS)(
     'of zeros is zeros, and gives the same whenever it is called',
     (program) => {
-      const [outs, pullback] = vjp(run(program), [...program.inputs])
+      const [outs, pullback] = vjp(program.run, [...program.inputs])
       for (const g of pullback(scaled(outs, 0))) expect(g.dataSync().every((value) => value === 0)).toBe(true)
       const u = randomLike(outs, 1)
       expect(values(pullback(u))).toEqual(values(pullback(u)))
@@ -79,7 +79,7 @@ describe('a pullback', () => {
   )
 
   test.prop([arb.program()], RUNS)('comes with the value that the function has without it', (program) => {
-    const [outs] = vjp(run(program), [...program.inputs])
+    const [outs] = vjp(program.run, [...program.inputs])
     expect(values(outs)).toEqual(values(program.run(...program.inputs)))
   })
 })
@@ -115,9 +115,9 @@ describe('every way to a gradient', () => {
   test.prop([arb.program(), fc.nat()], RUNS)('jvp is the transpose of vjp', (program, seed) => {
     const xs = [...program.inputs]
     const v = randomLike(xs, seed)
-    const [outs, tangents] = jvp(run(program), xs, v)
+    const [outs, tangents] = jvp(program.run, xs, v)
     const u = randomLike(outs, seed + 100)
-    const [left, right] = [dot(u, tangents), dot(vjp(run(program), xs)[1](u), v)]
+    const [left, right] = [dot(u, tangents), dot(vjp(program.run, xs)[1](u), v)]
     expect(Math.abs(left.value - right.value)).toBeLessThanOrEqual(1e-9 * (1 + left.scale + right.scale))
   })
 

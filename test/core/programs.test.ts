@@ -7,7 +7,7 @@ import { runInThisContext } from 'node:vm'
 import { describe, expect, vi } from 'vitest'
 import * as ops from '../../packages/core/src/ops/index.js'
 import { stepNames } from '../../packages/core/src/testing/steps.js'
-import { dot, randomLike, run } from '../support/programs.js'
+import { dot, randomLike } from '../support/programs.js'
 
 const arb = arbitraries(fc)
 
@@ -15,12 +15,12 @@ describe('a random program', () => {
   test.prop([arb.program()], { numRuns: 500 })(
     'has the gradients that central differences find',
     (program) => {
-      checkGradients(run(program), [...program.inputs])
+      checkGradients(program.run, [...program.inputs])
     },
   )
 
   test.prop([arb.program()], { numRuns: 100 })('and the gradients of its gradients', (program) => {
-    checkGradients(run(program), [...program.inputs], { order: 2 })
+    checkGradients(program.run, [...program.inputs], { order: 2 })
   })
 
   // The pullback u -> uJ is linear, so its own pullback is v -> Jv, wherever it is taken.
@@ -28,12 +28,12 @@ describe('a random program', () => {
     'has a pullback that is the transpose of its own pullback: <Jv, u> = <v, uJ>',
     (program, seed) => {
       const xs = [...program.inputs]
-      const [outs, pullback] = vjp(run(program), xs)
+      const [outs, pullback] = vjp(program.run, xs)
       const u = randomLike(outs, seed)
       const v = randomLike(xs, seed + 100)
       const uJ = pullback(u)
       const [, pushforward] = vjp(
-        (...us: Tensor[]) => vjp(run(program), xs)[1](us),
+        (...us: Tensor[]) => vjp(program.run, xs)[1](us),
         randomLike(outs, seed + 200),
       )
       const Jv = pushforward(v)
@@ -49,7 +49,7 @@ describe('a random program', () => {
     (program, seed) => {
       const xs = [...program.inputs]
       const c = randomLike(program.run(...xs), seed)
-      const gradient = (...at: Tensor[]): Tensor[] => vjp(run(program), at)[1](c)
+      const gradient = (...at: Tensor[]): Tensor[] => vjp(program.run, at)[1](c)
       const [, hessian] = vjp(gradient, xs)
       const [u, v] = [randomLike(xs, seed + 100), randomLike(xs, seed + 200)]
       const [left, right] = [dot(u, hessian(v)), dot(v, hessian(u))]
@@ -132,5 +132,5 @@ function hasGradient({ vjp: rules }: AnyRow): boolean {
 function differentiateTwice(program: Program): void {
   const xs = [...program.inputs]
   const c = randomLike(program.run(...xs), 1)
-  vjp((...at: Tensor[]) => vjp(run(program), at)[1](c), xs)[1](randomLike(xs, 2))
+  vjp((...at: Tensor[]) => vjp(program.run, at)[1](c), xs)[1](randomLike(xs, 2))
 }

@@ -1,11 +1,4 @@
 import { random, type Tensor } from '@adjoint/core'
-import type { Program } from '@adjoint/core/testing'
-
-/** The program as a function. */
-export const run =
-  (program: Program) =>
-  (...xs: Tensor[]): Tensor[] =>
-    program.run(...xs)
 
 /** Tensors of the same shapes, with values in [-1, 1). */
 export function randomLike(xs: readonly Tensor[], seed: number): Tensor[] {

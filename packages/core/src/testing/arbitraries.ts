@@ -3,12 +3,22 @@ import { allocate, isFloat, type NumericDType } from '../dtype.js'
 import { ValueError } from '../errors.js'
 import { sizeOf, type Sizes } from '../shape.js'
 import { fromHost, type Tensor } from '../tensor.js'
+import { elementsOf } from './cutting.js'
 import { type Program, programs, type ProgramOptions } from './program.js'
 
 /** What is used of fast-check: pass the module itself, `import * as fc` and `import fc` alike. */
 export type FastCheck = Pick<
   typeof FC,
-  'array' | 'boolean' | 'constantFrom' | 'integer' | 'nat' | 'oneof' | 'tuple' | 'uniqueArray'
+  | 'Arbitrary'
+  | 'array'
+  | 'boolean'
+  | 'constantFrom'
+  | 'integer'
+  | 'nat'
+  | 'stream'
+  | 'tuple'
+  | 'uniqueArray'
+  | 'Value'
 >
 
 /** Options of {@link Arbitraries.shape}. */
@@ -83,9 +93,10 @@ export function arbitraries(fc: FastCheck): Arbitraries {
   }
 
   const tensor = (of: Sizes | FC.Arbitrary<Sizes>, options: TensorOptions = {}): FC.Arbitrary<Tensor> => {
-    if (!isShape(of)) return of.chain((sides) => tensor(sides, options))
     const dtype = options.dtype ?? 'float64'
-    return elements(fc, sizeOf(of), dtype, options).map((values) => tensorOf(values, of, dtype))
+    const { listOf, numberOf } = elements(fc, dtype, options)
+    if (isShape(of)) return listOf(sizeOf(of)).map((list) => tensorOf(list.map(numberOf), of, dtype))
+    return elementsOf(fc, of, listOf).map((found) => tensorOf(found.list.map(numberOf), found.shape, dtype))
   }
 
   const tensors = (
@@ -96,7 +107,9 @@ export function arbitraries(fc: FastCheck): Arbitraries {
     const dtype = options.dtype ?? 'float64'
     const total = of.reduce((sum, sides) => sum + sizeOf(sides), 0)
     // One list for all, so that `distinct` holds across them.
-    return elements(fc, total, dtype, options).map((values) => {
+    const { listOf, numberOf } = elements(fc, dtype, options)
+    return listOf(total).map((list) => {
+      const values = list.map(numberOf)
       let start = 0
       return of.map((sides) => tensorOf(values.slice(start, (start += sizeOf(sides))), sides, dtype))
     })
@@ -123,12 +136,14 @@ function tensorOf(values: readonly number[], shape: Sizes, dtype: NumericDType):
 
 const KINK_MARGIN = 0.05
 
+/** An element as it is drawn and shrunk: a whole number, of which it is a decimal fraction, and what to put in its place. */
+type Drawn = readonly [whole: number, special: readonly [isUsed: number, value: number]]
+
 function elements(
   fc: FastCheck,
-  count: number,
   dtype: NumericDType,
   options: TensorOptions,
-): FC.Arbitrary<number[]> {
+): { listOf: (size: number) => FC.Arbitrary<Drawn[]>; numberOf: (drawn: Drawn) => number } {
   const { kinks = [], distinct = false, special = false } = options
   const [low, high] = dtype === 'bool' ? [0, 1] : dtype === 'uint8' ? [0, 255] : [-2, 2]
   const min = options.min ?? low
@@ -139,31 +154,40 @@ function elements(
     : 1
   const from = Math.ceil(min * perUnit)
   const to = Math.floor(max * perUnit)
-  if (!(min <= max) || !Number.isSafeInteger(from) || !Number.isSafeInteger(to) || from > to)
-    throw new ValueError(`arbitraries.tensor: there is nothing to choose between min ${min} and max ${max}`)
+  const isBeside = (whole: number): boolean =>
+    kinks.every((kink) => Math.abs(whole / perUnit - kink) >= KINK_MARGIN)
+  if (
+    !(min <= max) ||
+    !Number.isSafeInteger(from) ||
+    !Number.isSafeInteger(to) ||
+    !someOf(from, to, isBeside)
+  )
+    throw new ValueError(
+      `arbitraries.tensor: there is nothing to choose between min ${min} and max ${max}` +
+        (kinks.length > 0 ? ` beside ${kinks.join(', ')}` : ''),
+    )
 
-  const whole = fc.integer({ min: from, max: to })
-  const length = { minLength: count, maxLength: count }
-  const wholes = distinct ? fc.uniqueArray(whole, length) : fc.array(whole, length)
-  const ordinary = wholes.map((list) => list.map((k) => awayFrom(kinks, k / perUnit, min, max)))
-  if (!special || !isFloat(dtype)) return ordinary
+  const all = fc.integer({ min: from, max: to })
+  const whole = kinks.length === 0 ? all : all.filter(isBeside)
+  // One in four is special where asked for, and none once shrunk.
+  const replaced = fc.tuple(fc.nat({ max: special && isFloat(dtype) ? 3 : 0 }), fc.constantFrom(...SPECIAL))
+  const drawn: FC.Arbitrary<Drawn> = fc.tuple(whole, replaced)
+  return {
+    listOf(size) {
+      const length = { minLength: size, maxLength: size }
+      return distinct
+        ? fc.uniqueArray(drawn, { ...length, selector: ([k]: Drawn) => k })
+        : fc.array(drawn, length)
+    },
+    numberOf: ([k, [isUsed, value]]) => (isUsed === 3 ? value : k / perUnit),
+  }
+}
 
-  // Which elements are replaced, and by what, shrinks to none.
-  const replacements = fc.array(fc.tuple(fc.nat({ max: 2 }), fc.constantFrom(...SPECIAL)), length)
-  return fc
-    .tuple(ordinary, replacements)
-    .map(([list, marks]) => list.map((value, i) => (marks[i]![0] === 2 ? marks[i]![1] : value)))
+/** Whether `f` is true of some whole number in a range, at most a few thousand of which are tried. */
+function someOf(from: number, to: number, f: (k: number) => boolean): boolean {
+  const step = Math.max(1, Math.floor((to - from) / 5000))
+  for (let k = from; k <= to; k += step) if (f(k)) return true
+  return from <= to && f(to)
 }
 
 const SPECIAL = [0, -0, NaN, Infinity, -Infinity, 1e300, -1e300, 1e-310, -1e-310, 2 ** -149, 1e38]
-
-/** `value`, or the nearest one in [min, max] that is the margin away from the kink it is near to. */
-function awayFrom(kinks: readonly number[], value: number, min: number, max: number): number {
-  for (const kink of kinks) {
-    if (Math.abs(value - kink) >= KINK_MARGIN) continue
-    const above = kink + KINK_MARGIN
-    const below = kink - KINK_MARGIN
-    return (value >= kink && above <= max) || below < min ? above : below
-  }
-  return value
-}

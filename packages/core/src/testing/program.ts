@@ -25,7 +25,7 @@ export class Program {
   ) {}
 
   /** The results for any inputs of the shapes of `this.inputs`. */
-  run(...inputs: Tensor[]): Tensor[] {
+  readonly run: (...inputs: Tensor[]) => Tensor[] = (...inputs) => {
     const values = [...inputs]
     for (const call of this.calls) values.push(evaluate(call, values))
     return this.#results().map((i) => values[i]!)
@@ -81,7 +81,7 @@ export function programs(
     fc.nat({ max: ops.length - 1 }),
     fc.array(fc.nat({ max: 9999 }), { minLength: PICKS, maxLength: PICKS }),
   )
-  const choices = fc.array(choice, { minLength: 1, maxLength: maxSteps, size: 'max' })
+  const choices = fc.array(choice, { maxLength: maxSteps, size: 'max' })
   const inputs = fc
     .integer({ min: 1, max: maxInputs })
     .chain((count) => broadcastableShapes(count, { maxRank: 3, maxSide: 3 }))
@@ -114,7 +114,28 @@ function build(inputs: readonly Tensor[], choices: readonly Choice[], ops: reado
     values.push(out)
     calls.push(call)
   }
-  return new Program(inputs, calls)
+  return withoutUnused(inputs, calls)
+}
+
+/** The program of these calls, without the inputs that none of them uses; the first one stays if none is used. */
+function withoutUnused(inputs: readonly Tensor[], calls: readonly Call[]): Program {
+  const used = new Set(calls.flatMap((call) => refsOf(call)))
+  const kept = [...inputs.keys()].filter((i) => used.has(i) || (i === 0 && calls.length === 0))
+  const removed = inputs.length - kept.length
+  const renumbered = (argument: Argument): Argument => {
+    if (Array.isArray(argument)) return (argument as readonly Argument[]).map(renumbered)
+    if (typeof argument !== 'object' || argument === null) return argument
+    if ('ref' in argument) {
+      const { ref } = argument as { ref: number }
+      return { ref: ref < inputs.length ? kept.indexOf(ref) : ref - removed }
+    }
+    const entries = Object.entries(argument as Readonly<Record<string, Argument>>)
+    return Object.fromEntries(entries.map(([k, v]) => [k, renumbered(v)]))
+  }
+  return new Program(
+    kept.map((i) => inputs[i]!),
+    calls.map((call) => renumbered(call as Argument) as Call),
+  )
 }
 
 function isModerate(out: Tensor): boolean {
