@@ -456,10 +456,12 @@ export abstract class LayerBase<N extends string = string> extends Callable {
     const runWith = (standIn: StandIn): { structure: unknown; outputs: Tensor<DType>[] } => {
       const standIns = leaves.map((leaf) => (isSymbolic(leaf) ? abstractTensor(leaf, standIn) : leaf))
       const args = withLeaves(values, standIns) as readonly unknown[]
-      const structure = withBackend(abstractBackend, () => this.run(args, { training: false }))
-      const outputs = contentOf(structure)
-      for (const out of outputs) this.#checkResult(out)
-      return { structure, outputs: outputs as Tensor<DType>[] }
+      return withBackend(abstractBackend, () => {
+        const structure = this.run(args, { training: false })
+        const outputs = contentOf(structure)
+        for (const out of outputs) this.#checkResult(out)
+        return { structure, outputs: outputs as Tensor<DType>[] }
+      })
     }
     const [first, second] = [attempt(() => runWith(STAND_INS[0])), attempt(() => runWith(STAND_INS[1]))]
     if ('error' in first) throw 'error' in second ? withUnknownSides(first.error, second.error) : first.error

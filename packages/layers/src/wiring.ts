@@ -1,7 +1,7 @@
 import { GraphError, type Shape, Tensor, ValueError } from '@adjoint/core'
 import { show, typeName } from '@adjoint/core/extend'
 import { type Graph, keyOf, traceGraph } from './graph.js'
-import { Layer, LayerBase } from './layer.js'
+import { LayerBase } from './layer.js'
 import { contentOf, mapLeaves } from './leaves.js'
 import { Numbering, snakeCase } from './naming.js'
 import { isSymbolic } from './symbolic.js'
@@ -46,7 +46,7 @@ export function wiringOf(inputTree: unknown, outputTree: unknown): Wiring {
   }
   const graph = traceGraph(inputs, outputs)
   const names = namesOf(graph.layers)
-  checkInputNames(inputs)
+  checkInputNames(inputs, names)
   for (const [layer, name] of names) layer.autoName(name)
 
   const slots = new Map<string, number>()
@@ -58,10 +58,7 @@ export function wiringOf(inputTree: unknown, outputTree: unknown): Wiring {
   const slotOf = (x: Sym.Any): number => slotFor(keyOf(x))
   const inputSlots = inputs.map(slotOf)
   const steps = graph.nodes.map((node): Step => {
-    const promised =
-      node.layer instanceof Layer || node.layer.runsUserCode
-        ? node.outputs.map((x): Shape => [null, ...x.shape])
-        : undefined
+    const promised = node.layer.runsUserCode ? node.outputs.map((x): Shape => [null, ...x.shape]) : undefined
     return {
       layer: node.layer,
       args: node.args,
@@ -119,10 +116,10 @@ export function namesOf(layers: readonly LayerBase[]): Map<LayerBase, string> {
   return names
 }
 
-function checkInputNames(inputs: readonly Sym.Any[]): void {
+function checkInputNames(inputs: readonly Sym.Any[], names: ReadonlyMap<LayerBase, string>): void {
   const seen = new Set<string>()
   for (const { ownName, node } of inputs) {
-    const name = ownName ?? node.layer.name
+    const name = ownName ?? names.get(node.layer) ?? node.layer.name
     if (seen.has(name))
       throw new GraphError(`model: two inputs are named ${show(name)}; names must be unique`)
     seen.add(name)

@@ -21,7 +21,7 @@ export class Concatenate<N extends string = string, out A extends number = numbe
 
   constructor(options: ConcatenateOptions<N, A> = {}) {
     super(options)
-    const axis: unknown = options.axis ?? -1
+    const axis: unknown = options.axis === undefined ? -1 : options.axis
     if (typeof axis !== 'number' || !Number.isInteger(axis))
       throw new ValueError(`${this.label}: axis must be a whole number, got ${show(axis)}`)
     if (axis === 0) throw this.#mixesRows(axis)

@@ -171,13 +171,20 @@ function compareCodePoints(a: string, b: string): number {
   }
 }
 
-/** FNV-1a, 32 bits, of the UTF-16 units, low byte first (Fowler, Noll & Vo): the same on every machine. */
+/** FNV-1a, 32 bits, of the UTF-8 bytes (Fowler, Noll & Vo): the same on every machine. */
 function fnv1a(text: string): number {
   let hash = 0x811c9dc5
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i)
-    hash = Math.imul(hash ^ (unit & 255), 0x01000193)
-    hash = Math.imul(hash ^ (unit >>> 8), 0x01000193)
+  const mix = (byte: number): void => {
+    hash = Math.imul(hash ^ byte, 0x01000193)
+  }
+  for (const char of text) {
+    const code = char.codePointAt(0)!
+    if (code < 0x80) mix(code)
+    else {
+      const extra = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3
+      mix(((0xff << (7 - extra)) & 0xff) | (code >> (6 * extra)))
+      for (let i = extra - 1; i >= 0; i--) mix(0x80 | ((code >> (6 * i)) & 0x3f))
+    }
   }
   return hash >>> 0
 }
