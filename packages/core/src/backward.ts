@@ -24,7 +24,7 @@ export function backward(
   seeds: readonly Seed[],
   wanted: readonly number[],
 ): (Tensor | undefined)[] {
-  const end = Math.max(start, ...seeds.map((seed) => seed.position + 1))
+  const end = seeds.reduce((last, { position }) => Math.max(last, position + 1), start)
   const isNeeded = reachable(entries, start, end, wanted)
   const cotangents = new Array<Tensor | undefined>(end - start)
   for (const { position, cotangent } of seeds)

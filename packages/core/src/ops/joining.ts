@@ -13,6 +13,7 @@ import {
 } from '../op.js'
 import { checkOptions } from '../options.js'
 import { checkAxis, checkSize, formatShape, isList } from '../shape.js'
+import type { Tensor } from '../tensor.js'
 import { broadcastTo, expandDims, reshape } from './movement.js'
 import { gather } from './indexing.js'
 import { padWith, part, type Paddings } from './slicing.js'
@@ -48,12 +49,24 @@ const concatRow: Row<'xs', { readonly axis: number }> = defineOp<'xs', { readonl
     xs({ g, inputs, attrs }, at) {
       const own = inputs[at]!.shape
       const axis = checkAxis('concat', attrs.axis, own.length)
-      let start = 0
-      for (let i = 0; i < at; i++) start += inputs[i]!.shape[axis]!
-      return part(g, axis, start, own[axis]!)
+      return part(g, axis, startsOf(inputs, axis)[at]!, own[axis]!)
     },
   },
 })
+
+/** By the inputs of one call of concat. */
+const knownStarts = new WeakMap<readonly Tensor[], readonly number[]>()
+
+/** Where each input begins along `axis`: worked out once for the gradients of all of them. */
+function startsOf(inputs: readonly Tensor[], axis: number): readonly number[] {
+  let starts = knownStarts.get(inputs)
+  if (starts === undefined) {
+    let next = 0
+    starts = inputs.map(({ shape }) => (next += shape[axis]!) - shape[axis]!)
+    knownStarts.set(inputs, starts)
+  }
+  return starts
+}
 
 /** Tensors one after another along `axis`; their other sides must agree. */
 export function concat<X extends Operand>(xs: readonly X[], axis: number = 0): Result<X> {
