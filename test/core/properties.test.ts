@@ -3,6 +3,7 @@ import {
   broadcastTo,
   cast,
   concat,
+  flip,
   reshape,
   slice,
   tensor,
@@ -19,9 +20,10 @@ import { type Nd, ndOf } from '../support/nd.js'
 import { type Case, copyOf, sampleOf, surplus } from '../support/samples.js'
 
 const EPS = Number.EPSILON
-const VALUES = { numRuns: 120 }
-const GRADIENTS = { numRuns: 40 }
-const LAYOUTS = { numRuns: 40 }
+const EPS32 = 2 ** -23
+const VALUES = { numRuns: 150 }
+const GRADIENTS = { numRuns: 60 }
+const LAYOUTS = { numRuns: 50 }
 
 test('every row has a sample, and every sample a row', () => {
   const missing = [...rows.values()].filter((row) => {
@@ -53,6 +55,31 @@ describe.each(sampled)('$name', ({ row, sample }) => {
     const expected = sample.reference(inputs.map(ndOf), attrs as never)
     expectClose(ndOf(apply(row, inputs, attrs)), expected, inputs)
   })
+
+  if (sample.whole !== undefined)
+    test.prop([sample.whole], LAYOUTS)('and of whole numbers and truth values', ({ inputs, attrs }) => {
+      const out = apply(row, inputs, attrs)
+      const expected = sample.reference(inputs.map(ndOf), attrs as never)
+      // Whole results are whole; the others are rounded to float32, those beyond it to infinity.
+      const rounded = isFloat(out.dtype) ? expected.data.map(Math.fround) : expected.data.map(Math.trunc)
+      out.dataSync().forEach((value, i) => {
+        const wanted = rounded[i]!
+        if (!Number.isFinite(wanted) && !isFloat(out.dtype)) return
+        if (!Number.isFinite(wanted)) expect(value).toBe(wanted)
+        else expect(Math.abs(value - wanted)).toBeLessThanOrEqual(EPS32 * Math.abs(wanted))
+      })
+    })
+
+  if (sample.smooth !== undefined)
+    test.prop([sample.smooth], LAYOUTS)(
+      'in float32 it is the float64 result, rounded',
+      ({ inputs, attrs }) => {
+        const narrow = inputs.map((x) => (x.dtype === 'float64' ? cast(x, 'float32') : x))
+        const wide = narrow.map((x) => (x.dtype === 'float32' ? cast(x, 'float64') : x))
+        const [out, expected] = [apply(row, narrow, attrs), apply(row, wide, attrs)]
+          expectClose(ndOf(out), ndOf(expected), inputs, EPS32)
+      },
+    )
 
   test.prop([sample.any], LAYOUTS)('infers the shape and dtype that it computes', ({ inputs, attrs }) => {
     const out = apply(row, inputs, attrs)
@@ -96,7 +123,7 @@ describe.each(sampled)('$name', ({ row, sample }) => {
 /** At most this many roundings of the largest number for each term: naive sums are of one term after another. */
 const ROUNDINGS = 8
 
-function expectClose(actual: Nd, expected: Nd, inputs: readonly Tensor[]): void {
+function expectClose(actual: Nd, expected: Nd, inputs: readonly Tensor[], eps: number = EPS): void {
   expect(actual.shape).toEqual(expected.shape)
   const terms = Math.max(1, ...inputs.map((x) => x.size))
   // No term is above the product of two inputs, all of which are within ±3.
@@ -104,7 +131,7 @@ function expectClose(actual: Nd, expected: Nd, inputs: readonly Tensor[]): void 
   actual.data.forEach((value, i) => {
     const wanted = expected.data[i]!
     if (!Number.isFinite(wanted)) return expect(value).toBe(wanted)
-    const allowed = ROUNDINGS * EPS * terms * Math.max(largest, Math.abs(wanted))
+    const allowed = ROUNDINGS * eps * terms * Math.max(largest, Math.abs(wanted))
     if (!(Math.abs(value - wanted) <= allowed))
       expect.fail(`element ${i} is ${value}, the reference is ${wanted} (allowed difference ${allowed})`)
   })
@@ -141,7 +168,9 @@ function isLike(x: Tensor, y: Tensor): boolean {
 
 /** The values as a view, turned and turned back, cut out of something larger, or repeated along an axis. */
 function throughAnotherLayout(x: Tensor, choice: number): Tensor {
-  switch (choice % 4) {
+  switch (choice % 5) {
+    case 4:
+      return flip(flip(x))
     case 0:
       return reshape(reshape(x, [x.size, 1]), x.shape)
     case 1:

@@ -17,6 +17,8 @@ export interface Sample {
   readonly any: fc.Arbitrary<Case>
   /** Inputs at which the row has two derivatives; left out for rows that have none anywhere. */
   readonly smooth?: fc.Arbitrary<Case>
+  /** Whole numbers and truth values, for rows that are a formula of their inputs at one position. */
+  readonly whole?: fc.Arbitrary<Case>
   /** The same function on plain numbers, by the index. */
   readonly reference: (inputs: readonly Nd[], attrs: never) => Nd
 }
@@ -114,14 +116,26 @@ function elementwise(row: AnyRow): Sample {
           return { min, max, kinks }
         })
 
+  const wholes = (shapes: readonly number[][]): fc.Arbitrary<readonly Tensor[]> =>
+    fc.tuple(
+      ...shapes.map((shape, i) =>
+        fc
+          .constantFrom<NumericDType>(
+            ...(dtypeOf(i) === 'bool' ? (['bool'] as const) : (['int32', 'bool'] as const)),
+          )
+          .chain((dtype) => arb.tensor(shape, dtype === 'bool' ? { dtype } : { dtype, min: -4, max: 4 })),
+      ),
+    )
+
   const domains = smoothOn[name] ?? [(row.domain ?? {}) as Domain]
   return {
     any: casesOf(
       arb
-        .broadcastableShapes(args.length, { minSide: 0 })
+        .broadcastableShapes(args.length, { minSide: 0, maxRank: 5, maxSide: 3 })
         .chain((shapes) => inputsOf(shapes, () => ({ min: -3, max: 3 }))),
       attrs,
     ),
+    whole: casesOf(arb.broadcastableShapes(args.length, { maxRank: 2 }).chain(wholes), attrs),
     ...(row.vjp !== null && {
       smooth: casesOf(
         fc
