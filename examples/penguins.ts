@@ -109,7 +109,8 @@ function heads(features: SymbolicTensor<readonly number[], 'float32'>) {
 const sexFeatures = categoryEncoding({ numTokens: 3, outputMode: 'one_hot' })(sexes(sex))
 const islandFeatures = flatten()(embedding(islands.vocabularySize(), 4)(islands(island)))
 const features = concatenate([scale(measurements), islandFeatures, sexFeatures])
-const hidden = dense(16, { activation: 'relu' })(dense(32, { activation: 'relu' })(features))
+const wide = dense(32, { activation: 'relu' })(features)
+const hidden = dense(16, { activation: 'relu' })(wide)
 
 const penguinModel = model({
   inputs: { measurements, island, sex },
