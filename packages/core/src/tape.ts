@@ -111,6 +111,10 @@ export class Scope {
 
   /** Makes `value` a leaf of this scope, on behalf of `source` (itself, or the variable that holds it). */
   watch(source: Tensor<DType>, value: Tensor): number {
+    const positions = this.#leaves.get(source)
+    const latest = positions?.at(-1)
+    // Twice the same value would be twice the same gradient.
+    if (latest !== undefined && entries[latest]?.out === value) return latest
     const before = positionOf(value)
     const position =
       entries.push({
@@ -123,7 +127,6 @@ export class Scope {
       }) - 1
     this.#watched.push({ tensor: value, before: value.position })
     value.position = position
-    const positions = this.#leaves.get(source)
     if (positions === undefined) this.#leaves.set(source, [position])
     else positions.push(position)
     return position

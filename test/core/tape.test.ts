@@ -1,0 +1,79 @@
+import {
+  grad,
+  gradientTape,
+  jacobian,
+  type Tensor,
+  tensor,
+  valueAndGrads,
+  variable,
+  vjp,
+} from '@adjoint/core'
+import { expect, test } from 'vitest'
+
+const f64 = (values: number | number[]): Tensor => tensor(values, { dtype: 'float64' })
+
+test('tapes may be closed in the order in which they were opened', () => {
+  const [v, w] = [variable(f64(2)), variable(f64(3))]
+  using first = gradientTape()
+  using second = gradientTape()
+  const y = v.square()
+  expect(first.gradient(y, v).itemSync()).toBe(4)
+  // Read for the first time when the first tape is closed already: by the second alone.
+  const z = y.mul(w.square())
+  expect(second.gradient(z, [v, w]).map((g) => g.itemSync())).toEqual([36, 24])
+  expect(v.square().position).toBe(-1)
+})
+
+test('a tensor kept from another gradient is a constant', () => {
+  let kept = f64(0)
+  grad((x: Tensor) => (kept = x.mul(2).mul(3)))(f64(1))
+  // The entries of this tape stand where those of the other one stood.
+  expect(grad((x: Tensor) => x.mul(5).mul(7).mul(0).add(kept))(f64(1)).itemSync()).toBe(0)
+})
+
+test('a variable that is not trainable is a constant, unless it is watched', () => {
+  const v = variable(f64(2), { trainable: false })
+  const byItself = gradientTape()
+  expect(byItself.gradient(v.square(), v).itemSync()).toBe(0)
+  const watching = gradientTape()
+  watching.watch(v)
+  expect(watching.gradient(v.square(), v).itemSync()).toBe(4)
+})
+
+test('a tensor may be watched by a tape inside another one, and is what it was afterwards', () => {
+  const x = f64(3)
+  using outer = gradientTape()
+  outer.watch(x)
+  const y = x.square()
+  const inner = gradientTape()
+  inner.watch([x, y])
+  const z = y.mul(x)
+  const [dx, dy] = inner.gradient(z, [x, y])
+  expect([dx.itemSync(), dy.itemSync()]).toEqual([9, 3])
+  // d/dx (x² + 3 x² x) = 2x + 9x²
+  expect(outer.gradient(y.add(z.mul(3)), x).itemSync()).toBe(6 + 81)
+})
+
+test('one tensor as several arguments, values and variables counts each time', () => {
+  const x = f64([1, 2])
+  const [, pullback] = vjp((a: Tensor, b: Tensor) => a.mul(b), [x, x])
+  expect(pullback(f64([1, 1])).map((g) => [...g.dataSync()])).toEqual([
+    [1, 2],
+    [1, 2],
+  ])
+  const [, both] = vjp((a: Tensor) => [a, a, a.mul(2)], [x])
+  expect([...both([x, x, x])[0].dataSync()]).toEqual([4, 8])
+  const v = variable(x)
+  const { grads } = valueAndGrads(() => v.mul(v).mul(v).sum(), [v, v])
+  expect(grads.map((g) => [...g.dataSync()])).toEqual([
+    [3, 12],
+    [3, 12],
+  ])
+})
+
+test('a pullback may be called later, inside another gradient', () => {
+  const [, pullback] = vjp((x: Tensor) => x.powScalar(3), [f64(2)])
+  expect(grad((g: Tensor) => pullback(g.square())[0])(f64(5)).itemSync()).toBe(120)
+  const rows = jacobian((g: Tensor) => pullback(g.mul(1))[0].reshape([1]))(f64(1))
+  expect([rows.shape, rows.itemSync()]).toEqual([[1], 12])
+})
