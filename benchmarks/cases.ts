@@ -10,6 +10,8 @@ export interface Case {
   /** Largest |result - reference|, as a fraction of the largest |reference|, that counts as equal. */
   readonly tolerance: number
   readonly unit: Unit
+  /** Only this call in a fresh process counts: 1 for the first. */
+  readonly call?: number
   /** Floating point operations of one run, where they say more than the time. */
   readonly flops?: number
 }
@@ -30,7 +32,7 @@ export const CASES: readonly Case[] = [
     name: 'b1',
     what: 'a training step, two inputs [10] and [5], Dense 64 and 32 relu, concat, Dense 1, mse; Adam; batch 32',
     program: 'b1',
-    inputs: b1,
+    inputs: () => b1(),
     tolerance: TRAINED,
     unit: 'steps/s',
   },
@@ -42,6 +44,24 @@ export const CASES: readonly Case[] = [
     tolerance: TRAINED,
     unit: 'steps/s',
   },
+  {
+    name: 'b1-train',
+    what: 'b1 by trainOnBatch of the layers (PyTorch: its eager step again)',
+    program: 'b1-train',
+    inputs: () => b1(),
+    tolerance: TRAINED,
+    unit: 'steps/s',
+  },
+  {
+    name: 'b3-train',
+    what: 'b3 by trainOnBatch of the layers (PyTorch: its eager step again)',
+    program: 'b3-train',
+    inputs: b3,
+    tolerance: TRAINED,
+    unit: 'steps/s',
+  },
+  fitSeed1('first', 1),
+  fitSeed1('second', 2),
   ...[32, 128, 512].map(matmul),
   elementwise('mul', 2),
   elementwise('exp', 1),
@@ -55,6 +75,18 @@ export const CASES: readonly Case[] = [
     unit: 'ms',
   },
 ]
+
+function fitSeed1(which: string, call: number): Case {
+  return {
+    name: `fit-seed1-${which}`,
+    what: `the ${which} call of fit of b1's model in a process: 100 rows, 10 epochs`,
+    program: 'fit-seed1',
+    inputs: () => b1(100),
+    tolerance: TRAINED,
+    unit: 'ms',
+    call,
+  }
+}
 
 function matmul(n: number): Case {
   return {
@@ -82,11 +114,11 @@ function elementwise(program: string, operands: 1 | 2): Case {
   }
 }
 
-function b1(): Readonly<Record<string, Packed>> {
+function b1(rows = ROWS): Readonly<Record<string, Packed>> {
   return {
-    x1: uniform('x1', [ROWS, 10]),
-    x2: uniform('x2', [ROWS, 5]),
-    y: uniform('y', [ROWS, 1]),
+    x1: uniform('x1', [rows, 10]),
+    x2: uniform('x2', [rows, 5]),
+    y: uniform('y', [rows, 1]),
     ...dense(1, 10, 64),
     ...dense(2, 5, 32),
     ...dense(3, 96, 1),

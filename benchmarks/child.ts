@@ -14,8 +14,8 @@ export class Child {
   #answers: Answer[] = []
   #waiting: ((answer: Answer) => void) | undefined
 
-  constructor({ file, args }: Command) {
-    this.#process = spawn(file, args, { env: environment(), stdio: ['pipe', 'pipe', 'pipe'] })
+  constructor({ file, args, env }: Command) {
+    this.#process = spawn(file, args, { env: { ...environment(), ...env }, stdio: ['pipe', 'pipe', 'pipe'] })
     this.#process.stderr!.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-STDERR_KEPT)
     })

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 /** Who is measured, and how its process is started. */
@@ -14,9 +15,11 @@ export interface Competitor {
 export interface Command {
   readonly file: string
   readonly args: readonly string[]
+  readonly env?: NodeJS.ProcessEnv
 }
 
 const OPS = ['matmul', 'mul', 'exp', 'tanh', 'softmax']
+const STEPS = ['b1', 'b3']
 
 export const OURS: Competitor = {
   name: 'adjoint',
@@ -34,8 +37,13 @@ export const REFERENCE: Competitor = {
 export const PEERS: readonly Competitor[] = [
   { name: 'tfjs-cpu', label: 'tfjs cpu', start: () => node('peers/tfjs.ts', 'cpu') },
   { name: 'tfjs-wasm', label: 'tfjs wasm', start: () => node('peers/tfjs.ts', 'wasm') },
-  { name: 'jax-js', label: 'jax-js eager', start: () => node('peers/jax.ts') },
-  { name: 'pytorch', label: 'PyTorch, 1 thread', start: () => python('torch', 'peers/with_torch.py') },
+  { name: 'jax-js', label: 'jax-js eager', programs: [...STEPS, ...OPS], start: () => node('peers/jax.ts') },
+  {
+    name: 'pytorch',
+    label: 'PyTorch, 1 thread',
+    programs: [...STEPS, 'b1-train', 'b3-train', ...OPS],
+    start: () => python('torch', 'peers/with_torch.py'),
+  },
   {
     name: 'numpy',
     label: 'NumPy, 1 thread',
@@ -51,7 +59,7 @@ function node(script: string, ...args: string[]): Command {
 
 function python(module: string, script: string): Command | { readonly missing: string } {
   const file = interpreters.find((name) => succeeds(name, ['-c', `import ${module}`]))
-  if (file !== undefined) return { file, args: [pathOf(script)] }
+  if (file !== undefined) return { file, args: [pathOf(script)], env: kernelsFor(file, module) }
   const known = interpreters.filter((name) => succeeds(name, ['--version']))
   return {
     missing: known.length === 0 ? 'no python3 here' : `${known.join(' and ')} cannot import ${module}`,
@@ -62,6 +70,24 @@ const interpreters = ['python3', '/usr/bin/python3']
 
 function succeeds(file: string, args: readonly string[]): boolean {
   return spawnSync(file, args, { stdio: 'ignore', env: environment() }).status === 0
+}
+
+/**
+ * An OpenBLAS older than the processor does not know it and falls back to SSE kernels, up to nine times slower than what
+ * it has. Then it is told the nearest processor that it knows.
+ */
+function kernelsFor(file: string, module: string): NodeJS.ProcessEnv {
+  const env = { ...environment(), OPENBLAS_VERBOSE: '2' }
+  const { stdout, stderr } = spawnSync(file, ['-c', `import ${module}`], { encoding: 'utf8', env })
+  if (!/^Core: (Prescott|Core2|Generic)$/im.test(stdout + stderr)) return {}
+  const flags = new Set(
+    readFileSync('/proc/cpuinfo', 'utf8')
+      .match(/^flags.*$/m)?.[0]
+      .split(' '),
+  )
+  const has = (...wanted: readonly string[]): boolean => wanted.every((flag) => flags.has(flag))
+  if (has('avx512f', 'avx512dq', 'avx512bw', 'avx512vl')) return { OPENBLAS_CORETYPE: 'SkylakeX' }
+  return has('avx2', 'fma') ? { OPENBLAS_CORETYPE: 'Haswell' } : {}
 }
 
 /** One thread for everybody; and no setting that makes OpenBLAS take this processor for an older one. */

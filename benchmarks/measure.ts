@@ -1,7 +1,7 @@
 import type { Case } from './cases.js'
 import { Child } from './child.js'
 import { type Competitor, OURS, REFERENCE } from './competitors.js'
-import { type Answer, type Packed, unpackResults } from './protocol.js'
+import { type Answer, type Packed, type Spent, unpackResults } from './protocol.js'
 
 export interface Pace {
   readonly rounds: number
@@ -19,13 +19,14 @@ export type Row = {
       readonly status: 'timed'
       /** Largest |result - reference| as a fraction of the largest |reference|. */
       readonly error: number
-      /** For each round the ms of one run. */
-      readonly times: readonly number[]
+      /** For each round what one run took, in ms. */
+      readonly times: readonly Spent[]
       readonly median: number
       readonly best: number
-      /** How many times as fast as it Adjoint is: median over the rounds, and best against best. */
+      /** How many times as fast as it Adjoint is: median over the rounds, best against best, and median by the processors' time. */
       readonly ratio: number
       readonly bestRatio: number
+      readonly cpuRatio: number
     }
   | { readonly status: 'missing' | 'differs' | 'failed' | 'no program'; readonly reason: string }
 )
@@ -44,7 +45,7 @@ interface Runner {
   readonly competitor: Competitor
   readonly child: Child
   readonly error: number
-  readonly times: number[]
+  readonly times: Spent[]
   /** Runs per round. */
   count: number
   failure?: string
@@ -93,11 +94,11 @@ export async function measure(
         rows.set(competitor, { competitor: name, label, status: error.status, reason: error.message })
       }
     }
-    for (const runner of runners) await attempt(runner, () => warmUp(runner, pace))
+    const work = what.call === undefined ? await warmedUp(runners, pace) : inFreshProcesses(what, inputs)
     for (let round = 0; round < pace.rounds; round++)
       for (const runner of runners)
         await attempt(runner, async () => {
-          runner.times.push((await run(runner.child, runner.count)) / runner.count)
+          runner.times.push(await work(runner))
         })
   } finally {
     for (const { child } of runners) child.end()
@@ -120,7 +121,7 @@ async function referenceFor(what: Case, inputs: PackedInputs): Promise<Float64Ar
   const child = launch(REFERENCE)
   try {
     expect(await child.ready(), 'ready')
-    const answer = await child.ask({ type: 'prepare', program: what.program, inputs })
+    const answer = await child.ask({ type: 'prepare', program: what.program, inputs, compare: true })
     return unpackResults(expect(answer, 'prepared').results)
   } catch (error) {
     throw new Error(`${what.name}: the float64 reference failed`, { cause: error })
@@ -140,7 +141,7 @@ async function prepare(
   try {
     const ready = expect(await child.ready(), 'ready')
     for (const [name, version] of Object.entries(ready.versions)) versions.set(`${name} ${version}`, version)
-    const answer = await child.ask({ type: 'prepare', program: what.program, inputs })
+    const answer = await child.ask({ type: 'prepare', program: what.program, inputs, compare: true })
     const error = differenceOf(unpackResults(expect(answer, 'prepared').results), reference)
     if (!(error <= what.tolerance))
       throw new Absence(
@@ -181,14 +182,36 @@ function differenceOf(results: Float64Array, reference: Float64Array): number {
   return difference === 0 ? 0 : difference / largest
 }
 
+/** One run, as the mean of as many as fill a slice. */
+async function warmedUp(runners: readonly Runner[], pace: Pace): Promise<(runner: Runner) => Promise<Spent>> {
+  for (const runner of runners) await attempt(runner, () => warmUp(runner, pace))
+  return async ({ child, count }) => run(child, count)
+}
+
+/** The call that the case is about, in a process that has done nothing else. */
+function inFreshProcesses(what: Case, inputs: PackedInputs): (runner: Runner) => Promise<Spent> {
+  return async ({ competitor }) => {
+    const child = launch(competitor)
+    try {
+      expect(await child.ready(), 'ready')
+      const { program } = what
+      expect(await child.ask({ type: 'prepare', program, inputs, compare: false }), 'prepared')
+      for (let call = 1; call < what.call!; call++) await run(child, 1)
+      return await run(child, 1)
+    } finally {
+      child.end()
+    }
+  }
+}
+
 /** Works for the warm-up's time and finds out how many runs fill a slice. */
 async function warmUp(runner: Runner, { warmUp: time, slice }: Pace): Promise<void> {
   let spent = 0
   let count = 1
   for (;;) {
-    const elapsed = await run(runner.child, count)
-    spent += elapsed
-    const fitting = Math.max(1, Math.round((slice * count) / Math.max(elapsed, 0.01)))
+    const { wall } = await run(runner.child, count)
+    spent += wall * count
+    const fitting = Math.max(1, Math.round(slice / Math.max(wall, 1e-5)))
     if (spent >= time) {
       runner.count = fitting
       return
@@ -198,8 +221,10 @@ async function warmUp(runner: Runner, { warmUp: time, slice }: Pace): Promise<vo
   }
 }
 
-async function run(child: Child, times: number): Promise<number> {
-  return expect(await child.ask({ type: 'run', times }), 'ran').milliseconds
+/** What one of `times` runs takes on average. */
+async function run(child: Child, times: number): Promise<Spent> {
+  const { wall, cpu } = expect(await child.ask({ type: 'run', times }), 'ran')
+  return { wall: wall / times, cpu: cpu / times }
 }
 
 async function attempt(runner: Runner, work: () => Promise<void>): Promise<void> {
@@ -217,18 +242,21 @@ function rowOf(runner: Runner, ours: Runner | undefined): Row {
   const { name, label } = competitor
   if (failure !== undefined) return { competitor: name, label, status: 'failed', reason: failure }
   const isComparable = ours !== undefined && ours.failure === undefined
-  const ratios = isComparable ? times.map((time, round) => time / ours.times[round]!) : []
-  const best = Math.min(...times)
+  const ratioBy = (kind: keyof Spent): number =>
+    isComparable ? medianOf(times.map((time, round) => time[kind] / ours.times[round]![kind])) : NaN
+  const walls = times.map(({ wall }) => wall)
+  const best = Math.min(...walls)
   return {
     competitor: name,
     label,
     status: 'timed',
     error,
     times,
-    median: medianOf(times),
+    median: medianOf(walls),
     best,
-    ratio: medianOf(ratios),
-    bestRatio: isComparable ? best / Math.min(...ours.times) : NaN,
+    ratio: ratioBy('wall'),
+    bestRatio: isComparable ? best / Math.min(...ours.times.map(({ wall }) => wall)) : NaN,
+    cpuRatio: ratioBy('cpu'),
   }
 }
 

@@ -15,6 +15,8 @@ export type Request =
       readonly type: 'prepare'
       readonly program: string
       readonly inputs: Readonly<Record<string, Packed>>
+      /** Whether results are wanted. Without them the first run is the first that the process does. */
+      readonly compare: boolean
     }
   | { readonly type: 'run'; readonly times: number }
 
@@ -25,8 +27,14 @@ export type Answer =
   | { readonly type: 'missing'; readonly reason: string }
   /** Base64 of float64. */
   | { readonly type: 'prepared'; readonly results: string }
-  | { readonly type: 'ran'; readonly milliseconds: number }
+  | ({ readonly type: 'ran' } & Spent)
   | { readonly type: 'failed'; readonly reason: string }
+
+/** What work took, in ms: of time, and of the processors' time in all threads of its process. */
+export interface Spent {
+  readonly wall: number
+  readonly cpu: number
+}
 
 /** An input as a competitor sees it. */
 export interface Input {
@@ -37,7 +45,7 @@ export type Inputs = Readonly<Record<string, Input>>
 
 /** A program made ready on given inputs. */
 export interface Prepared {
-  /** What is compared with the reference: the losses of the first steps, or the output. Asked for once, before any run. */
+  /** What is compared with the reference: the losses of the first steps, or the output. Asked for at most once, before any run. */
   results(): ArrayLike<number> | Promise<ArrayLike<number>>
   /** Does the work `times` times, one after another, each to its end. */
   run(times: number): void | Promise<void>
@@ -88,12 +96,16 @@ export async function serve(load: () => Library | Promise<Library>): Promise<voi
       if (request.type === 'prepare') {
         const inputs = Object.entries(request.inputs).map(([name, packed]) => [name, unpack(packed)])
         prepared = await library.programs[request.program]!(Object.fromEntries(inputs) as Inputs)
-        say({ type: 'prepared', results: bytesOf(Float64Array.from(await prepared.results())) })
+        const results = request.compare ? await prepared.results() : []
+        say({ type: 'prepared', results: bytesOf(Float64Array.from(results)) })
       } else {
         const start = performance.now()
+        const before = process.cpuUsage()
         const done = prepared!.run(request.times)
         if (done !== undefined) await done
-        say({ type: 'ran', milliseconds: performance.now() - start })
+        const wall = performance.now() - start
+        const { user, system } = process.cpuUsage(before)
+        say({ type: 'ran', wall, cpu: (user + system) / 1000 })
       }
     } catch (error) {
       say({ type: 'failed', reason: messageOf(error) })
@@ -111,5 +123,6 @@ function isNotInstalled(error: unknown): boolean {
 }
 
 function messageOf(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split('\n')[0]!
+  const [first] = (error instanceof Error ? error.message : String(error)).split('\n')
+  return first!.replace(/ imported from .*/, '')
 }

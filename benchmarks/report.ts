@@ -75,7 +75,7 @@ export function markdown(report: Report): string {
     list(cases.flatMap(losses), 'Nowhere in this run.'),
     '**Not timed**',
     list(absences(cases), 'Nothing.'),
-    '**In full**: median and best time of one run; ratios are their time over ours, so above 1 Adjoint is faster; error is the largest difference from the float64 reference.',
+    '**In full**: median and best time of one run; ratios are their time over ours, so above 1 Adjoint is faster (by CPU time: that of all threads of a process, compilers and garbage collectors too); error is the largest difference from the float64 reference.',
     detailTable(cases),
   ].join('\n\n')
 }
@@ -85,6 +85,12 @@ function heading({ date, machine: m, load: { before, after }, versions, pace, ca
     `${date}: ${m.cpu}, ${m.cores} cores, memory ${m.memory}, ${m.system}, Node ${m.node};`,
     `load ${before} before, ${after} after. ${versions.join(', ')}.`,
     `${pace.rounds} rounds of ${pace.slice} ms each in turn, after ${pace.warmUp} ms of warm-up, ${cases.length} cases.`,
+    ...(Math.max(before, after - 1) > m.cores / 2
+      ? [
+          '',
+          '**Other programs were running.** Times are too long, differently so from round to round; of the ratios, those by CPU time suffer least.',
+        ]
+      : []),
   ].join('\n')
 }
 
@@ -140,7 +146,7 @@ function absences(cases: readonly Measured[]): string[] {
 
 function detailTable(cases: readonly Measured[]): string {
   return table(
-    ['case', 'competitor', 'median', 'best', 'ratio, median', 'ratio, best', 'error'],
+    ['case', 'competitor', 'median', 'best', 'ratio, median', 'ratio, best', 'ratio, CPU time', 'error'],
     cases.flatMap((measured) =>
       measured.rows
         .filter(isTimed)
@@ -149,8 +155,9 @@ function detailTable(cases: readonly Measured[]): string {
           row.label,
           inUnit(measured, row.median),
           inUnit(measured, row.best),
-          row.competitor === 'adjoint' ? '' : significant(row.ratio),
-          row.competitor === 'adjoint' ? '' : significant(row.bestRatio),
+          ...[row.ratio, row.bestRatio, row.cpuRatio].map((ratio) =>
+            row.competitor === 'adjoint' ? '' : significant(ratio),
+          ),
           row.error.toExponential(1),
         ]),
     ),

@@ -21,10 +21,11 @@ const { values: options } = parseArgs({
   },
 })
 
-/** The named ones, or all; `matmul` names matmul-32 and its like too. */
+/** The named ones, or all; `matmul`, which is no name, stands for matmul-32 and its like. */
 function chosen<T extends { readonly name: string }>(all: readonly T[], names: string): readonly T[] {
   const wanted = names.split(',').filter((name) => name !== '')
-  const isMeant = (name: string, by: string): boolean => name === by || name.startsWith(`${by}-`)
+  const isMeant = (name: string, by: string): boolean =>
+    name === by || (name.startsWith(`${by}-`) && !all.some((other) => other.name === by))
   for (const by of wanted)
     if (!all.some(({ name }) => isMeant(name, by))) {
       console.error(`there is no ${by}; known are ${all.map(({ name }) => name).join(', ')}`)
@@ -41,12 +42,14 @@ function build(): void {
 }
 
 function describe(measured: Measured): string {
-  const rows = measured.rows.map((row) => {
-    if (!isTimed(row)) return `  ${row.label.padEnd(20)} ${row.status}: ${row.reason}`
-    const ratio = row.competitor === OURS.name ? '' : `ours is ${significant(row.ratio)} times as fast`
-    const best = `best ${inUnit(measured, row.best)}`
-    return `  ${row.label.padEnd(20)} ${inUnit(measured, row.median).padEnd(14)} ${best.padEnd(20)} ${ratio}`
-  })
+  const rows = measured.rows
+    .filter((row) => row.status !== 'no program')
+    .map((row) => {
+      if (!isTimed(row)) return `  ${row.label.padEnd(20)} ${row.status}: ${row.reason}`
+      const ratio = row.competitor === OURS.name ? '' : `ours is ${significant(row.ratio)} times as fast`
+      const best = `best ${inUnit(measured, row.best)}`
+      return `  ${row.label.padEnd(20)} ${inUnit(measured, row.median).padEnd(14)} ${best.padEnd(20)} ${ratio}`
+    })
   return [`${measured.case}: ${measured.what}`, ...rows, ''].join('\n')
 }
 

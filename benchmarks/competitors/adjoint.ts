@@ -112,6 +112,8 @@ const unary =
     return repeated(() => op(x))
   }
 
+const layers = () => import('./adjoint-layers.js')
+
 await serve(() => {
   if (process.argv.includes('--float64')) setFloatx('float64')
   return {
@@ -130,6 +132,9 @@ await serve(() => {
       exp: unary((x) => x.exp()),
       tanh: unary((x) => x.tanh()),
       softmax: unary((x) => x.softmax()),
+      'b1-train': async (inputs) => (await layers()).b1Train(inputs),
+      'b3-train': async (inputs) => (await layers()).b3Train(inputs),
+      'fit-seed1': async (inputs) => (await layers()).fitSeed1(inputs),
     },
   }
 })

@@ -61,3 +61,13 @@ export function trainingAsync(batches: number, step: (batch: number) => Promise<
     run,
   }
 }
+
+/** Whole trainings of ten epochs, of which the losses are compared. Rows keep their order for that, and for that alone. */
+export function fitting(fit: (shuffle: boolean) => Promise<readonly number[]>): Prepared {
+  return {
+    results: () => fit(false),
+    async run(times) {
+      for (let i = 0; i < times; i++) await fit(true)
+    },
+  }
+}

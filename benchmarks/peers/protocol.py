@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import sys
 import time
 
@@ -26,7 +27,9 @@ def blas():
     except OSError:
         return "BLAS unknown"
     known = {"mkl": "MKL", "openblas": "OpenBLAS", "libblis": "BLIS", "libblas": "reference BLAS"}
-    return next((name for part, name in known.items() if part in loaded), "own BLAS")
+    name = next((name for part, name in known.items() if part in loaded), "own BLAS")
+    core = os.environ.get("OPENBLAS_CORETYPE")
+    return f"{name} for {core}" if core and name == "OpenBLAS" else name
 
 
 def serve(versions, programs):
@@ -42,8 +45,9 @@ def serve(versions, programs):
                 data = np.ascontiguousarray(results, dtype="<f8").tobytes()
                 say(type="prepared", results=base64.b64encode(data).decode())
             else:
-                start = time.perf_counter()
+                start, cpu = time.perf_counter(), time.process_time()
                 run(request["times"])
-                say(type="ran", milliseconds=(time.perf_counter() - start) * 1000)
+                wall, cpu = time.perf_counter() - start, time.process_time() - cpu
+                say(type="ran", wall=wall * 1000, cpu=cpu * 1000)
         except Exception as error:
             say(type="failed", reason=str(error).split("\n")[0])

@@ -2,7 +2,16 @@
 // so that this file compiles without the peers being installed.
 import { createRequire } from 'node:module'
 import { type Input, type Inputs, type Prepared, type Program, serve } from '../protocol.js'
-import { batchesOf, BETA1, BETA2, EPSILON, LEARNING_RATE, training } from '../competitors/training.js'
+import {
+  batchesOf,
+  BETA1,
+  BETA2,
+  EPSILON,
+  fitting,
+  LEARNING_RATE,
+  training,
+  trainingAsync,
+} from '../competitors/training.js'
 
 interface Tensor {
   dataSync(): Float32Array
@@ -10,6 +19,21 @@ interface Tensor {
 }
 interface Variable extends Tensor {
   readonly name: string
+}
+interface Layer {
+  apply(x: unknown): Symbolic
+}
+interface Symbolic {
+  readonly shape: readonly (number | null)[]
+}
+interface Model {
+  readonly layers: readonly {
+    getWeights(): readonly Tensor[]
+    setWeights(weights: readonly Tensor[]): void
+  }[]
+  compile(options: { optimizer: unknown; loss: string | readonly string[] }): void
+  trainOnBatch(x: unknown, y: unknown): Promise<number | number[]>
+  fit(x: unknown, y: unknown, options: object): Promise<{ readonly history: { readonly loss: number[] } }>
 }
 interface Tf {
   readonly version: { readonly tfjs: string }
@@ -32,6 +56,12 @@ interface Tf {
     'meanSquaredError' | 'sigmoidCrossEntropy' | 'softmaxCrossEntropy',
     (labels: Tensor, predictions: Tensor) => Tensor
   >
+  input(options: { shape: readonly number[] }): Symbolic
+  model(ends: { inputs: unknown; outputs: unknown }): Model
+  readonly layers: {
+    dense(options: { units: number; activation?: string }): Layer
+    concatenate(): Layer
+  }
   readonly train: {
     adam(
       learningRate: number,
@@ -61,18 +91,20 @@ function programs(tf: Tf): Record<string, Program> {
   const make = ({ values, shape }: Input): Tensor => tf.tensor(values, shape)
   const batches = (input: Input): Tensor[] => batchesOf(input).map(make)
 
-  interface Layer {
+  interface Weights {
     readonly w: Variable
     readonly b: Variable
   }
-  const layer = (inputs: Inputs, id: string): Layer => ({
+  const layer = (inputs: Inputs, id: string): Weights => ({
     w: tf.variable(make(inputs[`w${id}`]!)),
     b: tf.variable(make(inputs[`b${id}`]!)),
   })
-  const dense = (x: Tensor, { w, b }: Layer): Tensor => tf.add(tf.matMul(x, w), b)
+  const dense = (x: Tensor, { w, b }: Weights): Tensor => tf.add(tf.matMul(x, w), b)
+
+  const adam = (): ReturnType<Tf['train']['adam']> => tf.train.adam(LEARNING_RATE, BETA1, BETA2, EPSILON)
 
   function stepper(batchCount: number, loss: (batch: number) => Tensor): Prepared {
-    const optimizer = tf.train.adam(LEARNING_RATE, BETA1, BETA2, EPSILON)
+    const optimizer = adam()
     return training(batchCount, (batch) => {
       const value = tf.tidy(() => {
         const found = tf.variableGrads(() => loss(batch))
@@ -101,7 +133,59 @@ function programs(tf: Tf): Record<string, Program> {
       return repeated(() => op(x))
     }
 
+  const units = (count: number, activation?: string): Layer =>
+    tf.layers.dense({ units: count, ...(activation !== undefined && { activation }) })
+
+  /** Weights are given to layers in the order in which they were made. */
+  function setWeights(model: Model, inputs: Inputs, ids: readonly string[]): void {
+    model.layers
+      .filter((made) => made.getWeights().length > 0)
+      .forEach((made, i) => made.setWeights([make(inputs[`w${ids[i]}`]!), make(inputs[`b${ids[i]}`]!)]))
+  }
+
+  function buildB1(inputs: Inputs): Model {
+    const [x1, x2] = [tf.input({ shape: [10] }), tf.input({ shape: [5] })]
+    const h = [units(64, 'relu').apply(x1), units(32, 'relu').apply(x2)]
+    const model = tf.model({ inputs: [x1, x2], outputs: units(1).apply(tf.layers.concatenate().apply(h)) })
+    model.compile({ optimizer: adam(), loss: 'meanSquaredError' })
+    setWeights(model, inputs, ['1', '2', '3'])
+    return model
+  }
+
+  /** The loss of all outputs comes first where there are several. */
+  const lossOf = (logs: number | number[]): number => (typeof logs === 'number' ? logs : logs[0]!)
+
   return {
+    'b1-train'(inputs) {
+      const model = buildB1(inputs)
+      const [x1, x2, y] = [batches(inputs.x1!), batches(inputs.x2!), batches(inputs.y!)]
+      return trainingAsync(y.length, async (i) => lossOf(await model.trainOnBatch([x1[i], x2[i]], y[i])))
+    },
+    'b3-train'(inputs) {
+      const x = tf.input({ shape: [20] })
+      const h2 = units(64, 'relu').apply(units(128, 'relu').apply(x))
+      const h3 = units(32, 'relu').apply(h2)
+      const a = units(1).apply(h2)
+      const b = units(1, 'sigmoid').apply(h3)
+      const c = units(5, 'softmax').apply(tf.layers.concatenate().apply([h2, h3]))
+      const model = tf.model({ inputs: x, outputs: [a, b, c] })
+      const loss = ['meanSquaredError', 'binaryCrossentropy', 'categoricalCrossentropy']
+      model.compile({ optimizer: adam(), loss })
+      setWeights(model, inputs, ['1', '2', '3', 'A', 'B', 'C'])
+      const xs = batches(inputs.x!)
+      const [yA, yB, yC] = [batches(inputs.yA!), batches(inputs.yB!), batches(inputs.yC!)]
+      return trainingAsync(xs.length, async (i) =>
+        lossOf(await model.trainOnBatch(xs[i], [yA[i], yB[i], yC[i]])),
+      )
+    },
+    'fit-seed1'(inputs) {
+      const model = buildB1(inputs)
+      const [x1, x2, y] = [make(inputs.x1!), make(inputs.x2!), make(inputs.y!)]
+      return fitting(async (shuffle) => {
+        const { history } = await model.fit([x1, x2], y, { epochs: 10, shuffle, verbose: 0 })
+        return history.loss
+      })
+    },
     b1(inputs) {
       const [x1, x2, y] = [batches(inputs.x1!), batches(inputs.x2!), batches(inputs.y!)]
       const [first, second, last] = [layer(inputs, '1'), layer(inputs, '2'), layer(inputs, '3')]
@@ -115,7 +199,7 @@ function programs(tf: Tf): Record<string, Program> {
       const x = batches(inputs.x!)
       const [yA, yB, yC] = [batches(inputs.yA!), batches(inputs.yB!), batches(inputs.yC!)]
       const layers = ['1', '2', '3', 'A', 'B', 'C'].map((id) => layer(inputs, id))
-      const [d1, d2, d3, a, b, c] = layers as [Layer, Layer, Layer, Layer, Layer, Layer]
+      const [d1, d2, d3, a, b, c] = layers as [Weights, Weights, Weights, Weights, Weights, Weights]
       return stepper(x.length, (i) => {
         const h2 = tf.relu(dense(tf.relu(dense(x[i]!, d1)), d2))
         const h3 = tf.relu(dense(h2, d3))

@@ -89,6 +89,8 @@ serve(
     {
         "b1": b1,
         "b3": b3,
+        "b1-train": b1,
+        "b3-train": b3,
         "matmul": op(torch.matmul, "a", "b"),
         "mul": op(torch.mul, "x", "y"),
         "exp": op(torch.exp, "x"),
