@@ -44,6 +44,13 @@ export {
   reduceLROnPlateau,
   type ReduceLROnPlateauOptions,
 } from './callbacks.js'
+export {
+  type Constraint,
+  constraints,
+  type MaxNormOptions,
+  type MinMaxNormOptions,
+  type UnitNormOptions,
+} from './constraints.js'
 export { initializers } from './initializers.js'
 export { InputLayer, input, inputLayer, type InputOptions } from './input-layer.js'
 export { type CallContext, type CallOptions, Layer, LayerBase } from './layer.js'
@@ -100,6 +107,7 @@ export {
   rmsprop,
   sgd,
 } from './optimizers.js'
+export { type L1L2Options, type Regularizer, regularizers } from './regularizers.js'
 export { Sequential, sequential } from './sequential.js'
 export type { SummaryOptions } from './summary.js'
 export { SymbolicTensor } from './symbolic.js'
@@ -120,6 +128,8 @@ export type {
   ActivationLike,
   ActivationName,
   CallArg,
+  ConstraintLike,
+  ConstraintName,
   DataTree,
   Feed,
   Initializer,
@@ -130,6 +140,8 @@ export type {
   NumericData,
   OutKey,
   PerOutput,
+  RegularizerLike,
+  RegularizerName,
   StringData,
   Sym,
   SymTree,

@@ -21,6 +21,7 @@ import {
   type Aval,
   baseBackend,
   checkShape,
+  currentBackend,
   didYouMean,
   formatShape,
   isFloat,
@@ -32,11 +33,21 @@ import {
   typeName,
 } from '@adjoint/core/extend'
 import { Callable } from './callable.js'
+import { constrain, resolveConstraint } from './constraints.js'
 import { resolveInitializer } from './initializers.js'
 import { contentOf, isLeaf, type Leaf, leavesIn, withLeaves } from './leaves.js'
 import { checkName, snakeCase } from './naming.js'
+import { checkScalar, regularize, regularizedOf, resolveRegularizer, weightLoss } from './regularizers.js'
 import { isSymbolic, type Node, SymbolicTensor } from './symbolic.js'
-import type { InitializerLike, IsSym, LayerOptions, NumIn, Sym } from './types.js'
+import type {
+  ConstraintLike,
+  InitializerLike,
+  IsSym,
+  LayerOptions,
+  NumIn,
+  RegularizerLike,
+  Sym,
+} from './types.js'
 
 /** What a layer is told beside its input. */
 export interface CallContext {
@@ -88,6 +99,21 @@ export function onFailure(step: () => void): void {
 /** Layers whose `call` is running, innermost last: calls inside it belong to it. */
 const running: { readonly layer: LayerBase; readonly context: CallContext }[] = []
 
+/** What layers have added to the loss in the call under way. */
+let added: Tensor[] | undefined
+
+/** Runs `f`; tells what layers add to the loss meanwhile. @internal */
+export function withLosses<R>(f: () => R): { readonly result: R; readonly losses: readonly Tensor[] } {
+  const before = added
+  const losses: Tensor[] = []
+  added = losses
+  try {
+    return { result: f(), losses }
+  } finally {
+    added = before
+  }
+}
+
 const COMMON_OPTIONS = ['name', 'trainable', 'dtype', 'inputShape'] as const
 
 /** @throws ValueError for a key that is not among `known`, or for options that are none. */
@@ -119,6 +145,7 @@ export abstract class LayerBase<N extends string = string> extends Callable {
   #trainable: boolean
   readonly #weights: Variable[] = []
   readonly #children = new Set<LayerBase>()
+  #addedLosses: readonly Tensor[] = []
   #givenName: string | undefined
   #autoName: string | undefined
 
@@ -222,6 +249,14 @@ export abstract class LayerBase<N extends string = string> extends Callable {
     return this.#weights
   }
 
+  /**
+   * What is added to the loss: by layers in its last call, then by the regularizers of the weights that are trained.
+   * `fit` and its kin add it by themselves.
+   */
+  get losses(): Tensor[] {
+    return [...this.#addedLosses, ...regularizedOf(this.trainableWeights).map(weightLoss)]
+  }
+
   /** Copies of all weights' values. */
   getWeights(): Tensor[] {
     return this.weights.map((w) => w.detach())
@@ -311,6 +346,8 @@ export abstract class LayerBase<N extends string = string> extends Callable {
   /**
    * Makes a weight, named within the layer.
    * @param options.initializer makes its first values (default 'glorot_uniform').
+   * @param options.regularizer says what it adds to the loss while it is trained.
+   * @param options.constraint is applied to it after each step of an optimizer.
    */
   protected addWeight(
     name: string,
@@ -319,8 +356,12 @@ export abstract class LayerBase<N extends string = string> extends Callable {
       readonly initializer?: InitializerLike
       readonly trainable?: boolean
       readonly dtype?: NumericDType
+      readonly regularizer?: RegularizerLike | undefined
+      readonly constraint?: ConstraintLike | undefined
     } = {},
   ): Variable {
+    const regularizer = resolveRegularizer(options.regularizer)
+    const constraint = resolveConstraint(options.constraint)
     const dtype = options.dtype ?? this.dtype
     const sides = checkShape(`${this.label}: weight ${show(name)}`, shape, dtype)
     const initialize = resolveInitializer(options.initializer ?? 'glorot_uniform')
@@ -337,8 +378,20 @@ export abstract class LayerBase<N extends string = string> extends Callable {
         trainable: options.trainable ?? true,
       },
     )
+    if (regularizer !== undefined) regularize(weight, regularizer)
+    if (constraint !== undefined) constrain(weight, constraint)
     this.#weights.push(weight)
     return weight
+  }
+
+  /**
+   * Adds a scalar to the loss of the model that is being trained; for use within `call`.
+   * @throws ShapeError for what is no scalar; GraphError outside of a call.
+   */
+  protected addLoss(loss: Tensor): void {
+    if (running.at(-1)?.layer !== this || added === undefined)
+      throw new GraphError(`${this.label}: addLoss: a layer adds to the loss only while it is called`)
+    added.push(checkScalar('addLoss', loss))
   }
 
   /** @internal */
@@ -394,6 +447,14 @@ export abstract class LayerBase<N extends string = string> extends Callable {
 
   /** Runs `call`, as the parent of the layers it calls; errors are told with the layer's name. @internal */
   run(values: readonly unknown[], context: CallContext): unknown {
+    if (added !== undefined) return this.#runInside(values, context)
+    const { result, losses } = withLosses(() => this.#runInside(values, context))
+    // While shapes are inferred there are no losses to keep.
+    if (currentBackend() !== abstractBackend) this.#addedLosses = losses
+    return result
+  }
+
+  #runInside(values: readonly unknown[], context: CallContext): unknown {
     running.push({ layer: this, context })
     try {
       return this.call(...values, context)

@@ -115,6 +115,15 @@ export interface Initializer {
 }
 export type InitializerLike = InitializerName | Initializer
 
+/** By name with factors of 0.01. */
+export type RegularizerName = 'l1' | 'l2' | 'l1_l2'
+/** Gives the scalar that a tensor adds to the loss. */
+export type RegularizerLike = RegularizerName | ((w: Tensor) => Tensor)
+
+export type ConstraintName = 'max_norm' | 'non_neg' | 'unit_norm' | 'min_max_norm'
+/** Gives what a weight is replaced by after each step of an optimizer. */
+export type ConstraintLike = ConstraintName | ((w: Tensor) => Tensor)
+
 // ---- structures of models and their data
 
 /** Whether a structure is not known statically: `Model` without arguments, or one just loaded. */

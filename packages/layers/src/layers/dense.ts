@@ -1,14 +1,18 @@
 import { add, matmul, type Shape, ShapeError, type Tensor, type Variable } from '@adjoint/core'
 import { resolveActivation } from '../activations.js'
+import { resolveConstraint } from '../constraints.js'
 import { resolveInitializer } from '../initializers.js'
 import { described, type SymbolicAval } from '../layer.js'
+import { activityLoss, resolveRegularizer } from '../regularizers.js'
 import type { SymbolicTensor } from '../symbolic.js'
 import type {
   ActivationLike,
+  ConstraintLike,
   Initializer,
   InitializerLike,
   LayerOptions,
   NumIn,
+  RegularizerLike,
   ReplaceLast,
 } from '../types.js'
 import { checkCount, positional } from './options.js'
@@ -20,6 +24,18 @@ export interface DenseOptions<N extends string = string> extends LayerOptions<N>
   readonly useBias?: boolean
   readonly kernelInitializer?: InitializerLike
   readonly biasInitializer?: InitializerLike
+  readonly kernelRegularizer?: RegularizerLike
+  readonly biasRegularizer?: RegularizerLike
+  /** What the output adds to the loss; it is divided by the number of rows. */
+  readonly activityRegularizer?: RegularizerLike
+  readonly kernelConstraint?: ConstraintLike
+  readonly biasConstraint?: ConstraintLike
+}
+
+interface WeightOptions {
+  readonly initializer: Initializer
+  readonly regularizer: ((w: Tensor) => Tensor) | undefined
+  readonly constraint: ((w: Tensor) => Tensor) | undefined
 }
 
 /** activation(x · kernel + bias), on the last axis. kernel is [inputs, units], bias [units]. */
@@ -30,11 +46,17 @@ export class Dense<U extends number = number, N extends string = string> extends
     'useBias',
     'kernelInitializer',
     'biasInitializer',
+    'kernelRegularizer',
+    'biasRegularizer',
+    'activityRegularizer',
+    'kernelConstraint',
+    'biasConstraint',
   ]
   readonly units: U
   readonly #activation: { readonly name: string; readonly fn: (x: Tensor) => Tensor }
   readonly #options: DenseOptions<N>
-  readonly #initializers: { readonly kernel: Initializer; readonly bias: Initializer }
+  readonly #weights: { readonly kernel: WeightOptions; readonly bias: WeightOptions }
+  readonly #activityRegularizer: ((y: Tensor) => Tensor) | undefined
   #kernel!: Variable
   #bias: Variable | undefined
 
@@ -43,10 +65,19 @@ export class Dense<U extends number = number, N extends string = string> extends
     this.units = checkCount(this.label, 'units', options.units) as U
     this.#activation = resolveActivation(options.activation ?? 'linear')
     const { kernelInitializer = 'glorot_uniform', biasInitializer = 'zeros' } = options
-    this.#initializers = {
-      kernel: resolveInitializer(kernelInitializer),
-      bias: resolveInitializer(biasInitializer),
+    this.#weights = {
+      kernel: {
+        initializer: resolveInitializer(kernelInitializer),
+        regularizer: resolveRegularizer(options.kernelRegularizer),
+        constraint: resolveConstraint(options.kernelConstraint),
+      },
+      bias: {
+        initializer: resolveInitializer(biasInitializer),
+        regularizer: resolveRegularizer(options.biasRegularizer),
+        constraint: resolveConstraint(options.biasConstraint),
+      },
     }
+    this.#activityRegularizer = resolveRegularizer(options.activityRegularizer)
     this.#options = options
   }
 
@@ -65,15 +96,16 @@ export class Dense<U extends number = number, N extends string = string> extends
   }
 
   override build(inputShape: Shape): void {
-    const { kernel, bias } = this.#initializers
-    this.#kernel = this.addWeight('kernel', [inputShape.at(-1)!, this.units], { initializer: kernel })
-    if (this.#options.useBias ?? true)
-      this.#bias = this.addWeight('bias', [this.units], { initializer: bias })
+    const { kernel, bias } = this.#weights
+    this.#kernel = this.addWeight('kernel', [inputShape.at(-1)!, this.units], kernel)
+    if (this.#options.useBias ?? true) this.#bias = this.addWeight('bias', [this.units], bias)
   }
 
   override call(x: Tensor): Tensor {
     const product = matmul(x, this.#kernel)
-    return this.#activation.fn(this.#bias === undefined ? product : add(product, this.#bias))
+    const y = this.#activation.fn(this.#bias === undefined ? product : add(product, this.#bias))
+    if (this.#activityRegularizer !== undefined) this.addLoss(activityLoss(this.#activityRegularizer, y))
+    return y
   }
 
   override getConfig(): Record<string, unknown> {

@@ -1,7 +1,16 @@
 import { cast, gather, type Shape, type Tensor, type Variable } from '@adjoint/core'
+import { resolveConstraint } from '../constraints.js'
 import { resolveInitializer } from '../initializers.js'
+import { activityLoss, resolveRegularizer } from '../regularizers.js'
 import type { SymbolicTensor } from '../symbolic.js'
-import type { Initializer, InitializerLike, LayerOptions, NumIn } from '../types.js'
+import type {
+  ConstraintLike,
+  Initializer,
+  InitializerLike,
+  LayerOptions,
+  NumIn,
+  RegularizerLike,
+} from '../types.js'
 import { checkIds } from './ids.js'
 import { checkCount, optionsOf } from './options.js'
 import { SingleInputLayer } from './single-input.js'
@@ -10,15 +19,29 @@ import { SingleInputLayer } from './single-input.js'
 export interface EmbeddingOptions<N extends string = string> extends LayerOptions<N> {
   /** Default: uniform between -0.05 and 0.05. */
   readonly embeddingsInitializer?: InitializerLike
+  readonly embeddingsRegularizer?: RegularizerLike
+  /** What the output adds to the loss; it is divided by the number of rows. */
+  readonly activityRegularizer?: RegularizerLike
+  readonly embeddingsConstraint?: ConstraintLike
 }
 
 /** A table of vectors, one for each id: [inputDim, outputDim]. */
 export class Embedding<E extends number = number, N extends string = string> extends SingleInputLayer<N> {
-  static override readonly optionNames: readonly string[] = ['inputDim', 'outputDim', 'embeddingsInitializer']
+  static override readonly optionNames: readonly string[] = [
+    'inputDim',
+    'outputDim',
+    'embeddingsInitializer',
+    'embeddingsRegularizer',
+    'activityRegularizer',
+    'embeddingsConstraint',
+  ]
   readonly inputDim: number
   readonly outputDim: E
   readonly #options: EmbeddingOptions<N>
   readonly #initializer: Initializer
+  readonly #regularizer: ((w: Tensor) => Tensor) | undefined
+  readonly #activityRegularizer: ((y: Tensor) => Tensor) | undefined
+  readonly #constraint: ((w: Tensor) => Tensor) | undefined
   #embeddings!: Variable
 
   constructor(options: EmbeddingOptions<N> & { readonly inputDim: number; readonly outputDim: E }) {
@@ -26,18 +49,25 @@ export class Embedding<E extends number = number, N extends string = string> ext
     this.inputDim = checkCount(this.label, 'inputDim', options.inputDim)
     this.outputDim = checkCount(this.label, 'outputDim', options.outputDim) as E
     this.#initializer = resolveInitializer(options.embeddingsInitializer ?? 'random_uniform')
+    this.#regularizer = resolveRegularizer(options.embeddingsRegularizer)
+    this.#activityRegularizer = resolveRegularizer(options.activityRegularizer)
+    this.#constraint = resolveConstraint(options.embeddingsConstraint)
     this.#options = options
   }
 
   override build(): void {
     this.#embeddings = this.addWeight('embeddings', [this.inputDim, this.outputDim], {
       initializer: this.#initializer,
+      regularizer: this.#regularizer,
+      constraint: this.#constraint,
     })
   }
 
   override call(ids: Tensor): Tensor {
     checkIds(this.label, ids, this.inputDim)
-    return gather(this.#embeddings, ids.dtype === 'int32' ? ids : cast(ids, 'int32'))
+    const y = gather(this.#embeddings, ids.dtype === 'int32' ? ids : cast(ids, 'int32'))
+    if (this.#activityRegularizer !== undefined) this.addLoss(activityLoss(this.#activityRegularizer, y))
+    return y
   }
 
   override getConfig(): Record<string, unknown> {

@@ -23,6 +23,7 @@ import {
   typeName,
   withoutRecording,
 } from '@adjoint/core/extend'
+import { constrained } from '../constraints.js'
 import { checkFlag, checkKeys, checkNumber, COUNT, NOT_NEGATIVE, POSITIVE, SHARE } from '../option-checks.js'
 
 /** Options of all optimizers. */
@@ -274,7 +275,9 @@ export abstract class Optimizer {
           ? {}
           : { [ACCUMULATOR]: full(gradient.shape, 0, gradient.dtype) }
       const done = { value: next.value, slots: { ...next.slots, ...reset } }
-      return useEma ? this.#averaged(done, slots, step.t) : done
+      const { value, slots: kept } = useEma ? this.#averaged(done, slots, step.t) : done
+      // As in Keras the average is that of values before their constraint.
+      return { value: constrained(variables[i]!, value), slots: kept }
     })
   }
 

@@ -18,8 +18,9 @@ import {
 } from '@adjoint/core/extend'
 import type { OptimizerState } from '../optimizers.js'
 import { isSymbolic } from '../symbolic.js'
-import type { LayerBase } from '../layer.js'
+import { type LayerBase, withLosses } from '../layer.js'
 import type { Model } from '../model.js'
+import { regularizedOf, weightLoss, withAdded } from '../regularizers.js'
 import type { Batch } from './batches.js'
 import type { Bound } from './bound.js'
 import type { Compiled, OutputPlan } from './compile.js'
@@ -66,6 +67,8 @@ export class Stepper {
   /** Variables that layers change as they run, such as moving averages. */
   readonly #statistics: readonly Variable[]
   readonly #scored: readonly OutputPlan[]
+  /** Variables that add to the loss. */
+  readonly #regularized: readonly Variable[]
 
   constructor(model: Model, compiled: Compiled, bound: Bound) {
     this.#model = model
@@ -73,6 +76,7 @@ export class Stepper {
     this.#bound = bound
     this.#variables = model.trainableVariables
     this.#statistics = model.nonTrainableWeights
+    this.#regularized = regularizedOf(this.#variables)
     this.#scored = compiled.outputs.filter((output) => output.loss !== undefined)
   }
 
@@ -99,17 +103,19 @@ export class Stepper {
   #open(batch: Batch): Open {
     const variables = this.#variables
     let losses: (Tensor | undefined)[] = []
-    let predictions: Tensor[] = []
+    let predictions: readonly Tensor[] = []
     const { value, grads } = valueAndGrads(() => {
-      predictions = this.#forward(batch.x, true)
+      const made = this.#forward(batch.x, true)
+      predictions = made.predictions
       losses = this.#losses(batch, predictions)
-      return this.#total(losses)
+      return this.#total(losses, made.added)
     }, variables)
     return { total: value, losses, predictions, grads }
   }
 
-  #forward(x: readonly Tensor[], training: boolean): Tensor[] {
-    return this.#model.compute(x, { training }) as Tensor[]
+  #forward(x: readonly Tensor[], training: boolean): Forward {
+    const { result, losses } = withLosses(() => this.#model.compute(x, { training }) as Tensor[])
+    return { predictions: result, added: losses }
   }
 
   /** The mean loss of each output. */
@@ -122,13 +128,14 @@ export class Stepper {
     return losses
   }
 
-  #total(losses: readonly (Tensor | undefined)[]): Tensor {
+  /** The weighted losses of the outputs, what layers have added, and what regularized weights add. */
+  #total(losses: readonly (Tensor | undefined)[], added: readonly Tensor[]): Tensor {
     let total: Tensor | undefined
     for (const { index, lossWeight } of this.#scored) {
       const part = lossWeight === 1 ? losses[index]! : mul(losses[index]!, lossWeight)
       total = total === undefined ? part : total.add(part)
     }
-    return total!
+    return withAdded(total!, [...added, ...this.#regularized.map(weightLoss)])
   }
 
   /** Checks what was found and, if it is sound, takes the step. */
@@ -213,12 +220,12 @@ export class Stepper {
 
   test(batch: Batch): Outcome | Promise<Outcome> {
     const { predictions, losses, total } = this.#bound.run(() => {
-      const made = this.#forward(batch.x, false)
+      const { predictions: made, added } = this.#forward(batch.x, false)
       const parts = this.#losses(batch, made)
       return {
         predictions: made,
         losses: parts,
-        total: this.#scored.length === 0 ? undefined : this.#total(parts),
+        total: this.#scored.length === 0 ? undefined : this.#total(parts, added),
       }
     })
     if (total === undefined) return { loss: 0, losses: losses.map(() => undefined), predictions }
@@ -322,6 +329,11 @@ export class Stepper {
   }
 }
 
+interface Forward {
+  readonly predictions: readonly Tensor[]
+  /** What layers add to the loss. */
+  readonly added: readonly Tensor[]
+}
 interface Kept {
   readonly random: RandomState
   readonly statistics: readonly Tensor[]
