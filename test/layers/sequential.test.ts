@@ -8,6 +8,7 @@ import {
   input,
   inputLayer,
   Layer,
+  type Model,
   model,
   Sequential,
   sequential,
@@ -25,7 +26,7 @@ const data = tensor([
   [4, 5, 6],
 ])
 
-function summaryOf(m: Sequential): string[] {
+function summaryOf(m: Model): string[] {
   const lines: string[] = []
   m.summary({ printFn: (line) => lines.push(line) })
   return lines
@@ -88,7 +89,7 @@ describe('without', () => {
   })
 
   it('is built by the data of fit, predict and evaluate', async () => {
-    const make = (): Sequential => sequential([dense(4), dense(1)]).compile({ optimizer: 'sgd', loss: 'mse' })
+    const make = (): Model => sequential([dense(4), dense(1)]).compile({ optimizer: 'sgd', loss: 'mse' })
     const fitted = make()
     expect(fitted.isCompiled).toBe(true)
     await fitted.fit(

@@ -15,6 +15,7 @@ import {
   lambda,
   type LayerBase,
   maximum,
+  type Model,
   model,
   multiply,
   normalization,
@@ -101,4 +102,5 @@ const symbolic = m({ a: v, b: [x, one] })
 is<(typeof symbolic)['s'], F32<readonly [4, 3]>>(true)
 const values = m({ a: tensor([1]), b: [tensor([1]), tensor([1])] })
 is<(typeof values)['s'], Tensor<'float32', readonly [number, 4, 3]>>(true)
+export const models: Model[] = [m, sequential([dense(1)])]
 export const layers: LayerBase[] = [m, dense(1), add(), sequential([m, dense(1)])]

@@ -75,7 +75,7 @@ const LONGEST_SHOWN = 80
 /** A value as it appears in a message: one line, control characters escaped, at most 80 characters. */
 export function show(value: unknown): string {
   let text: string
-  if (typeof value === 'string') text = JSON.stringify(value.length > 200 ? value.slice(0, 200) : value)
+  if (typeof value === 'string') text = escapeHidden(JSON.stringify(value.slice(0, 200)))
   else if (typeof value === 'bigint') text = `${value}n`
   else if (typeof value === 'function') text = `a function${value.name ? ` (${value.name})` : ''}`
   else if (typeof value === 'symbol') text = 'a symbol'
@@ -84,6 +84,14 @@ export function show(value: unknown): string {
   else if (typeof value === 'object' && value !== null) text = `an object (${className(value)})`
   else text = String(value)
   return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN - 1)}…` : text
+}
+
+/** JSON leaves characters as they are that are not seen, or turn the text around. */
+function escapeHidden(text: string): string {
+  return text.replace(
+    /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
 }
 
 function showArray(values: readonly unknown[]): string {

@@ -1,4 +1,5 @@
 import {
+  AdjointError,
   type Dim,
   type DType,
   floatx,
@@ -487,7 +488,8 @@ export abstract class LayerBase<N extends string = string> extends Callable {
   /** Adds a call to the graph and returns its outputs, in the structure that `call` returns. @internal */
   stageCall(values: readonly unknown[]): unknown {
     const leaves = leavesIn(values)
-    const avals = leaves.map(symbolicAval)
+    // Ops also take numbers; what they cannot take they refuse themselves.
+    const avals = leaves.filter(isLeaf).map(symbolicAval)
     this.checkInputs(avals)
     this.ensureBuilt(avals)
     const { structure, outputs } = this.#inferOutputs(values, leaves, avals)
@@ -608,7 +610,15 @@ function withUnknownSides(first: unknown, second: unknown): unknown {
   const a = first.message.split(/(\d+)/)
   const b = second.message.split(/(\d+)/)
   const isSameText = a.length === b.length && a.every((part, i) => i % 2 === 1 || part === b[i])
-  return isSameText ? retold(first, a.map((part, i) => (part === b[i] ? part : 'null')).join('')) : first
+  if (!isSameText) return first
+  if (first instanceof AdjointError && second instanceof AdjointError) {
+    const others = second.shapes
+    const shapes = first.shapes?.map((shape, i) =>
+      shape.map((side, k) => (side === others?.[i]?.[k] ? side : null)),
+    )
+    if (shapes !== undefined) Object.assign(first, { shapes })
+  }
+  return retold(first, a.map((part, i) => (part === b[i] ? part : 'null')).join(''))
 }
 
 /** The same error with another message, in its stack too; a frozen error keeps its own. */

@@ -27,6 +27,16 @@ export class OpLayer extends LayerBase {
     this.built = true
   }
 
+  /** What it applies. @internal */
+  get row(): AnyRow {
+    return this.#row
+  }
+
+  /** @internal */
+  get attrs(): unknown {
+    return this.#attrs
+  }
+
   override get className(): string {
     const { name } = this.#row
     return KERAS_NAMES.get(name) ?? name[0]!.toUpperCase() + name.slice(1)
@@ -41,13 +51,15 @@ export class OpLayer extends LayerBase {
 
   /** An op along the batch would mix rows that have nothing to do with each other. */
   #refuseBatchAxis(): void {
-    const { axis, axes, perm } = (this.#attrs ?? {}) as { axis?: unknown; axes?: unknown; perm?: unknown }
+    const { axis, axes, perm, shape } = (this.#attrs ?? {}) as Readonly<Record<string, unknown>>
     const rank = Math.max(...this.#operands.map((x) => (isSymbolic(x) ? x.shape.length + 1 : 0)))
     const along = [axis, axes].flat().filter((a): a is number => typeof a === 'number')
     const grows = this.#row.name === 'expandDims' || this.#row.name === 'stack' ? 1 : 0
     const hitsBatch =
       along.some((a) => a === 0 || a === -rank - grows) ||
-      (Array.isArray(perm) && perm[0] !== 0 && perm[0] !== -rank)
+      (Array.isArray(perm) && perm[0] !== 0 && perm[0] !== -rank) ||
+      // A shape to change to has a number in front where the batch must be.
+      (Array.isArray(shape) && shape[0] !== -1)
     if (hitsBatch) throw mixesRows(this.#row.name, [null, ...firstShape(this.#operands)])
   }
 

@@ -1,4 +1,4 @@
-import { type DType, type Shape, ShapeError, Tensor, ValueError } from '@adjoint/core'
+import { type DType, type Shape, ShapeError, Tensor, type Tree, ValueError } from '@adjoint/core'
 import { isRecord, show } from '@adjoint/core/extend'
 import type { Graph } from './graph.js'
 import { input, InputLayer } from './input-layer.js'
@@ -16,20 +16,22 @@ import type {
   Logs,
   PredictOptions,
 } from './trainer/types.js'
-import type { Feed, LayerOptions, TensorsOf } from './types.js'
+import type { LayerOptions, NumericData, StringData } from './types.js'
 import { namesOf } from './wiring.js'
 
 type Ends = SymbolicTensor<Shape, 'float32'>
+type Data = Tree<NumericData | StringData>
 
 /**
  * Layers one after another. With the shape of its input it is a model at once; without, it becomes one when it is
  * first called, trained or run, by the shape of the data.
  */
-export class Sequential extends Model<Ends, Ends> {
+// Without type parameters, so that it is a Model as every other is; `sequential` says what it takes and gives.
+export class Sequential extends Model {
   readonly #layers: readonly LayerBase[]
   #start: InputLayer | undefined
   /** What it was compiled with before it had inputs. */
-  #waiting: CompileOptions<Ends, Ends> | undefined
+  #waiting: CompileOptions | undefined
 
   /** @internal Use {@link sequential}. */
   constructor(layers: readonly LayerBase[], options: LayerOptions) {
@@ -77,7 +79,7 @@ export class Sequential extends Model<Ends, Ends> {
     }
     if (!isSymbolic(x))
       throw new ShapeError(`${this.label}: its last layer gives several tensors, expected one`)
-    this.wire(start.output as Ends, x as Ends)
+    this.wire(start.output, x)
     this.#start = start
     if (this.#waiting !== undefined) {
       const options = this.#waiting
@@ -122,38 +124,34 @@ export class Sequential extends Model<Ends, Ends> {
     return this.#waiting !== undefined || super.isCompiled
   }
 
-  override compile(options: CompileOptions<Ends, Ends>): this {
+  override compile(options: CompileOptions): this {
     if (this.isWired) return super.compile(options)
     this.#waiting = options
     return this
   }
 
   // Asynchronous, so that a bad shape rejects; what follows starts in the same turn.
-  override async fit(
-    x: Feed<Ends>,
-    y: Feed<Ends>,
-    options: FitOptions<Ends, Ends> = {},
-  ): Promise<History<Ends>> {
+  override async fit(x: Data, y: Data, options: FitOptions = {}): Promise<History> {
     this.#buildFor('fit', x)
     return super.fit(x, y, options)
   }
 
-  override async evaluate(x: Feed<Ends>, y: Feed<Ends>, options: EvaluateOptions<Ends> = {}): Promise<Logs> {
+  override async evaluate(x: Data, y: Data, options: EvaluateOptions = {}): Promise<Logs> {
     this.#buildFor('evaluate', x)
     return super.evaluate(x, y, options)
   }
 
-  override async predict(x: Feed<Ends>, options: PredictOptions = {}): Promise<TensorsOf<Ends>> {
+  override async predict(x: Data, options: PredictOptions = {}): Promise<Tree<Tensor<DType>>> {
     this.#buildFor('predict', x)
-    return super.predict(x, options)
+    return super.predict(x, options) as Promise<Tree<Tensor<DType>>>
   }
 
-  override async trainOnBatch(x: Feed<Ends>, y: Feed<Ends>, options: BatchOptions<Ends> = {}): Promise<Logs> {
+  override async trainOnBatch(x: Data, y: Data, options: BatchOptions = {}): Promise<Logs> {
     this.#buildFor('trainOnBatch', x)
     return super.trainOnBatch(x, y, options)
   }
 
-  override async testOnBatch(x: Feed<Ends>, y: Feed<Ends>, options: BatchOptions<Ends> = {}): Promise<Logs> {
+  override async testOnBatch(x: Data, y: Data, options: BatchOptions = {}): Promise<Logs> {
     this.#buildFor('testOnBatch', x)
     return super.testOnBatch(x, y, options)
   }
@@ -225,8 +223,9 @@ function sampleOf(
 export function sequential(
   layers: readonly LayerBase[],
   options: { readonly name?: string } = {},
-): Sequential {
+): Model<Ends, Ends> {
   checkOptions('sequential', options, ['name'])
   const { name } = options
-  return new Sequential(layers, name === undefined ? {} : { name: checkName('sequential', name) })
+  const made = new Sequential(layers, name === undefined ? {} : { name: checkName('sequential', name) })
+  return made as Model as Model<Ends, Ends>
 }

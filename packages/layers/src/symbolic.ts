@@ -12,7 +12,7 @@ import type {
 import { formatShape } from '@adjoint/core/extend'
 import type { LayerBase } from './layer.js'
 import { checkName } from './naming.js'
-import type { Sym } from './types.js'
+import type { NumIn, Sym } from './types.js'
 
 /** One call of a layer in a graph. `args` is what it was called with: a structure with symbolic tensors in it. */
 export interface Node {
@@ -79,9 +79,9 @@ type Grown<S extends Shape, D extends DType, T> = T extends number | SymbolicTen
 // oxlint-disable-next-line no-unused-vars -- merged declarations must name the same parameters
 export interface SymbolicTensor<out S extends Shape, out D extends DType, out N extends string>
   extends
-    OtherMethods<SymbolicTensor<S, D>, SymbolicTensor<Shape, D>, Sym.Num>,
+    OtherMethods<SymbolicTensor<S, D>, SymbolicTensor<Shape, D>, NumIn>,
     Record<UnaryName, () => SymbolicTensor<S, D>>,
-    Record<BinaryName, <T extends Sym.Num | number>(y: T) => Grown<S, D, T>> {
+    Record<BinaryName, <T extends NumIn | number>(y: T) => Grown<S, D, T>> {
   // Put on the prototype by op-layer.ts, as the methods are.
   readonly [APPLY]: (row: AnyRow, operands: readonly Operand[], attrs: unknown) => unknown
   readonly [STAGED]?: { readonly same: SymbolicTensor<S, D>; readonly any: SymbolicTensor<Shape, D> }
