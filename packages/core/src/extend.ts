@@ -24,6 +24,7 @@ export {
   binary,
   call,
   composite,
+  composites,
   defineOp,
   elementwise,
   isStaged,

@@ -87,6 +87,9 @@ type StagedOf<X, K extends 'same' | 'any'> = [Extract<X, Staged>] extends [never
 
 export const rows: Map<string, AnyRow> = new Map()
 
+/** Ops written in other ops, by name: graphs that were saved are made again of these and of {@link rows}. */
+export const composites: Map<string, AnyRow> = new Map()
+
 /** Enters a row in the table. @throws ValueError when the name is taken. */
 export function defineOp<const A extends string, P>(row: Row<A, P>): Row<A, P> {
   if (rows.has(row.name)) throw new ValueError(`defineOp: there is already an op ${show(row.name)}`)
@@ -104,7 +107,7 @@ interface CompositeSpec<A extends string, P> {
 
 /** An op written in other ops: one node of a graph, many entries of the tape. */
 export function composite<const A extends string, P>(spec: CompositeSpec<A, P>): Row<A, P> {
-  return {
+  const row: Row<A, P> = {
     ...spec,
     infer: (inputs, attrs) =>
       withBackend(abstractBackend, () => spec.compose(inputs.map(withoutValues), attrs)),
@@ -113,6 +116,8 @@ export function composite<const A extends string, P>(spec: CompositeSpec<A, P>):
     },
     vjp: null,
   }
+  composites.set(spec.name, row as AnyRow)
+  return row
 }
 
 function withoutValues({ shape, dtype }: Aval): Tensor {
