@@ -84,3 +84,8 @@ export function resolveActivation(activation: unknown): { readonly name: string;
   const { name, value } = names.get(activation)
   return { name, fn: value }
 }
+
+/** What a layer's config tells of its activation: the name of one of Keras', a function of the user's own itself. */
+export function activationConfig({ name, fn }: { readonly name: string; readonly fn: Activation }): unknown {
+  return Object.hasOwn(table, name) && table[name] === fn ? name : fn
+}

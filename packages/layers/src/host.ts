@@ -7,6 +7,8 @@ interface Process {
     write?(text: string): unknown
   }
   readonly env?: Readonly<Record<string, string | undefined>>
+  readonly pid?: number
+  getBuiltinModule?(name: string): unknown
 }
 
 interface Console {
@@ -20,6 +22,32 @@ interface Surroundings {
   readonly performance?: { now(): number }
   readonly setTimeout?: (f: () => void, ms: number) => unknown
   readonly setImmediate?: (f: () => void) => unknown
+  readonly TextEncoder?: new () => { encode(text: string): Uint8Array<ArrayBuffer> }
+  readonly TextDecoder?: new (
+    label: string,
+    options: { readonly fatal: boolean; readonly ignoreBOM: boolean },
+  ) => { decode(bytes: Uint8Array): string }
+  readonly fetch?: (url: string) => Promise<Response>
+}
+
+/** What is used of an answer from the network. */
+interface Response {
+  readonly ok: boolean
+  readonly status: number
+  arrayBuffer(): Promise<ArrayBuffer>
+}
+
+/** What is used of Node's `fs/promises`. */
+export interface Files {
+  readFile(path: string): Promise<Uint8Array>
+  open(path: string, flags: string): Promise<OpenFile>
+  rename(from: string, to: string): Promise<void>
+  unlink(path: string): Promise<void>
+}
+export interface OpenFile {
+  writeFile(bytes: Uint8Array): Promise<void>
+  sync(): Promise<void>
+  close(): Promise<void>
 }
 
 const surroundings = globalThis as unknown as Surroundings
@@ -61,4 +89,40 @@ export function giveAir(): Promise<void> {
     else if (surroundings.setTimeout !== undefined) surroundings.setTimeout(resolve, 0)
     else resolve()
   })
+}
+
+/** The files of the machine, where there are any. */
+export function files(): Files | undefined {
+  // `process.getBuiltinModule` gives what `import` would, without an import that bundlers would follow.
+  return surroundings.process?.getBuiltinModule?.('node:fs/promises') as Files | undefined
+}
+
+/** The path that a `file:` address means. */
+export function pathOfUrl(address: string): string | undefined {
+  const url = surroundings.process?.getBuiltinModule?.('node:url') as
+    { fileURLToPath(address: string): string } | undefined
+  return url?.fileURLToPath(address)
+}
+
+/** What tells this process from others that run at the same time. */
+export function processId(): number {
+  return surroundings.process?.pid ?? 0
+}
+
+/** Asks the network for what is at an address. */
+export function download(): ((address: string) => Promise<Response>) | undefined {
+  return surroundings.fetch
+}
+
+export function encodeUtf8(text: string): Uint8Array<ArrayBuffer> {
+  return new surroundings.TextEncoder!().encode(text)
+}
+
+/** The text, or undefined where the bytes are no UTF-8. */
+export function decodeUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    return new surroundings.TextDecoder!('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch {
+    return undefined
+  }
 }

@@ -133,6 +133,10 @@ export type {
   DataTree,
   Feed,
   Initializer,
+export type { ModelSource } from './saving/files.js'
+export { loadModel, type LoadOptions } from './saving/load.js'
+export { type LayerClass, registerFunction, registerLayer, type SavedFunction } from './saving/registry.js'
+export type { SaveOptions } from './saving/save.js'
   InitializerLike,
   InitializerName,
   LayerOptions,
@@ -149,3 +153,5 @@ export type {
 } from './types.js'
 // Puts ops and methods on symbolic tensors.
 import './op-layer.js'
+// Makes the layers known to what saves and loads them.
+import './saving/builtin.js'

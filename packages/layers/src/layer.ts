@@ -97,6 +97,21 @@ export function onFailure(step: () => void): void {
   undo?.push(step)
 }
 
+/** Makes a weight of a model that is being loaded: values come later, from the file. */
+type WeightMaker = (what: string, shape: Sizes, dtype: NumericDType) => Tensor
+let makeWeight: WeightMaker | undefined
+
+/** Runs `f` with weights made by `make`; initializers are not asked. @internal */
+export function withWeightsMadeBy<R>(make: WeightMaker, f: () => R): R {
+  const before = makeWeight
+  makeWeight = make
+  try {
+    return f()
+  } finally {
+    makeWeight = before
+  }
+}
+
 /** Layers whose `call` is running, innermost last: calls inside it belong to it. */
 const running: { readonly layer: LayerBase; readonly context: CallContext }[] = []
 
@@ -304,6 +319,20 @@ export abstract class LayerBase<N extends string = string> extends Callable {
     return { name: this.name, trainable: this.trainable }
   }
 
+  /** What neither its config nor its weights tell, as JSON; nothing for most. @internal */
+  savedState(): unknown {
+    return undefined
+  }
+
+  /**
+   * Takes in what `savedState` told. Nothing changes before the result is called.
+   * @throws ValueError for what it never told.
+   * @internal
+   */
+  restorer(_state: unknown): () => void {
+    throw new ValueError(`${this.label}: has no state to restore`)
+  }
+
   /** The symbolic tensors of its only call. @throws GraphError unless it was called exactly once. */
   get input(): unknown {
     return this.#onlyNode('input').args[0]
@@ -366,6 +395,7 @@ export abstract class LayerBase<N extends string = string> extends Callable {
     const dtype = options.dtype ?? this.dtype
     const sides = checkShape(`${this.label}: weight ${show(name)}`, shape, dtype)
     const initialize = resolveInitializer(options.initializer ?? 'glorot_uniform')
+    const make = makeWeight
     // Weights are real also while shapes are being inferred.
     const value = withBackend(baseBackend(), () => initialize(sides, isFloat(dtype) ? dtype : undefined))
     if (!(value instanceof Tensor) || !sameShape(value.shape, sides))

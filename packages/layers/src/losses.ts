@@ -192,6 +192,11 @@ const kinds = new Map<unknown, LossKind>([
   [sparseCategoricalCrossentropy, 'sparse'],
 ])
 
+/** The name of one of the losses here, in Keras' spelling. @internal */
+export function lossName(fn: unknown): string | undefined {
+  return names.nameOf(fn as LossFn)
+}
+
 /**
  * The loss that an output was given.
  * @throws ValueError for an unknown name, with the nearest one, or for something that is neither name nor function.

@@ -55,6 +55,8 @@ export type MetricName = Spelling<KerasMetricName> | LossName
 /** A metric by name, as a function whose values are averaged, or as an object that keeps the count itself. */
 export type MetricLike = MetricName | LossFn | Metric
 
+const origins = new WeakMap<object, { readonly name: string; readonly args: readonly unknown[] }>()
+
 /** Metrics with options: `metrics.auc({ curve: 'PR' })`. Each call makes a new one. */
 export const metrics: {
   readonly accuracy: typeof accuracy
@@ -80,7 +82,7 @@ export const metrics: {
   readonly rootMeanSquaredError: typeof rootMeanSquaredError
   readonly cosineSimilarity: typeof cosineSimilarity
   readonly r2Score: typeof r2Score
-} = {
+} = remembered({
   accuracy,
   binaryAccuracy,
   categoricalAccuracy,
@@ -104,6 +106,28 @@ export const metrics: {
   rootMeanSquaredError,
   cosineSimilarity,
   r2Score,
+})
+
+/** How the metrics that were made by {@link metrics} were made: under which name, with which arguments. */
+function remembered<T extends object>(factories: T): T {
+  const entries = Object.entries(factories) as [string, (...args: unknown[]) => Metric][]
+  return Object.fromEntries(
+    entries.map(([name, make]) => {
+      const makeAndRemember = (...args: unknown[]): Metric => {
+        const metric = make(...args)
+        origins.set(metric, { name, args })
+        return metric
+      }
+      return [name, Object.defineProperty(makeAndRemember, 'name', { value: name })]
+    }),
+  ) as T
+}
+
+/** @internal */
+export function originOf(
+  metric: object,
+): { readonly name: string; readonly args: readonly unknown[] } | undefined {
+  return origins.get(metric)
 }
 
 type Make = (options: { readonly name: string }) => Metric

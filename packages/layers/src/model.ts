@@ -22,6 +22,10 @@ import {
 } from './layer.js'
 import { isTensor, mapLeaves, tensorsIn, withLeaves } from './leaves.js'
 import { checkName } from './naming.js'
+import { architectureOf } from './saving/encode.js'
+import type { ModelSource } from './saving/files.js'
+import { loadWeights } from './saving/load-weights.js'
+import { modelBytes, saveModel, type SaveOptions, saveWeights, VERSION } from './saving/save.js'
 import { printSummary, type SummaryOptions } from './summary.js'
 import { isSymbolic } from './symbolic.js'
 import { type Compiled, compiledOf, compileModel } from './trainer/compile.js'
@@ -255,6 +259,9 @@ export class Model<I = any, O = any> extends LayerBase {
     return this.compiled !== undefined
   }
 
+  /** The options of the last `compile`. @internal */
+  compileOptions: CompileOptions | undefined
+
   /** What `compile` made of its options. @internal */
   compiled: Compiled | undefined
 
@@ -265,6 +272,7 @@ export class Model<I = any, O = any> extends LayerBase {
    */
   compile(options: CompileOptions<I, O>): this {
     this.compiled = compileModel(this as Model, options as CompileOptions)
+    this.compileOptions = options as CompileOptions
     return this
   }
 
@@ -294,6 +302,43 @@ export class Model<I = any, O = any> extends LayerBase {
   /** The losses and metrics on one batch. */
   testOnBatch(x: Feed<I>, y: Feed<O>, options: BatchOptions<O> = {}): Promise<Logs> {
     return testOnBatch(this as Model, x, y, options as BatchOptions)
+  }
+
+  // ---- saving
+
+  /**
+   * Writes the model into one file, from which {@link loadModel} makes it again: architecture, weights, preprocessing,
+   * and, if it was compiled, the optimizer with all it remembers and the random state. The file is a safetensors
+   * file. It is written whole or not at all; all values are those of the moment of the call.
+   * @throws ValueError for what cannot be saved, such as a function that has no name; BackendError where there are no
+   * files, or this one cannot be written.
+   * @example await m.save('model.safetensors')
+   */
+  save(path: string, options: SaveOptions = {}): Promise<void> {
+    return saveModel(this as Model, path, options)
+  }
+
+  /** The bytes that {@link save} writes, for storing them elsewhere; `loadModel` takes them. */
+  toBytes(options: SaveOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
+    return modelBytes('toBytes', this as Model, options)
+  }
+
+  /** The architecture as JSON, in the manner of Keras: class_name, config, inbound_nodes. */
+  toJSON(): object {
+    return { format: 'adjoint-model', version: VERSION, ...architectureOf('toJSON', this as Model).json }
+  }
+
+  /** Writes the weights alone into a safetensors file. */
+  saveWeights(path: string): Promise<void> {
+    return saveWeights(this, path)
+  }
+
+  /**
+   * Sets all weights to those in a file of `saveWeights` or `save`.
+   * @throws FormatError where they are not this model's; then no weight has changed.
+   */
+  loadWeights(source: ModelSource, options: { readonly finiteOnly?: boolean } = {}): Promise<void> {
+    return loadWeights(this, source, options)
   }
 
   /** Prints the table of layers as Keras does. */

@@ -1,7 +1,7 @@
 import { ValueError } from '@adjoint/core'
 import { Names } from './names.js'
 import { adam, adamax, adamw, nadam } from './optimizers/adam.js'
-import { Optimizer } from './optimizers/optimizer.js'
+import { Optimizer, type OptimizerOptions } from './optimizers/optimizer.js'
 import { ftrl, lion } from './optimizers/other.js'
 import { adadelta, adagrad, rmsprop } from './optimizers/rmsprop.js'
 import { sgd } from './optimizers/sgd.js'
@@ -16,7 +16,8 @@ export { sgd } from './optimizers/sgd.js'
 export type OptimizerName =
   'sgd' | 'adam' | 'adamw' | 'rmsprop' | 'adagrad' | 'adadelta' | 'adamax' | 'nadam' | 'lion' | 'ftrl'
 
-const table: Readonly<Record<OptimizerName, () => Optimizer>> = {
+/** By name: each takes its options. @internal */
+export const optimizers: Readonly<Record<OptimizerName, (options?: OptimizerOptions) => Optimizer>> = {
   sgd,
   adam,
   adamw,
@@ -28,7 +29,7 @@ const table: Readonly<Record<OptimizerName, () => Optimizer>> = {
   lion,
   ftrl,
 }
-const names = new Names<() => Optimizer>('optimizer', 'an optimizer such as adam()', table)
+const names = new Names<() => Optimizer>('optimizer', 'an optimizer such as adam()', optimizers)
 
 /**
  * The optimizer that a model was given: a new one for a name, the same one for an optimizer.
@@ -36,7 +37,7 @@ const names = new Names<() => Optimizer>('optimizer', 'an optimizer such as adam
  */
 export function resolveOptimizer(spec: unknown): Optimizer {
   if (spec instanceof Optimizer) return spec
-  if (typeof spec === 'function' && Object.values(table).includes(spec as () => Optimizer))
+  if (typeof spec === 'function' && Object.values(optimizers).includes(spec as () => Optimizer))
     throw new ValueError(`optimizer: got the function ${spec.name}; call it: ${spec.name}()`)
   return names.get(spec).value()
 }

@@ -127,6 +127,7 @@ export class Sequential extends Model {
   override compile(options: CompileOptions): this {
     if (this.isWired) return super.compile(options)
     this.#waiting = options
+    this.compileOptions = options
     return this
   }
 

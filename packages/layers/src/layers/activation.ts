@@ -1,5 +1,5 @@
 import type { Tensor } from '@adjoint/core'
-import { resolveActivation } from '../activations.js'
+import { activationConfig, resolveActivation } from '../activations.js'
 import type { ActivationLike, LayerOptions } from '../types.js'
 import { positional } from './options.js'
 import { type SameShape, SingleInputLayer } from './single-input.js'
@@ -28,7 +28,7 @@ export class Activation<N extends string = string> extends SingleInputLayer<N> {
   }
 
   override getConfig(): Record<string, unknown> {
-    return { ...super.getConfig(), activation: this.#activation.name }
+    return { ...super.getConfig(), activation: activationConfig(this.#activation) }
   }
 }
 

@@ -1,5 +1,5 @@
 import { add, matmul, type Shape, ShapeError, type Tensor, type Variable } from '@adjoint/core'
-import { resolveActivation } from '../activations.js'
+import { activationConfig, resolveActivation } from '../activations.js'
 import { resolveConstraint } from '../constraints.js'
 import { resolveInitializer } from '../initializers.js'
 import { described, type SymbolicAval } from '../layer.js'
@@ -110,7 +110,12 @@ export class Dense<U extends number = number, N extends string = string> extends
 
   override getConfig(): Record<string, unknown> {
     const { activation: _, ...rest } = this.#options
-    return { ...super.getConfig(), units: this.units, activation: this.#activation.name, ...rest }
+    return {
+      ...super.getConfig(),
+      units: this.units,
+      activation: activationConfig(this.#activation),
+      ...rest,
+    }
   }
 }
 

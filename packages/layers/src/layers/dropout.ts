@@ -1,5 +1,5 @@
 import { mul, random, type Tensor, ValueError, where } from '@adjoint/core'
-import { show } from '@adjoint/core/extend'
+import { isRecord, show } from '@adjoint/core/extend'
 import type { CallContext } from '../layer.js'
 import type { LayerOptions } from '../types.js'
 import { positional } from './options.js'
@@ -39,6 +39,17 @@ export class Dropout<N extends string = string> extends SingleInputLayer<N> {
   /** Every call draws other numbers; with a seed of its own, the same ones after the same number of calls. */
   #nextSeed(): { seed?: number } {
     return this.#seed === undefined ? {} : { seed: mixed(this.#seed, this.#draws++) }
+  }
+
+  override savedState(): unknown {
+    return this.#seed === undefined || this.#draws === 0 ? undefined : { draws: this.#draws }
+  }
+
+  override restorer(state: unknown): () => void {
+    const draws = isRecord(state) ? state['draws'] : undefined
+    if (this.#seed === undefined || !Number.isSafeInteger(draws) || (draws as number) < 0)
+      throw new ValueError(`${this.label}: draws must be a whole number >= 0, got ${show(draws)}`)
+    return () => (this.#draws = draws as number)
   }
 
   override getConfig(): Record<string, unknown> {

@@ -65,6 +65,14 @@ export class Lambda<N extends string = string, S extends Shape = Shape> extends 
       )
     return tensor
   }
+
+  override getConfig(): Record<string, unknown> {
+    return {
+      ...super.getConfig(),
+      fn: this.#fn,
+      ...(this.#outputShape !== undefined && { outputShape: this.#outputShape }),
+    }
+  }
 }
 
 export interface Lambda<N extends string, S extends Shape> {

@@ -20,6 +20,7 @@ import {
   checkAxis,
   currentBackend,
   formatShape,
+  isRecord,
   show,
   stridesOf,
 } from '@adjoint/core/extend'
@@ -46,6 +47,8 @@ export class Normalization<N extends string = string> extends SingleInputLayer<N
   static override readonly optionNames: readonly string[] = ['axis', 'mean', 'variance', 'invert']
   readonly #axes: readonly number[]
   readonly #invert: boolean
+  /** Mean and variance as they were given. */
+  readonly #options: Pick<NormalizationOptions, 'mean' | 'variance'>
   readonly #given: { readonly mean: Tensor; readonly variance: Tensor } | undefined
   #learned: { readonly mean: Variable; readonly variance: Variable; readonly count: Variable } | undefined
   /** What the mean held when it was made: another value means that it was adapted, or its weights were set. */
@@ -59,6 +62,7 @@ export class Normalization<N extends string = string> extends SingleInputLayer<N
     const { axis = -1, mean, variance, invert = false } = options
     this.#axes = checkAxes(this.label, axis)
     this.#invert = invert
+    this.#options = mean === undefined || variance === undefined ? {} : { mean, variance }
     this.#given = givenStatistics(this.label, mean, variance, this.#axes.length, this.dtype)
   }
 
@@ -170,9 +174,22 @@ export class Normalization<N extends string = string> extends SingleInputLayer<N
     return reshape(statistic, sides)
   }
 
+  override savedState(): unknown {
+    const learned = this.#learned
+    return learned === undefined || learned.mean.handle !== this.#untouched ? undefined : { adapted: false }
+  }
+
+  override restorer(state: unknown): () => void {
+    if (!isRecord(state) || state['adapted'] !== false)
+      throw new ValueError(`${this.label}: adapted can only be false`)
+    return () => {
+      this.#untouched = this.#learned?.mean.handle
+    }
+  }
+
   override getConfig(): Record<string, unknown> {
     const axis = this.#axes.length === 1 ? this.#axes[0] : this.#axes.length === 0 ? null : this.#axes
-    return { ...super.getConfig(), axis, invert: this.#invert }
+    return { ...super.getConfig(), axis, invert: this.#invert, ...this.#options }
   }
 }
 

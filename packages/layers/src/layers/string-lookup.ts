@@ -1,4 +1,4 @@
-import { type DType, DTypeError, Tensor, tensor, ValueError } from '@adjoint/core'
+import { type DType, DTypeError, LimitError, Tensor, tensor, ValueError } from '@adjoint/core'
 import { formatShape, fromHost, show } from '@adjoint/core/extend'
 import type { CallOptions, SymbolicAval } from '../layer.js'
 import type { SymbolicTensor } from '../symbolic.js'
@@ -14,6 +14,8 @@ export interface StringLookupOptions<N extends string = string> extends LayerOpt
   /** A string that gets id 0, in front of all others; none unless given. */
   readonly maskToken?: string | null
 }
+
+const MOST_UNKNOWNS = 2 ** 20
 
 /** How `getVocabulary` writes the ids of unknown strings, as Keras does. */
 const UNKNOWN = '[UNK]'
@@ -32,6 +34,10 @@ export class StringLookup<N extends string = string> extends SingleInputLayer<N>
     if (!Number.isInteger(numOovIndices) || numOovIndices < 0)
       throw new ValueError(
         `${this.label}: numOovIndices must be a whole number >= 0, got ${show(numOovIndices)}`,
+      )
+    if (numOovIndices > MOST_UNKNOWNS)
+      throw new LimitError(
+        `${this.label}: numOovIndices ${numOovIndices} is over the limit of ${MOST_UNKNOWNS}`,
       )
     if (maskToken !== null && typeof maskToken !== 'string')
       throw new ValueError(`${this.label}: maskToken must be a string or null, got ${show(maskToken)}`)

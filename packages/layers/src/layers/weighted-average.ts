@@ -30,6 +30,8 @@ export class WeightedAverage<N extends string = string> extends Merge<'weightedA
   static override readonly optionNames: readonly string[] = ['weights']
   readonly #fixed: readonly number[] | undefined
   readonly #start: readonly number[] | undefined
+  /** As they were given. */
+  readonly #weights: readonly number[] | undefined
   #logits: Variable | undefined
   #count = 0
 
@@ -38,6 +40,7 @@ export class WeightedAverage<N extends string = string> extends Merge<'weightedA
     const { weights, trainable } = options
     if (weights === undefined) return
     const shares = sharesOf(this.label, weights)
+    this.#weights = [...weights]
     if (trainable === true) {
       if (shares.includes(0)) throw new ValueError(`${this.label}: a learned weight cannot start at 0`)
       this.#start = shares
@@ -75,8 +78,11 @@ export class WeightedAverage<N extends string = string> extends Merge<'weightedA
   }
 
   override getConfig(): Record<string, unknown> {
-    const weights = this.#fixed ?? this.#start
-    return { ...super.getConfig(), ...(weights !== undefined && { weights }) }
+    const { trainable, ...config } = super.getConfig()
+    const weights = this.#weights
+    if (weights === undefined) return { ...config, trainable }
+    // With weights, `trainable` tells whether they are learned.
+    return { ...config, weights, ...(this.#start !== undefined && { trainable: true }) }
   }
 }
 

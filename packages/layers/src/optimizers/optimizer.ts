@@ -155,6 +155,16 @@ export abstract class Optimizer {
     return this.#entries.size > 0
   }
 
+  /** What it remembers of each variable, by name. @internal */
+  get slotNames(): readonly string[] {
+    return this.#groups().flat()
+  }
+
+  /** Whether it remembers something of this variable. @internal */
+  knows(v: Variable): boolean {
+    return this.#entries.has(v)
+  }
+
   /** The options, as they were given or by default. */
   get config(): Readonly<Record<string, unknown>> {
     const { learningRate: _, ...rest } = this.#options

@@ -1,0 +1,48 @@
+// Makes this package's own layers known to what saves and loads models.
+import { Activation } from '../layers/activation.js'
+import { CategoryEncoding } from '../layers/category-encoding.js'
+import { Concatenate } from '../layers/concatenate.js'
+import { Dense } from '../layers/dense.js'
+import { Dot } from '../layers/dot.js'
+import { Dropout } from '../layers/dropout.js'
+import { Embedding } from '../layers/embedding.js'
+import { Flatten } from '../layers/flatten.js'
+import { Identity } from '../layers/identity.js'
+import { Lambda } from '../layers/lambda.js'
+import { Add, Average, Maximum, Minimum, Multiply, Subtract } from '../layers/merges.js'
+import { Normalization } from '../layers/normalization.js'
+import { Rescaling } from '../layers/rescaling.js'
+import { Reshape } from '../layers/reshape.js'
+import { StringLookup } from '../layers/string-lookup.js'
+import { WeightedAverage } from '../layers/weighted-average.js'
+import { Model } from '../model.js'
+import { Sequential } from '../sequential.js'
+import { type LayerClass, registerLayer, registerModel } from './registry.js'
+
+/** By the names that files know them by; the names in the source may be shortened by bundlers. */
+const builtin: Readonly<Record<string, LayerClass>> = {
+  Activation,
+  Add,
+  Average,
+  CategoryEncoding,
+  Concatenate,
+  Dense,
+  Dot,
+  Dropout,
+  Embedding,
+  Flatten,
+  Identity,
+  Lambda,
+  Maximum,
+  Minimum,
+  Multiply,
+  Normalization,
+  Rescaling,
+  Reshape,
+  StringLookup,
+  Subtract,
+  WeightedAverage,
+}
+for (const name of Object.keys(builtin)) registerLayer(name, builtin[name]!)
+registerModel(Model, 'Functional')
+registerModel(Sequential, 'Sequential')

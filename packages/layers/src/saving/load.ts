@@ -1,0 +1,203 @@
+import { FormatError, LimitError, type Tensor, ValueError, type Variable, zeros } from '@adjoint/core'
+import { BYTES, formatShape, isRecord, randomState, setRandomState, show, sizeOf } from '@adjoint/core/extend'
+import { withWeightsMadeBy } from '../layer.js'
+import type { Model } from '../model.js'
+import { checkKeys } from '../option-checks.js'
+import { optimizers, type OptimizerState } from '../optimizers.js'
+import { modelOf } from './decode.js'
+import { bytesOf, type ModelSource } from './files.js'
+import {
+  asFormatError,
+  countOf,
+  isJsonRecord,
+  type Json,
+  listOf,
+  parseJson,
+  recordOf,
+  textOf,
+} from './json.js'
+import { assignmentOf, checkHead, listed, MOST_DEPTH, restorersOf } from './load-weights.js'
+import { type Paths, pathsOf } from './paths.js'
+import { type Contents, readSafetensors } from './safetensors.js'
+import { MODEL_FORMAT } from './save.js'
+import { tensorOf } from './tensors.js'
+import { decodeValue } from './values.js'
+
+/** Options of {@link loadModel}. */
+export interface LoadOptions {
+  /** Whether to compile the model as it was, with the optimizer's memory (default true). */
+  readonly compile?: boolean
+  /**
+   * Whether to set the random numbers of this process to where they stood, so that training goes on as if it had
+   * never stopped (default: as `compile`).
+   */
+  readonly restoreRandomState?: boolean
+  /** Whether weights that are NaN or infinite are an error (default false). */
+  readonly finiteOnly?: boolean
+}
+
+/**
+ * Loads what `model.save` or `model.toBytes` made: the model with its weights, and, if it was compiled, the
+ * optimizer with all it remembers. Nothing in a file is ever run.
+ * @param source a path, a URL, or bytes.
+ * @throws FormatError for a file that is not what it should be, LimitError for one that asks for too much; nothing
+ * has changed then.
+ * @example const m = await loadModel('model.safetensors')
+ */
+export async function loadModel(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
+  const what = 'loadModel'
+  checkKeys(what, options, ['compile', 'restoreRandomState', 'finiteOnly'])
+  for (const key of ['compile', 'restoreRandomState', 'finiteOnly'] as const)
+    if (options[key] !== undefined && typeof options[key] !== 'boolean')
+      throw new ValueError(`${what}: ${key} must be true or false, got ${show(options[key])}`)
+  const file = readSafetensors(what, await bytesOf(what, source))
+  const before = randomState()
+  let random = before
+  try {
+    const { model, random: saved } = modelIn(what, file, options)
+    if (saved !== undefined && (options.restoreRandomState ?? options.compile ?? true)) random = saved
+    return model
+  } finally {
+    setRandomState(random)
+  }
+}
+
+type Random = ReturnType<typeof randomState>
+
+function modelIn(
+  what: string,
+  file: Contents,
+  { compile = true, finiteOnly = false }: LoadOptions,
+): { model: Model; random: Random | undefined } {
+  checkHead(what, file, [MODEL_FORMAT])
+  const { tensors, metadata } = file
+  const json = metadata.get('model')
+  if (json === undefined) throw new FormatError(`${what}: the field "model" is missing in __metadata__`)
+  const architecture = parseJson(`${what}: model`, json, MOST_DEPTH)
+  const constants: Tensor[] = []
+  for (let i = 0; tensors.has(`@constant/${i}`); i++)
+    constants.push(tensorOf(`${what}: constant ${i}`, tensors.get(`@constant/${i}`)!))
+  // Weights are made as large as the file has bytes for, and no larger.
+  const held = [...tensors.values()].reduce((n, { bytes }) => n + bytes.length, 0)
+  let left = held
+  const model = withWeightsMadeBy(
+    (label, shape, dtype) => {
+      const bytes = sizeOf(shape) * BYTES[dtype]
+      if (!(bytes <= left))
+        throw new LimitError(
+          `${what}: ${label} of ${formatShape(shape)} needs ${bytes} bytes; the file holds ${held} for all weights`,
+        )
+      left -= bytes
+      return zeros(shape, dtype)
+    },
+    () => modelOf(what, architecture, constants),
+  )
+  const paths = pathsOf(model)
+  const training = metadata.get('training')
+  const resume =
+    training === undefined
+      ? undefined
+      : trainingIn(what, parseJson(`${what}: training`, training, MOST_DEPTH), file, paths)
+  assignmentOf(what, file, paths, finiteOnly, new Set(resume?.tensors), constants.length)()
+  restorersOf(what, file, paths)()
+  if (compile && resume !== undefined)
+    asFormatError(`${what}: training`, () => {
+      resume.compile(model)
+    })
+  return { model, random: resume?.random }
+}
+
+interface Resume {
+  /** Names of the tensors that belong to it. */
+  readonly tensors: readonly string[]
+  readonly random: Random
+  compile(model: Model): void
+}
+
+function trainingIn(what: string, json: Json, { tensors }: Contents, { weights }: Paths): Resume {
+  const label = `${what}: training`
+  const record = recordOf(label, json, ['compile', 'optimizer', 'random'])
+  const random = recordOf(`${label}: random`, record['random'], ['seed', 'draws'])
+  const own = recordOf(`${label}: optimizer`, record['optimizer'], [
+    'class_name',
+    'config',
+    'iterations',
+    'learning_rate',
+    'updates',
+  ])
+  const iterations = countOf(`${label}: iterations`, own['iterations'])
+  const learningRate = decodeValue(label, own['learning_rate']!)
+  if (learningRate !== null && typeof learningRate !== 'number')
+    throw new FormatError(`${label}: learning_rate must be a number, got ${show(learningRate)}`)
+  const updates = listOf(`${label}: updates`, own['updates'], weights.size).map((pair) => {
+    const [path, count] = listOf(`${label}: updates`, pair, 2)
+    const name = textOf(`${label}: updates`, path)
+    const weight = weights.get(name)
+    if (weight === undefined) throw new FormatError(`${label}: weight ${show(name)} is not in the model`)
+    return { name, weight, count: countOf(`${label}: updates of ${show(name)}`, count) }
+  })
+  const slotsOf = new Map<string, Map<string, string>>(updates.map(({ name }) => [name, new Map()]))
+  const mine: string[] = []
+  for (const name of tensors.keys()) {
+    if (!name.startsWith('@optimizer/')) continue
+    const [, slot = '', ...path] = name.split('/')
+    const slots = slotsOf.get(path.join('/'))
+    if (slots === undefined) throw new FormatError(`${label}: tensor ${show(name)} belongs to no weight`)
+    slots.set(slot, name)
+    mine.push(name)
+  }
+  const stateOf = (): OptimizerState => ({
+    iterations,
+    learningRate,
+    variables: updates.map(({ name, count }) => ({
+      updates: count,
+      slots: Object.fromEntries(
+        [...slotsOf.get(name)!].map(([slot, tensor]) => [
+          slot,
+          tensorOf(`${label}: ${show(tensor)}`, tensors.get(tensor)!),
+        ]),
+      ),
+    })),
+  })
+  return {
+    tensors: mine,
+    random: {
+      seed: countOf(`${label}: seed`, random['seed']),
+      draws: countOf(`${label}: draws`, random['draws']),
+    },
+    compile(model) {
+      const name = textOf(`${label}: optimizer: class_name`, own['class_name'])
+      if (!Object.hasOwn(optimizers, name)) throw new FormatError(`${label}: unknown optimizer ${show(name)}`)
+      if (!isJsonRecord(own['config']))
+        throw new FormatError(`${label}: the optimizer's config must be a record`)
+      const config = { ...(decodeValue(`${label}: optimizer`, own['config']) as object) }
+      const optimizer = optimizers[name as 'sgd'](config)
+      const options = decodeValue(`${label}: compile`, record['compile']!)
+      if (!isRecord(options) || Object.hasOwn(options, 'optimizer'))
+        throw new FormatError(`${label}: compile must be a record of options`)
+      model.compile({ ...options, optimizer } as never)
+      const state = stateOf()
+      for (const [i, { slots }] of state.variables.entries()) checkSlots(label, updates[i]!, slots, optimizer)
+      if (model.isWired)
+        optimizer.setState(
+          state,
+          updates.map(({ weight }) => weight),
+        )
+    },
+  }
+}
+
+/** @throws FormatError for slots of another optimizer. */
+function checkSlots(
+  what: string,
+  { name, weight }: { readonly name: string; readonly weight: Variable },
+  slots: Readonly<Record<string, Tensor>>,
+  optimizer: ReturnType<typeof optimizers.sgd>,
+): void {
+  const expected = optimizer.slotNames
+  for (const slot of Object.keys(slots))
+    if (!expected.includes(slot))
+      throw new FormatError(
+        `${what}: slot ${show(slot)} of ${show(name)} (${formatShape(weight.shape)}) is not one of ${optimizer.name}'s: ${listed(expected)}`,
+      )
+}

@@ -1,0 +1,131 @@
+import { FormatError, Tensor, ValueError } from '@adjoint/core'
+import { isRecord, show, typeName } from '@adjoint/core/extend'
+import { initializers } from '../initializers.js'
+import { lossName } from '../losses.js'
+import { metrics, originOf } from '../metrics.js'
+import { camelCase } from '../names.js'
+import { isJsonList, isJsonRecord, isReservedKey, type Json, listOf, recordOf, textOf } from './json.js'
+import { functionName, functionNamed } from './registry.js'
+
+// Values of configs as JSON. What JSON lacks is a record with one key that begins with $: numbers such as -0 and NaN,
+// functions by their registered names, initializers and metrics by theirs with their options.
+
+const SPECIAL_NUMBERS: ReadonlyMap<string, number> = new Map([
+  ['-0', -0],
+  ['NaN', NaN],
+  ['Infinity', Infinity],
+  ['-Infinity', -Infinity],
+])
+const MOST_DEPTH = 100
+
+/**
+ * A config's value as JSON.
+ * @throws ValueError for what cannot be saved; for a function, with the line to add.
+ */
+export function encodeValue(what: string, value: unknown, depth: number = 0): Json {
+  if (depth > MOST_DEPTH) throw new ValueError(`${what}: nested more than ${MOST_DEPTH} levels deep`)
+  switch (typeof value) {
+    case 'string':
+      return wellFormed(what, value)
+    case 'boolean':
+      return value
+    case 'number':
+      return Number.isFinite(value) && !Object.is(value, -0)
+        ? value
+        : { $number: Object.is(value, -0) ? '-0' : String(value) }
+    case 'function':
+      return encodeFunction(what, value as (...args: never[]) => unknown, depth)
+    case 'object':
+      break
+    default:
+      throw new ValueError(`${what}: cannot save ${show(value)}`)
+  }
+  if (value === null) return null
+  if (Array.isArray(value)) return value.map((x, i) => encodeValue(`${what}[${i}]`, x ?? null, depth + 1))
+  const origin = originOf(value)
+  if (origin !== undefined)
+    return { $metric: [origin.name, ...origin.args.map((x) => encodeValue(what, x ?? null, depth + 1))] }
+  if (!isRecord(value) || value instanceof Tensor)
+    throw new ValueError(`${what}: cannot save ${typeName(value)}; a config may hold what JSON can hold`)
+  const out = Object.create(null) as Record<string, Json>
+  for (const [key, x] of Object.entries(value)) {
+    if (isReservedKey(key) || key.startsWith('$'))
+      throw new ValueError(`${what}: cannot save the key ${show(key)}; it is reserved`)
+    if (x !== undefined) out[wellFormed(what, key)] = encodeValue(`${what}: ${show(key)}`, x, depth + 1)
+  }
+  return out
+}
+
+/** @throws ValueError for text that UTF-8 cannot hold. */
+export function wellFormed(what: string, text: string): string {
+  if (/\p{Surrogate}/u.test(text))
+    throw new ValueError(`${what}: the text ${show(text)} holds half a surrogate pair and cannot be saved`)
+  return text
+}
+
+function encodeFunction(what: string, fn: (...args: never[]) => unknown, depth: number): Json {
+  const name = functionName(fn)
+  if (name !== undefined) return { $function: name }
+  const loss = lossName(fn)
+  if (loss !== undefined) return loss
+  const config = Object.hasOwn(fn, 'config') ? (fn as { config?: unknown }).config : undefined
+  if (isRecord(config) && typeof config['name'] === 'string' && makers.has(config['name']))
+    return { $initializer: encodeValue(what, config, depth + 1) }
+  const own = fn.name === '' ? 'myFunction' : fn.name
+  throw new ValueError(
+    `${what}: is a function, and files hold no code; add registerFunction(${show(own)}, ${own})`,
+  )
+}
+
+/** Initializers by Keras' names; each takes its options. */
+const makers: ReadonlyMap<string, (options: Record<string, unknown>) => unknown> = new Map(
+  (Object.entries(initializers) as unknown as [string, (options: Record<string, unknown>) => unknown][]).map(
+    ([name, make]) => [name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`), make],
+  ),
+)
+const metricMakers: ReadonlyMap<string, (...args: unknown[]) => unknown> = new Map(
+  Object.entries(metrics) as unknown as [string, (...args: unknown[]) => unknown][],
+)
+
+/** The value that {@link encodeValue} wrote. @throws FormatError for what it never writes. */
+export function decodeValue(what: string, json: Json): unknown {
+  if (isJsonList(json)) return json.map((x) => decodeValue(what, x))
+  if (!isJsonRecord(json)) return json
+  const [key] = Object.keys(json)
+  if (key?.startsWith('$') === true) return decodeSpecial(what, key, recordOf(what, json, [key])[key]!)
+  const out = Object.create(null) as Record<string, unknown>
+  for (const name of Object.keys(json)) {
+    if (name.startsWith('$')) throw new FormatError(`${what}: the key ${show(name)} is reserved`)
+    out[name] = decodeValue(`${what}: ${show(name)}`, json[name]!)
+  }
+  return out
+}
+
+function decodeSpecial(what: string, key: string, value: Json): unknown {
+  switch (key) {
+    case '$number': {
+      const number = SPECIAL_NUMBERS.get(textOf(what, value))
+      if (number === undefined) throw new FormatError(`${what}: unknown number ${show(value)}`)
+      return number
+    }
+    case '$function':
+      return functionNamed(what, textOf(what, value))
+    case '$initializer': {
+      if (!isJsonRecord(value)) throw new FormatError(`${what}: an initializer must be a record`)
+      const { name, ...options } = value
+      const make = makers.get(textOf(`${what}: initializer`, name))
+      if (make === undefined) throw new FormatError(`${what}: unknown initializer ${show(name)}`)
+      const decoded = decodeValue(what, options) as Record<string, unknown>
+      // A constant is given by its value alone.
+      return camelCase(name as string) === 'constant' ? make(decoded['value'] as never) : make(decoded)
+    }
+    case '$metric': {
+      const [name, ...args] = listOf(what, value, 4)
+      const make = metricMakers.get(textOf(`${what}: metric`, name))
+      if (make === undefined) throw new FormatError(`${what}: unknown metric ${show(name)}`)
+      return make(...args.map((x) => decodeValue(what, x) ?? undefined))
+    }
+    default:
+      throw new FormatError(`${what}: the key ${show(key)} is reserved`)
+  }
+}
