@@ -56,6 +56,11 @@ describe.each(sampled)('$name', ({ row, sample }) => {
     expectClose(ndOf(apply(row, inputs, attrs)), expected, inputs)
   })
 
+  test.each(sample.large ?? [])('also of many elements', ({ inputs, attrs }) => {
+    const expected = sample.reference(inputs.map(ndOf), attrs as never)
+    expectClose(ndOf(apply(row, inputs, attrs)), expected, inputs)
+  })
+
   if (sample.whole !== undefined)
     test.prop([sample.whole], LAYOUTS)('and of whole numbers and truth values', ({ inputs, attrs }) => {
       const out = apply(row, inputs, attrs)
@@ -77,7 +82,7 @@ describe.each(sampled)('$name', ({ row, sample }) => {
         const narrow = inputs.map((x) => (x.dtype === 'float64' ? cast(x, 'float32') : x))
         const wide = narrow.map((x) => (x.dtype === 'float32' ? cast(x, 'float64') : x))
         const [out, expected] = [apply(row, narrow, attrs), apply(row, wide, attrs)]
-          expectClose(ndOf(out), ndOf(expected), inputs, EPS32)
+        expectClose(ndOf(out), ndOf(expected), inputs, EPS32)
       },
     )
 

@@ -19,11 +19,27 @@ export interface Sample {
   readonly smooth?: fc.Arbitrary<Case>
   /** Whole numbers and truth values, for rows that are a formula of their inputs at one position. */
   readonly whole?: fc.Arbitrary<Case>
+  /** More elements than kernels take in one go. */
+  readonly large?: readonly Case[]
   /** The same function on plain numbers, by the index. */
   readonly reference: (inputs: readonly Nd[], attrs: never) => Nd
 }
 
 const arb = arbitraries(fc)
+
+/** Values in [-2, 2] that do not repeat. */
+function long(shape: readonly number[], phase = 0, dtype: NumericDType = 'float64'): Tensor {
+  const values = Float64Array.from({ length: sizeOf(shape) }, (_, i) => 2 * Math.sin(i * 1.7 + phase))
+  return tensor(dtype === 'bool' ? values.map((value) => (value > 0 ? 1 : 0)) : values, { shape, dtype })
+}
+
+/** 600 elements along an axis, beside an axis of `side`. */
+function longAlong<P>(attrs: (axis: number) => P, side = 5): Case[] {
+  return [
+    { inputs: [long([600, side])], attrs: attrs(0) },
+    { inputs: [long([side, 600])], attrs: attrs(1) },
+  ]
+}
 
 // ---- elementwise rows
 
@@ -135,6 +151,10 @@ function elementwise(row: AnyRow): Sample {
         .chain((shapes) => inputsOf(shapes, () => ({ min: -3, max: 3 }))),
       attrs,
     ),
+    large: [[], [1100]].map((outer) => ({
+      inputs: args.map((_, i) => long(i === 0 ? [3, 1100] : outer, i, dtypeOf(i))),
+      attrs: fc.sample(attrs, { numRuns: 1, seed: 1 })[0],
+    })),
     whole: casesOf(arb.broadcastableShapes(args.length, { maxRank: 2 }).chain(wholes), attrs),
     ...(row.vjp !== null && {
       smooth: casesOf(
@@ -202,6 +222,10 @@ function reduction(
   return {
     any: ofOne(0, axesAndDims, { minSide }),
     smooth: ofOne(0, axesAndDims, smooth),
+    large: [
+      ...longAlong((axis) => ({ axis, keepDims: false })),
+      ...longAlong(() => ({ axis: null, keepDims: true })),
+    ],
     reference: ([a], { axis, keepDims }: Reduction) => reduce(a!, axis, keepDims, f),
   }
 }
@@ -226,6 +250,7 @@ const momentOf = (shape: readonly number[], mayCorrect: (count: number) => boole
 function argReduction(isBetter: (a: number, b: number) => boolean): Sample {
   return {
     any: ofOne(1, alongAxis),
+    large: longAlong((axis) => ({ axis })),
     reference: ([a], { axis }: { axis: number }) =>
       reduce(a!, axis, false, (values) =>
         values.reduce((best, value, i) => (isBetter(value, values[best]!) ? i : best), 0),
@@ -238,6 +263,7 @@ function normalised(f: (values: readonly number[], value: number) => number): Sa
   return {
     any,
     smooth: any,
+    large: longAlong((axis) => ({ axis }), 1),
     reference: ([a], { axis }: { axis: number }) =>
       build(a!.shape, (index) => f(along(a!, axesOf(axis, index.length), index), at(a!, index))),
   }
@@ -502,6 +528,7 @@ const structural: Readonly<Record<string, Sample>> = {
   variance: {
     any: ofOne(0, (shape) => momentOf(shape, () => true), { minSide: 0 }),
     smooth: ofOne(0, (shape) => momentOf(shape, (count) => count > 1)),
+    large: longAlong((axis) => ({ axis, keepDims: true, correction: 1 })),
     reference: ([a], { axis, keepDims, correction }: Reduction & { readonly correction: number }) =>
       reduce(a!, axis, keepDims, (values) => {
         const center = sumOf(values) / values.length
@@ -538,7 +565,15 @@ const structural: Readonly<Record<string, Sample>> = {
       running(a!, axis, reverse, (before, i) => decay!.data[i]! * before + a!.data[i]!, initial),
   }),
 
-  matmul: { any: matmulCases, smooth: matmulCases, reference: matmulReference },
+  matmul: {
+    any: matmulCases,
+    smooth: matmulCases,
+    large: [false, true].map((transposed) => ({
+      inputs: transposed ? [long([2, 700, 9]), long([6, 700], 1)] : [long([2, 9, 700]), long([700, 6], 1)],
+      attrs: { transposeA: transposed, transposeB: transposed },
+    })),
+    reference: matmulReference,
+  },
 
   reshape: view(
     ofOne(0, reshapesOf, { minSide: 0 }),
