@@ -108,6 +108,10 @@ export {
   sgd,
 } from './optimizers.js'
 export { type L1L2Options, type Regularizer, regularizers } from './regularizers.js'
+export type { ModelSource } from './saving/files.js'
+export { loadModel, type LoadOptions } from './saving/load.js'
+export { type LayerClass, registerFunction, registerLayer, type SavedFunction } from './saving/registry.js'
+export type { SaveOptions } from './saving/save.js'
 export { Sequential, sequential } from './sequential.js'
 export type { SummaryOptions } from './summary.js'
 export { SymbolicTensor } from './symbolic.js'
@@ -133,10 +137,6 @@ export type {
   DataTree,
   Feed,
   Initializer,
-export type { ModelSource } from './saving/files.js'
-export { loadModel, type LoadOptions } from './saving/load.js'
-export { type LayerClass, registerFunction, registerLayer, type SavedFunction } from './saving/registry.js'
-export type { SaveOptions } from './saving/save.js'
   InitializerLike,
   InitializerName,
   LayerOptions,

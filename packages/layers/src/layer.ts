@@ -397,7 +397,11 @@ export abstract class LayerBase<N extends string = string> extends Callable {
     const initialize = resolveInitializer(options.initializer ?? 'glorot_uniform')
     const make = makeWeight
     // Weights are real also while shapes are being inferred.
-    const value = withBackend(baseBackend(), () => initialize(sides, isFloat(dtype) ? dtype : undefined))
+    const value = withBackend(baseBackend(), () =>
+      make === undefined
+        ? initialize(sides, isFloat(dtype) ? dtype : undefined)
+        : make(`${this.label}: weight ${show(name)}`, sides, dtype),
+    )
     if (!(value instanceof Tensor) || !sameShape(value.shape, sides))
       throw new ShapeError(
         `${this.label}: the initializer of ${show(name)} made ${value instanceof Tensor ? formatShape(value.shape) : show(value)}, expected ${formatShape(sides)}`,
