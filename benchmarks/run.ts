@@ -81,7 +81,7 @@ async function main(cases: readonly Case[], competitors: readonly Competitor[], 
 }
 
 if (options.list) {
-  for (const { name, what } of CASES) console.log(`${name.padEnd(12)} ${what}`)
+  for (const { name, what } of CASES) console.log(`${name.padEnd(17)} ${what}`)
   console.log(`\nagainst ${PEERS.map(({ name }) => name).join(', ')}`)
 } else {
   build()
