@@ -86,11 +86,11 @@ describe('the guide to adding an op', () => {
   test('its entry of scalars.ts computes what its row computes', async () => {
     const sources = {
       'gaussian.ts': files['gaussian.ts']!,
-      'scalars.ts': `export const scalars = new Map<string, (x: number) => number>([\n${files['scalars.ts']!}\n])`,
+      'scalars.ts': `export const scalars: Record<string, (x: number) => number> = {\n${files['scalars.ts']!}\n}`,
     }
     const { gaussian, scalar } = await withModules(sources, async (load) => ({
       gaussian: (await load('gaussian.ts'))['gaussian'] as (x: Tensor) => Tensor,
-      scalar: ((await load('scalars.ts'))['scalars'] as Map<string, (x: number) => number>).get('gaussian')!,
+      scalar: ((await load('scalars.ts'))['scalars'] as Record<string, (x: number) => number>)['gaussian']!,
     }))
     rows.delete('gaussian')
     for (const x of [-2, -0.5, 0, 1, 3]) {
