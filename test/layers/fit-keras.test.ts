@@ -1,10 +1,14 @@
 import {
+  batchNormalization,
+  constraints,
   dense,
   input,
-  model,
+  type LayerBase,
   type Model,
   type Optimizer,
   reduceLROnPlateau,
+  regularizers,
+  sequential,
   type Tensor,
 } from '@adjoint/layers'
 import * as library from '@adjoint/layers'
@@ -15,8 +19,8 @@ import { readOracle } from '../support/oracles.js'
 interface Recording {
   readonly spec: {
     readonly model: string
-    readonly units: number
-    readonly activation: string | null
+    readonly units?: number
+    readonly activation?: string | null
     readonly x: string
     readonly y: string
     readonly optimizer: { readonly class_name: string; readonly config: Readonly<Record<string, unknown>> }
@@ -26,6 +30,8 @@ interface Recording {
       readonly epochs: number
       readonly batch_size: number
       readonly class_weight?: Readonly<Record<number, number>>
+      /** `first 20 rows of X1, ya` */
+      readonly validation_data?: string
       readonly callbacks?: readonly { readonly config: Readonly<Record<string, unknown>> }[]
     }
   }
@@ -34,8 +40,7 @@ interface Recording {
 }
 
 const { _how: _, ...all } = readOracle<Record<string, Recording>>('keras-trainer.json')
-// Those whose model is the plain one; others need layers of their own.
-const recordings = Object.entries(all).filter(([, { spec }]) => spec.model === 'one')
+const recordings = Object.entries(all)
 
 const data: Readonly<Record<string, unknown>> = {
   X1: lcgMatrix(100, 10, 1),
@@ -57,26 +62,68 @@ function camel(config: Readonly<Record<string, unknown>>): object {
   )
 }
 
-function build({ units, activation, optimizer, loss, metrics }: Recording['spec']): Model {
-  const x = input({ shape: [10] })
-  const hidden = dense(16, { activation: 'relu' })(x)
-  const m: Model = model({
-    inputs: x,
-    outputs: dense(units, { activation: (activation ?? 'linear') as 'linear' })(hidden),
+const numbersIn = (text: string): number[] => text.split(',').map(Number)
+/** What options of layers mean: `L1L2(.01,.02)`. */
+const meanings: Readonly<Record<string, (numbers: readonly number[]) => unknown>> = {
+  L1: ([l1]) => regularizers.l1(l1),
+  L2: ([l2]) => regularizers.l2(l2),
+  L1L2: ([l1, l2]) => regularizers.l1L2({ l1: l1!, l2: l2! }),
+  MaxNorm: ([maxValue]) => constraints.maxNorm({ maxValue: maxValue! }),
+}
+
+/** `Dense 16 relu, kernel_regularizer L1L2(.01,.02)` */
+function layerOf(text: string): LayerBase {
+  const [head, ...rest] = text.split(/, (?=\w+ \w+\()/)
+  const [kind, units, activation] = head!.split(' ')
+  const options = rest.map((option) => {
+    const [, name, meaning, numbers] = /^(\w+) (\w+)\((.*)\)$/.exec(option)!
+    return [name!, meanings[meaning!]!(numbersIn(numbers!))] as const
   })
+  if (kind === 'BatchNormalization') return batchNormalization(camel(Object.fromEntries(options)))
+  if (kind !== 'Dense') throw new Error(`there is no layer ${String(kind)}`)
+  const named = { ...Object.fromEntries(options), ...(activation !== undefined && { activation }) }
+  return dense(Number(units), camel(named))
+}
+
+/** `Input 10 -> Dense 16 relu -> Dense 1`, which is also what `one` stands for, with the units and activation named. */
+function modelOf({ model, units, activation }: Recording['spec']): Model {
+  const text =
+    model === 'one' ? `Input 10 -> Dense 16 relu -> Dense ${units} ${activation ?? 'linear'}` : model
+  const [first, ...layers] = text.split(' -> ')
+  const x = input({ shape: numbersIn(first!.replace('Input ', '')) })
+  return sequential([x.node.layer, ...layers.map(layerOf)])
+}
+
+function build(spec: Recording['spec']): Model {
+  const { optimizer, loss, metrics } = spec
+  const m = modelOf(spec)
   const factories = library as unknown as Readonly<Record<string, (options: object) => Optimizer>>
   m.compile({
     optimizer: factories[optimizer.class_name.toLowerCase()]!(camel(optimizer.config)),
     loss: loss as 'mse',
     ...(metrics !== undefined && { metrics: metrics as ['accuracy'] }),
   })
-  m.setWeights(lcgWeights(m.weights.map((w) => w.shape)))
+  const recorded = lcgWeights(m.weights.map((w) => w.shape))
+  // Vectors keep what Keras starts them from.
+  m.setWeights(m.weights.map((w, i) => (w.rank === 1 ? w.detach() : recorded[i]!)))
   return m
+}
+
+function rowsOf(text: string): [unknown, unknown] {
+  const [, count, x, y] = /^first (\d+) rows of (\w+), (\w+)$/.exec(text)!
+  const first = (name: string): unknown[] => (data[name] as unknown[]).slice(0, Number(count))
+  return [first(x!), first(y!)]
 }
 
 test.each(recordings)('fit does as Keras did: %s', async (_name, { spec, history, predict_first2 = [] }) => {
   const m = build(spec)
-  const { epochs, batch_size: batchSize, class_weight: classWeight, callbacks = [] } = spec.fit
+  const {
+    epochs,
+    batch_size: batchSize,
+    class_weight: classWeight,
+    callbacks = [],
+    validation_data,
+  } = spec.fit
   const trained = await m.fit(data[spec.x] as number[][], data[spec.y] as number[], {
     epochs,
     batchSize,
@@ -84,6 +131,9 @@ test.each(recordings)('fit does as Keras did: %s', async (_name, { spec, history
     verbose: 0,
     callbacks: callbacks.map(({ config }) => reduceLROnPlateau(camel(config))),
     ...(classWeight !== undefined && { classWeight }),
+    ...(validation_data !== undefined && {
+      validationData: rowsOf(validation_data) as [number[][], number[][]],
+    }),
   })
   expect(new Set(Object.keys(trained.history))).toEqual(new Set(Object.keys(history)))
   for (const [log, values] of Object.entries(history))

@@ -56,6 +56,11 @@ export { InputLayer, input, inputLayer, type InputOptions } from './input-layer.
 export { type CallContext, type CallOptions, Layer, LayerBase } from './layer.js'
 export { Activation, activation, type ActivationOptions } from './layers/activation.js'
 export {
+  BatchNormalization,
+  batchNormalization,
+  type BatchNormalizationOptions,
+} from './layers/batch-normalization.js'
+export {
   CategoryEncoding,
   categoryEncoding,
   type CategoryEncodingOptions,
@@ -67,8 +72,18 @@ export { Dot, dot, type DotOptions } from './layers/dot.js'
 export { Dropout, dropout, type DropoutOptions } from './layers/dropout.js'
 export { Embedding, embedding, type EmbeddingOptions } from './layers/embedding.js'
 export { Flatten, flatten } from './layers/flatten.js'
+export {
+  GroupNormalization,
+  groupNormalization,
+  type GroupNormalizationOptions,
+} from './layers/group-normalization.js'
 export { Identity, identity } from './layers/identity.js'
 export { Lambda, lambda, type LambdaFunction, type LambdaOptions } from './layers/lambda.js'
+export {
+  LayerNormalization,
+  layerNormalization,
+  type LayerNormalizationOptions,
+} from './layers/layer-normalization.js'
 export { Merge, type MergeFactory } from './layers/merge.js'
 export {
   Add,
@@ -87,7 +102,17 @@ export {
 export { Normalization, normalization, type NormalizationOptions } from './layers/normalization.js'
 export { Rescaling, rescaling, type RescalingOptions } from './layers/rescaling.js'
 export { Reshape, reshape, type ReshapeOptions } from './layers/reshape.js'
+export {
+  RMSNormalization,
+  rmsNormalization,
+  type RMSNormalizationOptions,
+} from './layers/rms-normalization.js'
 export { StringLookup, stringLookup, type StringLookupOptions } from './layers/string-lookup.js'
+export {
+  UnitNormalization,
+  unitNormalization,
+  type UnitNormalizationOptions,
+} from './layers/unit-normalization.js'
 export { WeightedAverage, weightedAverage, type WeightedAverageOptions } from './layers/weighted-average.js'
 export { type LossFn, type LossLike, type LossName, losses } from './losses.js'
 export { type Metric, type MetricLike, type MetricName, metrics } from './metrics.js'

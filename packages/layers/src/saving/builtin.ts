@@ -1,5 +1,6 @@
 // Makes this package's own layers known to what saves and loads models.
 import { Activation } from '../layers/activation.js'
+import { BatchNormalization } from '../layers/batch-normalization.js'
 import { CategoryEncoding } from '../layers/category-encoding.js'
 import { Concatenate } from '../layers/concatenate.js'
 import { Dense } from '../layers/dense.js'
@@ -7,13 +8,17 @@ import { Dot } from '../layers/dot.js'
 import { Dropout } from '../layers/dropout.js'
 import { Embedding } from '../layers/embedding.js'
 import { Flatten } from '../layers/flatten.js'
+import { GroupNormalization } from '../layers/group-normalization.js'
 import { Identity } from '../layers/identity.js'
 import { Lambda } from '../layers/lambda.js'
+import { LayerNormalization } from '../layers/layer-normalization.js'
 import { Add, Average, Maximum, Minimum, Multiply, Subtract } from '../layers/merges.js'
 import { Normalization } from '../layers/normalization.js'
 import { Rescaling } from '../layers/rescaling.js'
 import { Reshape } from '../layers/reshape.js'
+import { RMSNormalization } from '../layers/rms-normalization.js'
 import { StringLookup } from '../layers/string-lookup.js'
+import { UnitNormalization } from '../layers/unit-normalization.js'
 import { WeightedAverage } from '../layers/weighted-average.js'
 import { Model } from '../model.js'
 import { Sequential } from '../sequential.js'
@@ -24,6 +29,7 @@ const builtin: Readonly<Record<string, LayerClass>> = {
   Activation,
   Add,
   Average,
+  BatchNormalization,
   CategoryEncoding,
   Concatenate,
   Dense,
@@ -31,16 +37,20 @@ const builtin: Readonly<Record<string, LayerClass>> = {
   Dropout,
   Embedding,
   Flatten,
+  GroupNormalization,
   Identity,
   Lambda,
+  LayerNormalization,
   Maximum,
   Minimum,
   Multiply,
   Normalization,
+  RMSNormalization,
   Rescaling,
   Reshape,
   StringLookup,
   Subtract,
+  UnitNormalization,
   WeightedAverage,
 }
 for (const name of Object.keys(builtin)) registerLayer(name, builtin[name]!)
