@@ -125,7 +125,7 @@ describe('names and options', () => {
     expect(() => constraints.minMaxNorm({ minValue: 3 })).toThrow(/minValue 3 is above maxValue 1/)
     expect(constraints.maxNorm({ maxValue: 0.5 }).config).toEqual({
       name: 'max_norm',
-      max_value: 0.5,
+      maxValue: 0.5,
       axis: 0,
     })
   })

@@ -1,11 +1,18 @@
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import {
+  batchNormalization,
   type CallContext,
+  constraints,
   dense,
   embedding,
   input,
   Layer,
+  loadModel,
   model,
   type Model,
+  type Regularizer,
   type RegularizerLike,
   regularizers,
   sgd,
@@ -180,6 +187,33 @@ class Careless extends Layer {
     this.addLoss(tensor(1))
   }
 }
+
+describe('saved models', () => {
+  it('keep regularizers and constraints', async () => {
+    const path = join(mkdtempSync(join(tmpdir(), 'regularizers-')), 'model')
+    const x = input({ shape: [2] })
+    const m = model({
+      inputs: x,
+      outputs: dense(1, {
+        kernelRegularizer: regularizers.l1L2({ l1: 1, l2: 2 }),
+        biasRegularizer: regularizers.l1(0.5),
+        activityRegularizer: 'l2',
+        kernelConstraint: constraints.minMaxNorm({ minValue: 1, maxValue: 2, axis: [0] }),
+        biasConstraint: constraints.nonNeg(),
+      })(batchNormalization({ gammaRegularizer: regularizers.l2(0.3), movingMeanInitializer: 'ones' })(x)),
+    })
+    await m.save(path)
+    const again = await loadModel(path)
+    expect(again.losses.map((loss) => loss.itemSync())).toEqual(m.losses.map((loss) => loss.itemSync()))
+    const shown = (which: Model): string =>
+      JSON.stringify(
+        which.layers.map((layer) => ({ ...layer.getConfig(), dtype: layer.dtype })),
+        (_key, value: unknown) =>
+          typeof value === 'function' ? (value as Partial<Regularizer>).config : value,
+      )
+    expect(shown(again)).toBe(shown(m))
+  })
+})
 
 describe('addLoss', () => {
   it('joins the loss of the step that runs the layer, inside other models too', async () => {

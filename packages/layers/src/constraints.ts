@@ -55,7 +55,7 @@ function maxNorm(options: MaxNormOptions = {}): Constraint {
   const { maxValue = 2 } = options
   const axis = axesOf('maxNorm', options)
   checkNumber('maxNorm', 'maxValue', maxValue, NOT_NEGATIVE)
-  return constraint({ name: 'max_norm', max_value: maxValue, axis }, (w) => {
+  return constraint({ name: 'max_norm', maxValue, axis }, (w) => {
     const norm = normOf(w, axis)
     return mul(w, div(clip(norm, 0, maxValue), add(norm, EPSILON)))
   })
@@ -83,7 +83,7 @@ function minMaxNorm(options: MinMaxNormOptions = {}): Constraint {
   checkNumber('minMaxNorm', 'rate', rate, SHARE)
   if (minValue > maxValue)
     throw new ValueError(`minMaxNorm: minValue ${minValue} is above maxValue ${maxValue}`)
-  const config = { name: 'min_max_norm', min_value: minValue, max_value: maxValue, rate, axis }
+  const config = { name: 'min_max_norm', minValue, maxValue, rate, axis }
   return constraint(config, (w) => {
     const norm = normOf(w, axis)
     const desired = add(mul(clip(norm, minValue, maxValue), rate), mul(norm, 1 - rate))

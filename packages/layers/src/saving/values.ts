@@ -1,14 +1,15 @@
 import { FormatError, Tensor, ValueError } from '@adjoint/core'
 import { isRecord, show, typeName } from '@adjoint/core/extend'
+import { constraints } from '../constraints.js'
 import { initializers } from '../initializers.js'
 import { lossName } from '../losses.js'
 import { metrics, originOf } from '../metrics.js'
-import { camelCase } from '../names.js'
+import { regularizers } from '../regularizers.js'
 import { isJsonList, isJsonRecord, isReservedKey, type Json, listOf, recordOf, textOf } from './json.js'
 import { functionName, functionNamed } from './registry.js'
 
 // Values of configs as JSON. What JSON lacks is a record with one key that begins with $: numbers such as -0 and NaN,
-// functions by their registered names, initializers and metrics by theirs with their options.
+// functions by their registered names; initializers, regularizers, constraints and metrics by theirs with their options.
 
 const SPECIAL_NUMBERS: ReadonlyMap<string, number> = new Map([
   ['-0', -0],
@@ -69,20 +70,43 @@ function encodeFunction(what: string, fn: (...args: never[]) => unknown, depth: 
   const loss = lossName(fn)
   if (loss !== undefined) return loss
   const config = Object.hasOwn(fn, 'config') ? (fn as { config?: unknown }).config : undefined
-  if (isRecord(config) && typeof config['name'] === 'string' && makers.has(config['name']))
-    return { $initializer: encodeValue(what, config, depth + 1) }
+  const kind = isRecord(config) ? kindOf(config['name']) : undefined
+  if (kind !== undefined) return { [kind]: encodeValue(what, config, depth + 1) }
   const own = fn.name === '' ? 'myFunction' : fn.name
   throw new ValueError(
     `${what}: is a function, and files hold no code; add registerFunction(${show(own)}, ${own})`,
   )
 }
 
-/** Initializers by Keras' names; each takes its options. */
-const makers: ReadonlyMap<string, (options: Record<string, unknown>) => unknown> = new Map(
-  (Object.entries(initializers) as unknown as [string, (options: Record<string, unknown>) => unknown][]).map(
-    ([name, make]) => [name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`), make],
-  ),
-)
+type Maker = (options: Record<string, unknown>) => unknown
+/** What makes functions by Keras' names, of the options that their configs tell. */
+const makers: Readonly<Record<'$initializer' | '$regularizer' | '$constraint', ReadonlyMap<string, Maker>>> =
+  {
+    $initializer: new Map([
+      ...snakeNamed(initializers),
+      // A constant is given by its value alone.
+      ['constant', ({ value }) => initializers.constant(value as number)],
+    ]),
+    $regularizer: new Map<string, Maker>([
+      ['l1', ({ l1 }) => regularizers.l1(l1 as number)],
+      ['l2', ({ l2 }) => regularizers.l2(l2 as number)],
+      ['l1_l2', (options) => regularizers.l1L2(options)],
+    ]),
+    $constraint: new Map(snakeNamed(constraints)),
+  }
+const kinds = Object.keys(makers) as (keyof typeof makers)[]
+
+function snakeNamed(factories: object): [string, Maker][] {
+  return (Object.entries(factories) as [string, Maker][]).map(([name, make]) => [
+    name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`),
+    make,
+  ])
+}
+
+/** What a name in a config is that of. */
+function kindOf(name: unknown): keyof typeof makers | undefined {
+  return typeof name === 'string' ? kinds.find((kind) => makers[kind].has(name)) : undefined
+}
 const metricMakers: ReadonlyMap<string, (...args: unknown[]) => unknown> = new Map(
   Object.entries(metrics) as unknown as [string, (...args: unknown[]) => unknown][],
 )
@@ -110,14 +134,15 @@ function decodeSpecial(what: string, key: string, value: Json): unknown {
     }
     case '$function':
       return functionNamed(what, textOf(what, value))
-    case '$initializer': {
-      if (!isJsonRecord(value)) throw new FormatError(`${what}: an initializer must be a record`)
+    case '$initializer':
+    case '$regularizer':
+    case '$constraint': {
+      const kind = key.slice(1)
+      if (!isJsonRecord(value)) throw new FormatError(`${what}: ${kind} must be a record`)
       const { name, ...options } = value
-      const make = makers.get(textOf(`${what}: initializer`, name))
-      if (make === undefined) throw new FormatError(`${what}: unknown initializer ${show(name)}`)
-      const decoded = decodeValue(what, options) as Record<string, unknown>
-      // A constant is given by its value alone.
-      return camelCase(name as string) === 'constant' ? make(decoded['value'] as never) : make(decoded)
+      const make = makers[key].get(textOf(`${what}: ${kind}`, name))
+      if (make === undefined) throw new FormatError(`${what}: unknown ${kind} ${show(name)}`)
+      return make(decodeValue(what, options) as Record<string, unknown>)
     }
     case '$metric': {
       const [name, ...args] = listOf(what, value, 4)
