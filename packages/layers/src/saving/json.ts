@@ -20,6 +20,9 @@ const ESCAPES: ReadonlyMap<string, string> = new Map([
   ['r', '\r'],
   ['t', '\t'],
 ])
+/** What stands in a string as it is. */
+// oxlint-disable-next-line no-control-regex -- these must be escaped
+const PLAIN = /[^"\\\u0000-\u001f]*/y
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
 
 /**
@@ -35,12 +38,16 @@ export function parseJson(what: string, text: string, maxDepth: number): Json {
 class Parser {
   #at = 0
   #values = 0
+  /** Decoded UTF-8 has no half pairs; escapes can make them. */
+  readonly #mayBreakPairs: boolean
 
   constructor(
     readonly what: string,
     readonly text: string,
     readonly maxDepth: number,
-  ) {}
+  ) {
+    this.#mayBreakPairs = text.includes('\\u')
+  }
 
   whole(): Json {
     const value = this.#value(0)
@@ -104,17 +111,17 @@ class Parser {
     let out = ''
     let from = ++this.#at
     for (;;) {
-      const c = text.charCodeAt(this.#at)
-      // NaN at the end of the text.
-      if (!(c >= 0x20)) throw this.#error('a closing quote was expected')
-      if (c === 0x22) break
-      if (c === 0x5c) {
-        out += text.slice(from, this.#at) + this.#escape()
-        from = this.#at
-      } else this.#at++
+      PLAIN.lastIndex = this.#at
+      PLAIN.test(text)
+      this.#at = PLAIN.lastIndex
+      const c = text[this.#at]
+      if (c === '"') break
+      if (c !== '\\') throw this.#error('a closing quote was expected')
+      out += text.slice(from, this.#at) + this.#escape()
+      from = this.#at
     }
     out += text.slice(from, this.#at++)
-    if (/\p{Surrogate}/u.test(out))
+    if (this.#mayBreakPairs && /\p{Surrogate}/u.test(out))
       throw new FormatError(
         `${this.what}: the text before character ${this.#at} is no UTF-8: it holds half a surrogate pair`,
       )

@@ -42,12 +42,14 @@ export function pathsOf(model: LayerBase): Paths {
 /** The layers inside a layer, by names that differ. */
 function childrenOf(layer: LayerBase): [string, LayerBase][] {
   if (isModel(layer)) return layer.layers.map((child) => [layer.nameOf(child), child])
+  const { sublayers } = layer
+  if (sublayers.length === 0) return []
   // In an order that does not depend on what was called first: fields, then what was only ever called.
   const held = Object.values(layer).flatMap(
     (value: unknown) => (Array.isArray(value) ? value : [value]) as unknown[],
   )
   const fields = held.filter((value): value is LayerBase => value instanceof LayerBase)
-  const children = [...new Set([...fields, ...layer.sublayers])]
+  const children = [...new Set([...fields, ...sublayers])]
   const names = new Numbering(new Set())
   return children.map((child) => [
     names.name(child.hasGivenName ? child.name : snakeCase(child.className)),

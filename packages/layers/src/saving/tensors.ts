@@ -1,4 +1,4 @@
-import { type DType, DTypeError, FormatError, type NumericDType, tensor, type Tensor } from '@adjoint/core'
+import { type DType, FormatError, type NumericDType, tensor, type Tensor } from '@adjoint/core'
 import { allocate, show } from '@adjoint/core/extend'
 import { STORED_BYTES, type Stored, type StoredDType } from './safetensors.js'
 
@@ -41,13 +41,6 @@ function littleEndian(values: ArrayBufferView, width: number): Uint8Array {
 
 export function dtypeOf(stored: StoredDType): NumericDType {
   return DTYPES.get(stored)!
-}
-
-/** The dtype in a file of what is held as `dtype`. */
-export function storedDType(dtype: DType): StoredDType {
-  const stored = STORED.get(dtype)
-  if (stored === undefined) throw new DTypeError(`save: ${dtype} tensors cannot be saved`)
-  return stored
 }
 
 /** The numbers of a stored tensor. @throws FormatError for a bool that is neither 0 nor 1. */
