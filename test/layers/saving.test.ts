@@ -421,6 +421,12 @@ describe('files', () => {
     ).toEqual([])
   })
 
+  it('that are none cannot be loaded', async () => {
+    for (const path of [folder, '/dev/zero', join(folder, 'none')])
+      await expect(loadModel(path), path).rejects.toThrow(api.FormatError)
+    await expect(loadModel(7 as never)).rejects.toThrow(ValueError)
+  })
+
   it('written at once by several savers are one of theirs, whole', async () => {
     const models = Array.from({ length: 5 }, () => sequential([dense(3, { inputShape: [2], name: 'd' })]))
     const path = join(folder, 'race.safetensors')

@@ -40,6 +40,7 @@ interface Response {
 /** What is used of Node's `fs/promises`. */
 export interface Files {
   readFile(path: string): Promise<Uint8Array>
+  stat(path: string): Promise<{ readonly size: number; isFile(): boolean }>
   open(path: string, flags: string): Promise<OpenFile>
   rename(from: string, to: string): Promise<void>
   unlink(path: string): Promise<void>

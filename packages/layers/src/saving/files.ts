@@ -73,7 +73,13 @@ export async function bytesOf(what: string, source: ModelSource): Promise<Uint8A
   try {
     if (isUrl && !address.startsWith('file:')) return await fetched(what, address)
     const fs = filesOf(what)
-    return await fs.readFile(isUrl ? (pathOfUrl(address) ?? address) : address)
+    const path = isUrl ? (pathOfUrl(address) ?? address) : address
+    const info = await fs.stat(path)
+    // A pipe or a device could go on for ever.
+    if (!info.isFile()) throw new FormatError(`${what}: ${show(path)} is no file`)
+    if (info.size > MOST_BYTES)
+      throw new LimitError(`${what}: ${show(path)} has ${info.size} bytes, over the limit of ${MOST_BYTES}`)
+    return await fs.readFile(path)
   } catch (error) {
     if (error instanceof AdjointError) throw error
     throw new FormatError(`${what}: cannot read ${show(address)}: ${reasonOf(error)}`, { cause: error })
