@@ -20,6 +20,7 @@ import {
   variable,
   vjp,
 } from '@adjoint/core'
+import { elementwise, rows } from '@adjoint/core/extend'
 import { describe, expect, test } from 'vitest'
 
 const f64 = (values: number | number[] | number[][]): Tensor => tensor(values, { dtype: 'float64' })
@@ -229,4 +230,10 @@ describe('tapes', () => {
       ].join('\n'),
     )
   })
+})
+
+test('an argument may not have a name that gradient rules know as something else', () => {
+  const spec = { name: 'shadows', args: ['g'], expr: 'g + 1', vjp: null } as const
+  expect(() => elementwise(spec)).toThrow(/"shadows" has an argument "g".*g, out, attrs, inputs are taken/)
+  expect(rows.has('shadows')).toBe(false)
 })

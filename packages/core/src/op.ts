@@ -90,9 +90,18 @@ export const rows: Map<string, AnyRow> = new Map()
 /** Ops written in other ops, by name: graphs that were saved are made again of these and of {@link rows}. */
 export const composites: Map<string, AnyRow> = new Map()
 
-/** Enters a row in the table. @throws ValueError when the name is taken. */
+/** What a rule's context holds beside the arguments. */
+const CONTEXT_NAMES: readonly string[] = ['g', 'out', 'attrs', 'inputs']
+
+/** Enters a row in the table. @throws ValueError when the name, or one of an argument, is taken. */
 export function defineOp<const A extends string, P>(row: Row<A, P>): Row<A, P> {
   if (rows.has(row.name)) throw new ValueError(`defineOp: there is already an op ${show(row.name)}`)
+  const taken = row.args.find((arg) => CONTEXT_NAMES.includes(arg))
+  if (taken !== undefined)
+    throw new ValueError(
+      `defineOp: ${show(row.name)} has an argument ${show(taken)}, which gradient rules know as something else; ` +
+        `${CONTEXT_NAMES.join(', ')} are taken`,
+    )
   rows.set(row.name, row as AnyRow)
   return row
 }
