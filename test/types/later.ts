@@ -4,7 +4,6 @@ import type {
   LayerBase,
   LayerOptions,
   Merge,
-  Model,
   NumericDType,
   Shape,
   Sym,
@@ -58,5 +57,3 @@ export declare function multiHeadAttention<const N extends string = string>(
 export declare function gatedFusion<const N extends string = string>(
   options?: LayerOptions<N> & { readonly units?: number },
 ): Merge<'gatedFusion', N>
-
-export declare function loadModel(path: string): Promise<Model>

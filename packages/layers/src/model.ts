@@ -25,7 +25,7 @@ import { checkName } from './naming.js'
 import { architectureOf } from './saving/encode.js'
 import type { ModelSource } from './saving/files.js'
 import { loadWeights } from './saving/load-weights.js'
-import { modelBytes, saveModel, type SaveOptions, saveWeights, VERSION } from './saving/save.js'
+import { type Bytes, modelBytes, saveModel, type SaveOptions, saveWeights, VERSION } from './saving/save.js'
 import { printSummary, type SummaryOptions } from './summary.js'
 import { isSymbolic } from './symbolic.js'
 import { type Compiled, compiledOf, compileModel } from './trainer/compile.js'
@@ -319,7 +319,7 @@ export class Model<I = any, O = any> extends LayerBase {
   }
 
   /** The bytes that {@link save} writes, for storing them elsewhere; `loadModel` takes them. */
-  toBytes(options: SaveOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
+  toBytes(options: SaveOptions = {}): Promise<Bytes> {
     return modelBytes('toBytes', this as Model, options)
   }
 

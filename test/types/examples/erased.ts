@@ -1,6 +1,5 @@
 // Every typed model is a Model, so helpers need no type parameters.
-import { input, dense, model, type Model, type LayerBase } from '@adjoint/layers'
-import { loadModel } from '../later.js'
+import { input, dense, loadModel, model, type Model, type LayerBase } from '@adjoint/layers'
 const a = input({ shape: [3], name: 'a' })
 const one = model({ inputs: a, outputs: dense(1)(a) })
 const rec = model({ inputs: { a }, outputs: { y: dense(1)(a), z: dense(2)(a) } })

@@ -23,15 +23,14 @@ export interface SaveOptions {
   readonly includeOptimizer?: boolean
 }
 
+/** Bytes in memory of their own, which a Blob takes; TypeScript before 5.7 cannot say Uint8Array<ArrayBuffer>. */
+export type Bytes = Uint8Array & { readonly buffer: ArrayBuffer }
+
 /** What is needed to go on training, as JSON; the tensors are beside it. */
 type Snapshots = Map<string, () => Promise<Stored>>
 
 /** @throws ValueError at once for what cannot be saved. All values are read before the first `await`. */
-export async function modelBytes(
-  what: string,
-  model: Model,
-  options: SaveOptions = {},
-): Promise<Uint8Array<ArrayBuffer>> {
+export async function modelBytes(what: string, model: Model, options: SaveOptions = {}): Promise<Bytes> {
   checkKeys(what, options, ['includeOptimizer'])
   const { includeOptimizer = true } = options
   if (typeof includeOptimizer !== 'boolean')
@@ -52,16 +51,13 @@ export async function modelBytes(
 }
 
 /** As {@link modelBytes}, without the architecture. */
-export async function weightsBytes(what: string, model: LayerBase): Promise<Uint8Array<ArrayBuffer>> {
+export async function weightsBytes(what: string, model: LayerBase): Promise<Bytes> {
   const paths = pathsOf(model)
   const metadata = new Map([['format', WEIGHTS_FORMAT], ['version', VERSION], ...statesOf(what, paths)])
   return fileOf(weightSnapshots(what, paths), metadata)
 }
 
-async function fileOf(
-  snapshots: Snapshots,
-  metadata: ReadonlyMap<string, string>,
-): Promise<Uint8Array<ArrayBuffer>> {
+async function fileOf(snapshots: Snapshots, metadata: ReadonlyMap<string, string>): Promise<Bytes> {
   const tensors = new Map<string, Stored>()
   for (const [name, read] of snapshots) tensors.set(name, await read())
   return writeSafetensors(tensors, metadata)
