@@ -100,9 +100,9 @@ export function adamw(options: AdamOptions = {}): Adam {
 
 const norm = elementwise({
   name: 'adamaxNorm',
-  args: ['u', 'g'],
+  args: ['u', 'dw'],
   params: ['beta'],
-  expr: 'max(u * beta, abs(g))',
+  expr: 'max(u * beta, abs(dw))',
   vjp: null,
 })
 
@@ -140,9 +140,9 @@ export function adamax(options: MomentsOptions = {}): Adamax {
 
 const nadamStep = elementwise({
   name: 'nadamStep',
-  args: ['w', 'g', 'm', 'v'],
+  args: ['w', 'dw', 'm', 'v'],
   params: ['ofMean', 'ofGradient', 'correction', 'rate', 'epsilon'],
-  expr: 'w - (ofMean * m + ofGradient * g) * rate / (sqrt(v / correction) + epsilon)',
+  expr: 'w - (ofMean * m + ofGradient * dw) * rate / (sqrt(v / correction) + epsilon)',
   vjp: null,
 })
 

@@ -14,9 +14,9 @@ export interface LionOptions extends OptimizerOptions {
 
 const lionStep = elementwise({
   name: 'lionStep',
-  args: ['w', 'm', 'g'],
+  args: ['w', 'm', 'dw'],
   params: ['beta', 'rate'],
-  expr: 'w - rate * sign(m * beta + g * (1 - beta))',
+  expr: 'w - rate * sign(m * beta + dw * (1 - beta))',
   vjp: null,
 })
 
@@ -82,9 +82,9 @@ const FTRL_OPTIONS = [
 
 const ftrlLinear = elementwise({
   name: 'ftrlLinear',
-  args: ['z', 'w', 'g', 'n', 'sum'],
+  args: ['z', 'w', 'dw', 'n', 'sum'],
   params: ['power', 'rate', 'shrinkage'],
-  expr: 'z + (g + 2 * shrinkage * w - (pow(sum, power) - pow(n, power)) / rate * w)',
+  expr: 'z + (dw + 2 * shrinkage * w - (pow(sum, power) - pow(n, power)) / rate * w)',
   vjp: null,
 })
 

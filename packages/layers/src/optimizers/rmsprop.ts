@@ -18,17 +18,17 @@ export interface RmspropOptions extends OptimizerOptions {
 
 const rmspropIncrement = elementwise({
   name: 'rmspropIncrement',
-  args: ['g', 'v'],
+  args: ['dw', 'v'],
   params: ['rate', 'epsilon'],
-  expr: 'rate * g / sqrt(v + epsilon)',
+  expr: 'rate * dw / sqrt(v + epsilon)',
   vjp: null,
 })
 
 const centeredIncrement = elementwise({
   name: 'rmspropCenteredIncrement',
-  args: ['g', 'v', 'mean'],
+  args: ['dw', 'v', 'mean'],
   params: ['rate', 'epsilon'],
-  expr: 'rate * g / sqrt(v - mean * mean + epsilon)',
+  expr: 'rate * dw / sqrt(v - mean * mean + epsilon)',
   vjp: null,
 })
 
@@ -149,9 +149,9 @@ export interface AdadeltaOptions extends OptimizerOptions {
 
 const adadeltaIncrement = elementwise({
   name: 'adadeltaIncrement',
-  args: ['g', 'a', 'd'],
+  args: ['dw', 'a', 'd'],
   params: ['epsilon'],
-  expr: 'sqrt(d + epsilon) * g / sqrt(a + epsilon)',
+  expr: 'sqrt(d + epsilon) * dw / sqrt(a + epsilon)',
   vjp: null,
 })
 

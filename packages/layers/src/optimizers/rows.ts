@@ -29,10 +29,10 @@ export const addSquare: Row<'sum' | 'x', object> = elementwise({
 })
 
 /** One step down the gradient. */
-export const descend: Row<'w' | 'g', { readonly rate: number }> = elementwise({
+export const descend: Row<'w' | 'dw', { readonly rate: number }> = elementwise({
   name: 'descend',
-  args: ['w', 'g'],
+  args: ['w', 'dw'],
   params: ['rate'],
-  expr: 'w - g * rate',
+  expr: 'w - dw * rate',
   vjp: null,
 })

@@ -14,17 +14,17 @@ export interface SgdOptions extends OptimizerOptions {
 
 const sgdMomentum = elementwise({
   name: 'sgdMomentum',
-  args: ['m', 'g'],
+  args: ['m', 'dw'],
   params: ['momentum', 'rate'],
-  expr: 'm * momentum - g * rate',
+  expr: 'm * momentum - dw * rate',
   vjp: null,
 })
 
 const nesterovStep = elementwise({
   name: 'nesterovStep',
-  args: ['w', 'm', 'g'],
+  args: ['w', 'm', 'dw'],
   params: ['momentum', 'rate'],
-  expr: 'w + (m * momentum - g * rate)',
+  expr: 'w + (m * momentum - dw * rate)',
   vjp: null,
 })
 
