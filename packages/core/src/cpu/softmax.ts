@@ -14,17 +14,22 @@ export function softmax(
   const count = shape[axis]!
   const inner = sizeOf(shape.slice(axis + 1))
   const outer = sizeOf(shape.slice(0, axis))
+  /** exp of the row at hand, unrounded. */
+  const powers = new Float64Array(log ? 0 : count)
   for (let o = 0; o < outer; o++)
     for (let j = 0; j < inner; j++) {
       const base = o * count * inner + j
-      const end = base + count * inner
       let max = -Infinity
-      for (let i = base; i < end; i += inner) max = Math.max(max, x[i]!)
-      let sum = 0
-      for (let i = base; i < end; i += inner) sum += Math.exp(x[i]! - max)
+      for (let i = 0, at = base; i < count; i++, at += inner) max = Math.max(max, x[at]!)
       if (log) {
+        let sum = 0
+        for (let i = 0, at = base; i < count; i++, at += inner) sum += Math.exp(x[at]! - max)
         const logSum = Math.log(sum)
-        for (let i = base; i < end; i += inner) out[i] = x[i]! - max - logSum
-      } else for (let i = base; i < end; i += inner) out[i] = Math.exp(x[i]! - max) / sum
+        for (let i = 0, at = base; i < count; i++, at += inner) out[at] = x[at]! - max - logSum
+      } else {
+        let sum = 0
+        for (let i = 0, at = base; i < count; i++, at += inner) sum += powers[i] = Math.exp(x[at]! - max)
+        for (let i = 0, at = base; i < count; i++, at += inner) out[at] = powers[i]! / sum
+      }
     }
 }
