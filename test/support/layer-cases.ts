@@ -1,6 +1,7 @@
 import {
   activation,
   add,
+  alphaDropout,
   average,
   categoryEncoding,
   concatenate,
@@ -9,15 +10,24 @@ import {
   dropout,
   embedding,
   flatten,
+  gatedFusion,
+  gaussianDropout,
+  gaussianNoise,
   identity,
   lambda,
   type LayerBase,
+  leakyReLU,
   maximum,
   minimum,
   multiply,
   normalization,
+  permute,
+  pReLU,
+  reLU,
   rescaling,
   reshape,
+  softmax,
+  spatialDropout1D,
   subtract,
   type Tensor,
   weightedAverage,
@@ -35,6 +45,10 @@ export interface LayerCase {
   readonly ids?: number
   /** No two values of the inputs alike: there the derivative is a convention. */
   readonly distinct?: boolean
+  /** Values that the inputs stay away from, for the same reason. */
+  readonly kinks?: readonly number[]
+  /** The least value of the inputs: near 0 some derivatives are too steep for finite differences. */
+  readonly min?: number
 }
 
 const side = fc.integer({ min: 1, max: 4 })
@@ -75,6 +89,20 @@ export const layerCases: readonly LayerCase[] = [
   { name: 'flatten', make: () => flatten(), shapes: one(0, 3) },
   { name: 'reshape', make: () => reshape([-1, 1]), shapes: one(0, 3) },
   { name: 'dropout', make: () => dropout(0.5, { seed: 3 }), shapes: one(0, 3) },
+  { name: 'alphaDropout', make: () => alphaDropout(0.5, { seed: 3 }), shapes: one(0, 3) },
+  { name: 'gaussianDropout', make: () => gaussianDropout(0.5, { seed: 3 }), shapes: one(0, 3) },
+  { name: 'gaussianNoise', make: () => gaussianNoise(0.5, { seed: 3 }), shapes: one(0, 3) },
+  { name: 'spatialDropout1D', make: () => spatialDropout1D(0.5, { seed: 3 }), shapes: one(2, 2) },
+  { name: 'leakyReLU', make: () => leakyReLU(), shapes: one(0, 3), kinks: [0] },
+  {
+    name: 'reLU',
+    make: () => reLU({ negativeSlope: 0.3, maxValue: 1.2345, threshold: 0.1234 }),
+    shapes: one(0, 3),
+    kinks: [0.1234, 1.2345],
+  },
+  { name: 'pReLU', make: () => pReLU({ alphaInitializer: 'ones' }), shapes: one(0, 3), kinks: [0] },
+  { name: 'softmax', make: () => softmax(), shapes: one(1, 3) },
+  { name: 'permute', make: () => permute([2, 1]), shapes: one(2, 2) },
   { name: 'lambda', make: () => lambda((x) => x.square().sum(-1, true)), shapes: one(1, 3) },
   { name: 'normalization', make: adapted, shapes: one(1, 3) },
   {
@@ -110,6 +138,18 @@ export const layerCases: readonly LayerCase[] = [
     shapes: broadcasting(2),
     takesList: true,
   },
+  {
+    name: 'gatedFusion',
+    make: () => gatedFusion(),
+    shapes: sides(1, 3).map((shape) => [shape, shape]),
+    takesList: true,
+  },
+  {
+    name: 'gatedFusion of three, with units',
+    make: () => gatedFusion({ units: 2 }),
+    shapes: sides(1, 2).map((shape) => [shape, shape, shape]),
+    takesList: true,
+  },
   { name: 'concatenate', make: () => concatenate(), shapes: joinable, takesList: true },
   {
     name: 'concatenate on axis 1',
@@ -129,6 +169,7 @@ export const layerCases: readonly LayerCase[] = [
   {
     name: 'dot of axes 2 and 1, normalized',
     make: () => dot({ axes: [2, 1], normalize: true }),
+    min: 0.5,
     shapes: fc.tuple(side, side, side).map(([k, a, b]) => [
       [a, k],
       [k, b],

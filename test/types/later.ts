@@ -1,14 +1,5 @@
 // Names that the programs in examples/ use and the package does not have yet, so that their types are tried already.
-import type {
-  Dim,
-  LayerBase,
-  LayerOptions,
-  Merge,
-  NumericDType,
-  Shape,
-  Sym,
-  SymbolicTensor,
-} from '@adjoint/layers'
+import type { Dim, LayerBase, LayerOptions, NumericDType, Shape, Sym, SymbolicTensor } from '@adjoint/layers'
 
 type RnnOutput<S extends Shape, U extends number, Seq extends boolean> = Seq extends true
   ? S extends readonly [infer T extends Dim, Dim]
@@ -53,7 +44,3 @@ export interface MultiHeadAttention<N extends string> extends LayerBase<N> {
 export declare function multiHeadAttention<const N extends string = string>(
   options: LayerOptions<N> & { readonly numHeads: number; readonly keyDim: number },
 ): MultiHeadAttention<N>
-
-export declare function gatedFusion<const N extends string = string>(
-  options?: LayerOptions<N> & { readonly units?: number },
-): Merge<'gatedFusion', N>

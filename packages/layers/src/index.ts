@@ -78,6 +78,19 @@ export {
   type GroupNormalizationOptions,
 } from './layers/group-normalization.js'
 export { Identity, identity } from './layers/identity.js'
+export { AlphaDropout, alphaDropout } from './layers/alpha-dropout.js'
+export { ELU, eLU, type ELUOptions } from './layers/elu.js'
+export { GatedFusion, gatedFusion, type GatedFusionOptions } from './layers/gated-fusion.js'
+export { GaussianDropout, gaussianDropout } from './layers/gaussian-dropout.js'
+export { GaussianNoise, gaussianNoise } from './layers/gaussian-noise.js'
+export { LeakyReLU, leakyReLU, type LeakyReLUOptions } from './layers/leaky-relu.js'
+export { Permute, permute } from './layers/permute.js'
+export { PReLU, pReLU, type PReLUOptions } from './layers/prelu.js'
+export { ReLU, reLU, type ReLUOptions } from './layers/relu.js'
+export { RepeatVector, repeatVector } from './layers/repeat-vector.js'
+export { Softmax, softmax, type SoftmaxOptions } from './layers/softmax.js'
+export { SpatialDropout1D, spatialDropout1D } from './layers/spatial-dropout.js'
+export type { NoiseOptions } from './layers/noise-layer.js'
 export { Lambda, lambda, type LambdaFunction, type LambdaOptions } from './layers/lambda.js'
 export {
   LayerNormalization,

@@ -1,6 +1,14 @@
 // Inputs and outputs as records, merged by weights: every key is checked when this is compiled.
-import { input, dense, weightedAverage, model, random, earlyStopping, type Tensor } from '@adjoint/layers'
-import { gatedFusion } from '../later.js'
+import {
+  input,
+  dense,
+  weightedAverage,
+  gatedFusion,
+  model,
+  random,
+  earlyStopping,
+  type Tensor,
+} from '@adjoint/layers'
 
 const price = input({ shape: [10], name: 'price' })
 const sentiment = input({ shape: [5], name: 'sentiment' })

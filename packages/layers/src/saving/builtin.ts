@@ -10,6 +10,18 @@ import { Embedding } from '../layers/embedding.js'
 import { Flatten } from '../layers/flatten.js'
 import { GroupNormalization } from '../layers/group-normalization.js'
 import { Identity } from '../layers/identity.js'
+import { AlphaDropout } from '../layers/alpha-dropout.js'
+import { ELU } from '../layers/elu.js'
+import { GatedFusion } from '../layers/gated-fusion.js'
+import { GaussianDropout } from '../layers/gaussian-dropout.js'
+import { GaussianNoise } from '../layers/gaussian-noise.js'
+import { LeakyReLU } from '../layers/leaky-relu.js'
+import { Permute } from '../layers/permute.js'
+import { PReLU } from '../layers/prelu.js'
+import { ReLU } from '../layers/relu.js'
+import { RepeatVector } from '../layers/repeat-vector.js'
+import { Softmax } from '../layers/softmax.js'
+import { SpatialDropout1D } from '../layers/spatial-dropout.js'
 import { Lambda } from '../layers/lambda.js'
 import { LayerNormalization } from '../layers/layer-normalization.js'
 import { Add, Average, Maximum, Minimum, Multiply, Subtract } from '../layers/merges.js'
@@ -39,6 +51,18 @@ const builtin: Readonly<Record<string, LayerClass>> = {
   Flatten,
   GroupNormalization,
   Identity,
+  AlphaDropout,
+  ELU,
+  GatedFusion,
+  GaussianDropout,
+  GaussianNoise,
+  LeakyReLU,
+  Permute,
+  PReLU,
+  ReLU,
+  RepeatVector,
+  Softmax,
+  SpatialDropout1D,
   Lambda,
   LayerNormalization,
   Maximum,
