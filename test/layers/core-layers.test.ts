@@ -38,7 +38,13 @@ function inputsFor(c: LayerCase, dtype: 'float32' | 'float64'): fc.Arbitrary<Ten
   return fc.tuple(c.shapes, batches).chain(([shapes, rows]) => {
     const all = shapes.map((shape) => [rows, ...shape])
     const { ids } = c
-    if (ids === undefined) return arb.tensors(all, { dtype, distinct: c.distinct ?? false })
+    if (ids === undefined)
+      return arb.tensors(all, {
+        dtype,
+        distinct: c.distinct ?? false,
+        kinks: c.kinks ?? [],
+        min: c.min ?? -2,
+      })
     return fc.tuple(
       ...all.map((shape) => {
         const length = shape.reduce((n, s) => n * s, 1)
