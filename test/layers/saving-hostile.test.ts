@@ -55,7 +55,7 @@ setSeed(3)
 const small = sequential([dense(2, { inputShape: [2], name: 'd' })], { name: 'small' }) as unknown as Model
 small.compile({ optimizer: adam(), loss: 'mse' })
 await small.trainOnBatch([[1, 2]], [[1, 2]])
-const good = await small.toBytes()
+const good: Uint8Array = await small.toBytes()
 
 const word = input({ shape: [1], dtype: 'string', name: 'word' })
 const price = input({ shape: [3], name: 'price' })
@@ -67,7 +67,7 @@ const graph = model({
   outputs: { y: dense(1, { name: 'y' })(dropout(0.5)(joined)), z: dense(2, { name: 'z' })(norm) },
   name: 'graph',
 }) as Model
-const graphBytes = await graph.toBytes()
+const graphBytes: Uint8Array = await graph.toBytes()
 
 /** The file with its header changed. */
 function edited(
@@ -95,7 +95,8 @@ function within(key: string, change: (json: Arch) => void, bytes: Uint8Array): U
     header['__metadata__']![key] = JSON.stringify(json)
   }, bytes)
 }
-const arch = (change: (json: Arch) => void, bytes = graphBytes): Uint8Array => within('model', change, bytes)
+const arch = (change: (json: Arch) => void, bytes: Uint8Array = graphBytes): Uint8Array =>
+  within('model', change, bytes)
 const training = (change: (json: never) => void): Uint8Array => within('training', change as never, good)
 const text = (json: string): Uint8Array => edited((h) => (h['__metadata__']!['model'] = json))
 const tensorOf = (entry: Partial<Entry>, data = new Uint8Array(8)): Uint8Array =>
