@@ -91,6 +91,8 @@ export { RepeatVector, repeatVector } from './layers/repeat-vector.js'
 export { Softmax, softmax, type SoftmaxOptions } from './layers/softmax.js'
 export { SpatialDropout1D, spatialDropout1D } from './layers/spatial-dropout.js'
 export type { NoiseOptions } from './layers/noise-layer.js'
+export { Discretization, discretization, type DiscretizationOptions } from './layers/discretization.js'
+export { IntegerLookup, integerLookup, type IntegerLookupOptions } from './layers/integer-lookup.js'
 export { Lambda, lambda, type LambdaFunction, type LambdaOptions } from './layers/lambda.js'
 export {
   LayerNormalization,

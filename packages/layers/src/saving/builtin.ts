@@ -22,6 +22,8 @@ import { ReLU } from '../layers/relu.js'
 import { RepeatVector } from '../layers/repeat-vector.js'
 import { Softmax } from '../layers/softmax.js'
 import { SpatialDropout1D } from '../layers/spatial-dropout.js'
+import { Discretization } from '../layers/discretization.js'
+import { IntegerLookup } from '../layers/integer-lookup.js'
 import { Lambda } from '../layers/lambda.js'
 import { LayerNormalization } from '../layers/layer-normalization.js'
 import { Add, Average, Maximum, Minimum, Multiply, Subtract } from '../layers/merges.js'
@@ -63,6 +65,8 @@ const builtin: Readonly<Record<string, LayerClass>> = {
   RepeatVector,
   Softmax,
   SpatialDropout1D,
+  Discretization,
+  IntegerLookup,
   Lambda,
   LayerNormalization,
   Maximum,
