@@ -1,6 +1,7 @@
 import { abstractBackend } from './abstract.js'
 import { isFloat } from './dtype.js'
 import { NonFiniteError } from './errors.js'
+import { checkFunction } from './options.js'
 import { formatShape } from './shape.js'
 import type { Tensor } from './tensor.js'
 
@@ -18,6 +19,7 @@ export function isWatchingForAnomalies(): boolean {
  * @throws NonFiniteError naming the op, its shapes and the line that called it.
  */
 export function detectAnomalies<R>(f: () => R): R {
+  checkFunction('detectAnomalies', f)
   depth++
   try {
     return f()

@@ -2,6 +2,7 @@ import { cpuBackend } from './cpu/index.js'
 import type { DType, HostArray } from './dtype.js'
 import { BackendError, show, ValueError } from './errors.js'
 import type { ScalarFunction } from './expr/scalar.js'
+import { checkFunction } from './options.js'
 import type { Sizes } from './shape.js'
 
 /** What is known of a value without computing it. */
@@ -112,6 +113,7 @@ export function setBackend(backend: Backend): void {
  */
 export function withBackend<R>(backend: Backend, f: () => R): R {
   checkBackend('withBackend', backend)
+  checkFunction('withBackend', f)
   const before = current
   current = backend
   try {

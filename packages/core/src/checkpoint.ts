@@ -1,8 +1,9 @@
 import { backward } from './backward.js'
 import { typeName, ValueError } from './errors.js'
+import { checkFunction } from './options.js'
 import { isRecording, positionOf, record, type Recorded, Scope } from './tape.js'
 import { type Tensor, type Variable, zeros } from './tensor.js'
-import { checkFunction, checkOutput, isTensor, withRecordingIfNested } from './transforms.js'
+import { checkOutput, isTensor, withRecordingIfNested } from './transforms.js'
 
 /**
  * `f` without its intermediate values being kept for the gradient: they are computed again when the gradient is

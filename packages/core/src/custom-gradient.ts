@@ -1,9 +1,10 @@
 import { ShapeError, typeName, ValueError } from './errors.js'
 import type { RuleContext } from './op.js'
+import { checkFunction } from './options.js'
 import { formatShape, sameShape } from './shape.js'
 import { isRecording, record, type Recorded, withoutRecording } from './tape.js'
 import { type Tensor, zeros } from './tensor.js'
-import { checkFunction, checkOutput, isTensor } from './transforms.js'
+import { checkOutput, isTensor } from './transforms.js'
 
 /** What a gradient of your own is given. */
 export interface CustomContext<A extends readonly Tensor[]> {

@@ -3,16 +3,9 @@ import { stack } from './ops/joining.js'
 import { reshape } from './ops/movement.js'
 import { sum } from './ops/reduce.js'
 import { slice } from './ops/slicing.js'
+import { checkFunction } from './options.js'
 import { eye, type Tensor, zeros } from './tensor.js'
-import {
-  checkFunction,
-  checkOutput,
-  checkTuple,
-  isTensor,
-  type TensorTree,
-  valueAndGrad,
-  vjp,
-} from './transforms.js'
+import { checkOutput, checkTuple, isTensor, type TensorTree, valueAndGrad, vjp } from './transforms.js'
 import { leavesOf, mapTree } from './tree.js'
 
 type Args = readonly TensorTree[]

@@ -17,3 +17,7 @@ export function checkOptions<T extends object>(
       )
   return options
 }
+
+export function checkFunction(op: string, f: unknown): void {
+  if (typeof f !== 'function') throw new ValueError(`${op}: expected a function, got ${show(f)}`, { op })
+}

@@ -2,7 +2,8 @@ import { backward } from './backward.js'
 import { isThenable } from './backend.js'
 import { isFloat } from './dtype.js'
 import { DTypeError, ShapeError, show, typeName, ValueError } from './errors.js'
-import { formatShape, sameShape } from './shape.js'
+import { checkFunction, checkOptions } from './options.js'
+import { formatShape, isList, sameShape } from './shape.js'
 import { positionOf, Scope, type Segment, withoutRecording } from './tape.js'
 import { ones, Tensor, type Variable, zeros } from './tensor.js'
 import { formatPath, leavesOf, mapTree, replaceLeaves, type Tree } from './tree.js'
@@ -65,10 +66,6 @@ export function checkDifferentiable(op: string, what: string, x: unknown): void 
     throw new DTypeError(`${op}: ${what} is ${x.dtype}; gradients exist for float32 and float64 only`, { op })
 }
 
-export function checkFunction(op: string, f: unknown): void {
-  if (typeof f !== 'function') throw new ValueError(`${op}: expected a function, got ${show(f)}`, { op })
-}
-
 export function checkTuple(op: string, name: string, list: unknown): void {
   if (!Array.isArray(list))
     throw new ValueError(`${op}: ${name} must be a list, one for each argument, got ${show(list)}`, { op })
@@ -114,6 +111,7 @@ export function valueAndGrad<A extends Args, const N extends number | readonly n
   options: ArgOptions<N> = {},
 ): (...args: A) => [value: Tensor, gradient: GradOf<A, N>] {
   checkFunction('valueAndGrad', f)
+  checkOptions('valueAndGrad', options, ['argnums'])
   return (...args) => differentiate('valueAndGrad', f, options.argnums, args) as [Tensor, GradOf<A, N>]
 }
 
@@ -123,7 +121,26 @@ export function grad<A extends Args, const N extends number | readonly number[] 
   options: ArgOptions<N> = {},
 ): (...args: A) => GradOf<A, N> {
   checkFunction('grad', f)
+  checkOptions('grad', options, ['argnums'])
   return (...args) => differentiate('grad', f, options.argnums, args)[1] as GradOf<A, N>
+}
+
+function checkArgnums(op: string, argnums: unknown, count: number): readonly number[] {
+  const nums: unknown = typeof argnums === 'number' ? [argnums] : argnums
+  if (!isList(nums) || nums.length > count)
+    throw new ValueError(
+      `${op}: argnums must be a number or a list of at most ${count}, got ${show(argnums)}`,
+      { op },
+    )
+  return Array.from(nums, (n, i) => {
+    if (typeof n !== 'number' || !Number.isInteger(n) || n < 0 || n >= count)
+      throw new ValueError(
+        `${op}: argnums ${show(n)} is out of range; the function was given ${count} arguments`,
+        { op },
+      )
+    if (nums.indexOf(n) < i) throw new ValueError(`${op}: argnums ${show(nums)} names ${n} twice`, { op })
+    return n
+  })
 }
 
 function differentiate<A extends Args>(
@@ -133,13 +150,8 @@ function differentiate<A extends Args>(
   args: A,
 ): [Tensor, unknown] {
   return differentiating((scope) => {
-    const nums = typeof argnums === 'number' ? [argnums] : argnums
     const called: unknown[] = [...args]
-    const parts = nums.map((n) => {
-      if (!Number.isInteger(n) || n < 0 || n >= args.length)
-        throw new ValueError(
-          `${op}: argnums ${show(n)} is out of range; the function was given ${args.length} arguments`,
-        )
+    const parts = checkArgnums(op, argnums, args.length).map((n) => {
       const part = renamed(scope, op, args[n], `argument ${n}`)
       called[n] = part.tree
       return part
@@ -168,10 +180,10 @@ export function valueAndGrads(
   checkFunction('valueAndGrads', f)
   checkTuple('valueAndGrads', 'variables', variables)
   return differentiating((scope) => {
-    variables.forEach((v, i) => {
+    for (const [i, v] of variables.entries()) {
       checkDifferentiable('valueAndGrads', v instanceof Tensor && v.name ? v.name : `variable ${i}`, v)
       scope.watch(v, v.read())
-    })
+    }
     const value: unknown = f()
     checkOutput('valueAndGrads', value)
     checkScalar('valueAndGrads', value)
@@ -213,7 +225,7 @@ export function vjp<A extends Args, R extends TensorTree>(
   checkFunction('vjp', f)
   checkTuple('vjp', 'primals', primals)
   return differentiating((scope) => {
-    const parts = primals.map((primal, i) => renamed(scope, 'vjp', primal, `primal ${i}`))
+    const parts = Array.from(primals, (primal, i) => renamed(scope, 'vjp', primal, `primal ${i}`))
     const value = f(...(parts.map((part) => part.tree) as unknown as A))
     const outs = leavesOf<Tensor>(value, isTensor)
     for (const out of outs) checkOutput('vjp', out)
