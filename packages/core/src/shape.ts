@@ -16,6 +16,11 @@ export function isList(x: unknown): x is readonly unknown[] {
   return Array.isArray(x)
 }
 
+/** Whether all of a list pass, holes too: `every` and `some` pass over holes, however many a list claims to have. */
+export function holdsFor(list: readonly unknown[], test: (x: unknown) => boolean): boolean {
+  return list.findIndex((x) => !test(x)) < 0
+}
+
 /** `[2,3]`, `[null,3]` */
 export function formatShape(shape: Shape): string {
   return `[${shape.map(String).join(',')}]`
@@ -110,9 +115,11 @@ export function checkAxes(
   rank: number,
 ): number[] {
   if (axis === null || axis === undefined) return Array.from({ length: rank }, (_, i) => i)
-  const axes = (Array.isArray(axis) ? (axis as readonly unknown[]) : [axis]).map((a) =>
-    checkAxis(op, a, rank),
-  )
+  const list: readonly unknown[] = isList(axis) ? axis : [axis]
+  // Before it is looked through: a list may claim any length.
+  if (list.length > Math.max(rank, 1))
+    throw new ValueError(`${op}: ${list.length} axes, ${show(axis)}, are too many for rank ${rank}`, { op })
+  const axes = list.map((a) => checkAxis(op, a, rank))
   const sorted = axes.toSorted((a, b) => a - b)
   for (let i = 1; i < sorted.length; i++)
     if (sorted[i] === sorted[i - 1])

@@ -222,8 +222,10 @@ export class Variable<out D extends DType = NumericDType, out S extends Sizes = 
    * @throws ShapeError, DTypeError when the value has another shape or dtype.
    */
   assign(value: Tensor): void {
-    const next = value.read()
     const what = this.name === '' ? 'assign' : `assign to ${this.name}`
+    if (!(value instanceof Tensor))
+      throw new ValueError(`${what}: expected a tensor, got ${typeName(value)}`, { op: 'assign' })
+    const next = value.read()
     if (!sameShape(next.shape, this.shape))
       throw new ShapeError(`${what}: expected ${formatShape(this.shape)}, got ${formatShape(next.shape)}`, {
         op: 'assign',
@@ -350,17 +352,19 @@ function cannotHold(dtype: DType, value: number, index: readonly number[]): Valu
 /** Reads nested lists iteratively enough for any depth: the rank limit stops before the stack does. */
 function fromNested(values: unknown, asked: DType | undefined): Made {
   const shape = outerShape(values)
-  const size = sizeOf(checkShape('tensor', shape, asked ?? floatx()))
-  const flat = new Array<unknown>(size)
+  checkShape('tensor', shape, asked ?? floatx())
+  const expected = expectedType(firstOf(values), asked)
+  const flat: unknown[] = []
   const index: number[] = []
-  let at = 0
   const copy = (node: unknown, axis: number): void => {
     if (axis === shape.length) {
       if (Array.isArray(node))
         throw new ShapeError(`tensor: a list at index ${formatIndex(index)} where a value was expected`, {
           op: 'tensor',
         })
-      flat[at++] = node
+      // At once: a list may claim any length and hold nothing.
+      if (typeof node !== expected) throw notExpected(node, expected, index)
+      flat.push(node)
       return
     }
     if (!Array.isArray(node))
@@ -384,6 +388,26 @@ function fromNested(values: unknown, asked: DType | undefined): Made {
   return readValues(flat, shape, asked)
 }
 
+function firstOf(values: unknown): unknown {
+  let node = values
+  while (Array.isArray(node)) node = node[0] as unknown
+  return node
+}
+
+/** What all values must be. */
+function expectedType(first: unknown, asked: DType | undefined): 'string' | 'boolean' | 'number' {
+  if (asked === 'string') return 'string'
+  return typeof first === 'boolean' ? 'boolean' : 'number'
+}
+
+function notExpected(value: unknown, expected: string, index: readonly number[]): DTypeError {
+  const hint = expected === 'boolean' ? ', as at the start' : ''
+  return new DTypeError(
+    `tensor: expected a ${expected}${hint}, got ${typeName(value)} (${show(value)}) at index ${formatIndex(index)}`,
+    { op: 'tensor' },
+  )
+}
+
 function outerShape(values: unknown): number[] {
   const shape: number[] = []
   for (let node = values; Array.isArray(node); node = node[0] as unknown) {
@@ -398,27 +422,13 @@ function outerShape(values: unknown): number[] {
 }
 
 function readValues(flat: readonly unknown[], shape: readonly number[], asked: DType | undefined): Made {
-  const at = (i: number): string => formatIndex(unflatten(i, shape))
-  const refuse = (i: number, expected: string): DTypeError =>
-    new DTypeError(
-      `tensor: expected ${expected}, got ${typeName(flat[i])} (${show(flat[i])}) at index ${at(i)}`,
-      {
-        op: 'tensor',
-      },
-    )
-  if (asked === 'string') {
-    for (let i = 0; i < flat.length; i++) if (typeof flat[i] !== 'string') throw refuse(i, 'a string')
-    return { values: flat as string[], shape: [...shape], dtype: 'string' }
-  }
-  const allBooleans = flat.length > 0 && typeof flat[0] === 'boolean'
-  const dtype = asked ?? (allBooleans ? 'bool' : floatx())
+  if (asked === 'string') return { values: flat as string[], shape: [...shape], dtype: 'string' }
+  const dtype = asked ?? (typeof flat[0] === 'boolean' ? 'bool' : floatx())
   const values = allocate(dtype, flat.length)
   for (let i = 0; i < flat.length; i++) {
-    const value = flat[i]
-    if (typeof value !== (allBooleans ? 'boolean' : 'number'))
-      throw refuse(i, allBooleans ? 'a boolean, as at the start' : 'a number')
-    if (!holds(dtype, Number(value))) throw cannotHold(dtype, value as number, unflatten(i, shape))
-    values[i] = Number(value)
+    const value = Number(flat[i])
+    if (!holds(dtype, value)) throw cannotHold(dtype, value, unflatten(i, shape))
+    values[i] = value
   }
   return { values, shape: [...shape], dtype }
 }

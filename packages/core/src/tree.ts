@@ -16,7 +16,11 @@ export function leavesOf<L>(tree: Tree<L>, isLeaf: (node: unknown) => node is L)
 function visit(node: unknown, isLeaf: IsLeaf, found: (leaf: unknown) => void, depth: number): void {
   if (isLeaf(node)) return found(node)
   if (depth > MAX_DEPTH) throw new ValueError(`a structure is nested more than ${MAX_DEPTH} levels deep`)
-  if (Array.isArray(node)) for (const child of node as unknown[]) visit(child, isLeaf, found, depth + 1)
+  if (Array.isArray(node))
+    for (let i = 0; i < node.length; i++) {
+      if (!(i in node)) throw new ValueError(`a structure has a list with a hole, at position ${i}`)
+      visit(node[i], isLeaf, found, depth + 1)
+    }
   else if (isRecord(node)) for (const key of Object.keys(node)) visit(node[key], isLeaf, found, depth + 1)
   else found(node)
 }
@@ -31,7 +35,8 @@ export function mapTree<L, R>(
     if (isLeaf(node)) return f(node, path)
     if (path.length > MAX_DEPTH)
       throw new ValueError(`a structure is nested more than ${MAX_DEPTH} levels deep`)
-    if (Array.isArray(node)) return node.map((child, i) => walk(child, [...path, i]))
+    // Holes are leaves that nobody can use: seen by Array.from, passed over by map.
+    if (Array.isArray(node)) return Array.from(node, (child, i) => walk(child, [...path, i]))
     if (isRecord(node)) {
       const out: Record<string, unknown> = {}
       for (const key of Object.keys(node))

@@ -104,8 +104,8 @@ function checkPairs(a: Sizes, b: Sizes, axes: TensordotAttrs['axes']): readonly 
   } else pairs = axes
   if (!isList(pairs) || pairs.length !== 2 || !pairs.every((list) => isList(list)))
     throw fail('are no pair of lists')
-  const left = pairs[0].map((axis: number) => checkAxis('tensordot', axis, a.length, 'axis of a'))
-  const right = pairs[1].map((axis: number) => checkAxis('tensordot', axis, b.length, 'axis of b'))
+  const left = Array.from(pairs[0], (axis: number) => checkAxis('tensordot', axis, a.length, 'axis of a'))
+  const right = Array.from(pairs[1], (axis: number) => checkAxis('tensordot', axis, b.length, 'axis of b'))
   if (
     left.length !== right.length ||
     new Set(left).size !== left.length ||

@@ -12,7 +12,7 @@ import {
   type Row,
 } from '../op.js'
 import { checkOptions } from '../options.js'
-import { checkAxis, checkSize, formatShape, isList } from '../shape.js'
+import { checkAxis, checkSize, formatShape, holdsFor, isList } from '../shape.js'
 import type { Tensor } from '../tensor.js'
 import { broadcastTo, expandDims, reshape } from './movement.js'
 import { gather } from './indexing.js'
@@ -77,7 +77,7 @@ export function concat<X extends Operand>(xs: readonly X[], axis: number = 0): R
 /** Tensors of one shape as slices along a new `axis` (of the result). */
 export function stack<X extends Operand>(xs: readonly X[], axis: number = 0): Result<X> {
   checkList('stack', xs)
-  const expanded = xs.map((x) => expandDims(x, axis) as Operand)
+  const expanded = Array.from(xs, (x) => expandDims(x, axis) as Operand)
   return concat(expanded, axis) as Result<X>
 }
 
@@ -155,12 +155,14 @@ export function pad<X extends Operand>(x: X, options: PadOptions): Result<X> {
   return call(padByModeRow, [x], { paddings, mode }) as Result<X>
 }
 
+const isWhole = (n: unknown): boolean => Number.isInteger(n) && Number(n) >= 0
+
 const tileRow: Row<'x', { readonly reps: readonly number[] }> = composite({
   name: 'tile',
   args: ['x'],
   compose([x], { reps }) {
     const { shape } = x!
-    if (!isList(reps) || reps.length !== shape.length || reps.some((n) => !Number.isInteger(n) || n < 0))
+    if (!isList(reps) || reps.length !== shape.length || !holdsFor(reps, isWhole))
       throw new ValueError(
         `tile: reps ${show(reps)} must be whole numbers >= 0, one for each axis of ${formatShape(shape)}`,
         { op: 'tile' },
@@ -224,7 +226,7 @@ const rollRow: Row<'x', RollAttrs> = composite({
       !isList(shifts) ||
       !isList(axes) ||
       shifts.length !== axes.length ||
-      shifts.some((n) => !Number.isInteger(n))
+      !holdsFor(shifts, Number.isInteger)
     )
       throw new ValueError(
         `roll: shift ${show(shift)} must be as many whole numbers as there are axes in ${show(axis)}`,

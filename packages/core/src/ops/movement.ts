@@ -8,6 +8,7 @@ import {
   checkAxis,
   checkShape,
   formatShape,
+  MAX_RANK,
   sameShape,
   type Sizes,
   sizeOf,
@@ -23,7 +24,7 @@ const reshapeRow: Row<'x', { readonly shape: Sizes }> = defineOp({
 
 /** `shape` with its -1 worked out. */
 function completeShape(op: string, x: Aval, shape: Sizes): number[] {
-  const free = shape.indexOf(-1)
+  const free = shape.length > MAX_RANK ? -1 : shape.indexOf(-1)
   if (free < 0) {
     const sides = checkShape(op, shape, x.dtype)
     if (sizeOf(sides) !== sizeOf(x.shape))

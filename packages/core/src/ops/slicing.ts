@@ -1,7 +1,7 @@
 import { ShapeError, show, ValueError } from '../errors.js'
 import { call, defineOp, type Like, type Operand, type Result, type Row, sidesOf } from '../op.js'
 import { checkOptions } from '../options.js'
-import { checkAxes, checkAxis, formatShape, isList, type Sizes } from '../shape.js'
+import { checkAxes, checkAxis, formatShape, holdsFor, isList, type Sizes } from '../shape.js'
 import type { Tensor } from '../tensor.js'
 import { squeeze } from './movement.js'
 
@@ -199,7 +199,7 @@ export function split<X extends Operand>(
   const along = checkAxis('split', axis, sides.length)
   const side = sides[along]!
   const list = typeof sizes === 'number' ? equalSizes(sizes, side) : sizes
-  if (!isList(list) || list.some((size) => !Number.isInteger(size) || size < 0))
+  if (!isList(list) || !holdsFor(list, (size) => Number.isInteger(size) && Number(size) >= 0))
     throw new ValueError(`split: sizes ${show(sizes)} must be whole numbers >= 0`, { op: 'split' })
   const total = list.reduce((sum: number, size: number) => sum + size, 0)
   if (side !== null && total !== side)
@@ -257,7 +257,7 @@ function checkPaddings(shape: Sizes, paddings: Paddings): Paddings {
       { op: 'pad' },
     )
   paddings.forEach((pair: unknown, axis) => {
-    if (!isList(pair) || pair.length !== 2 || !pair.every((n) => Number.isInteger(n) && Number(n) >= 0))
+    if (!isList(pair) || pair.length !== 2 || !holdsFor(pair, (n) => Number.isInteger(n) && Number(n) >= 0))
       throw new ValueError(
         `pad: the padding ${show(pair)} of axis ${axis} must be two whole numbers >= 0; the axis has ${shape[axis]}`,
         { op: 'pad' },
