@@ -56,7 +56,9 @@ export const families: Readonly<Record<string, { readonly title: string; readonl
   einsum: { title: 'Einstein sums', intro: 'Any sum of products, as an equation.' },
   nn: { title: 'Softmax', intro: 'Probabilities from scores.' },
   normalization: { title: 'Normalizations', intro: 'Values brought to a common scale.' },
-  recurrent: { title: 'Attention and recurrent cells', intro: 'One step of each.' },
+  attention: { title: 'Attention', intro: 'What a query takes from keys and values.' },
+  attention: { title: 'Attention', intro: 'Queries look values up by how well they match keys.' },
+  recurrent: { title: 'Recurrent cells', intro: 'One step of each.' },
   losses: {
     title: 'Losses',
     intro:
@@ -439,7 +441,7 @@ export const examples: Readonly<Record<OpName, Example>> = {
   ),
   l2Normalize: op({ x: tensor([3, 4]) }, ({ x }) => ops.l2Normalize(x), AS_X),
 
-  // recurrent
+  // attention
   scaledDotProductAttention: op(
     {
       q: tensor([[1, 0]]),
@@ -449,6 +451,8 @@ export const examples: Readonly<Record<OpName, Example>> = {
     ({ q, k, v }) => ops.scaledDotProductAttention(q, k, v),
     '[…, n, e] for queries […, n, d] and values […, m, e]',
   ),
+
+  // recurrent
   lstmCell: op(
     {
       x: tensor([[1]]),
