@@ -6,7 +6,7 @@ import { apply, type AnyRow, rows } from '@adjoint/core/extend'
 import { checkGradients } from '@adjoint/core/testing'
 import { fc } from '@fast-check/vitest'
 import { describe, expect, test } from 'vitest'
-import { examples } from '../scripts/docs/examples.js'
+import { examples, families } from '../scripts/docs/examples.js'
 import { factsOf } from '../scripts/docs/facts.js'
 import { type Block, blocksOf, collapsed, runModule, textOf, withModules } from './support/docs.js'
 import { type Nd, ndOf } from './support/nd.js'
@@ -22,6 +22,11 @@ describe('the pages of ops', () => {
       [...textOf(`docs/ops/${page}`).matchAll(/^## (\w+)$/gm)].map(([, op]) => op!),
     )
     expect(told.toSorted()).toEqual(Object.keys(examples).toSorted())
+  })
+
+  test('have a title for every file of ops', () => {
+    const files = readdirSync(resolve(root, 'packages/core/src/ops')).map((file) => file.replace('.ts', ''))
+    expect(files.filter((file) => file !== 'index').toSorted()).toEqual(Object.keys(families).toSorted())
   })
 
   test.each(pages)('%s gives the results that it prints', async (page) => {
@@ -128,8 +133,8 @@ describe('the guide to adding an op', () => {
     )
   })
 
-  test('links to files that are there, as the index and the README of core do', () => {
-    for (const file of [guide, 'docs/ops/README.md', 'packages/core/README.md'])
+  test('links to files that are there, as the index and the READMEs do', () => {
+    for (const file of [guide, 'docs/ops/README.md', 'README.md', 'packages/core/README.md'])
       for (const [, link] of textOf(file).matchAll(/\]\(([^):#]+)[^):]*\)/g))
         expect(existsSync(resolve(root, file, '..', link!)), `${file}: ${link!}`).toBe(true)
   })

@@ -57,7 +57,6 @@ export const families: Readonly<Record<string, { readonly title: string; readonl
   nn: { title: 'Softmax', intro: 'Probabilities from scores.' },
   normalization: { title: 'Normalizations', intro: 'Values brought to a common scale.' },
   attention: { title: 'Attention', intro: 'What a query takes from keys and values.' },
-  attention: { title: 'Attention', intro: 'Queries look values up by how well they match keys.' },
   recurrent: { title: 'Recurrent cells', intro: 'One step of each.' },
   losses: {
     title: 'Losses',
