@@ -89,10 +89,7 @@ export class GatedFusion<N extends string = string> extends Merge<'gatedFusion',
     const shape = inputs[0]!.shape.map(
       (_, i): Dim => inputs.find((x) => x.shape[i] !== null)?.shape[i] ?? null,
     )
-    const dtype = inputs.reduce<NumericDType>(
-      (a, x) => promote(this.label, a, x.dtype),
-      this.dtype,
-    )
+    const dtype = inputs.reduce<NumericDType>((a, x) => promote(this.label, a, x.dtype), this.dtype)
     return { shape: [null, ...shape.slice(1)], dtype }
   }
 
