@@ -93,9 +93,9 @@ function exportedName(
 }
 
 function signatureOf(name: string, node: ts.FunctionDeclaration, declared: Declared): string {
-  const generics = (node.typeParameters ?? [])
-    .filter((p) => p.constraint?.getText() === 'Operand')
-    .map((p) => p.name.text)
+  const generics = new Map(
+    (node.typeParameters ?? []).map((p) => [p.name.text, p.constraint?.getText() ?? 'unknown']),
+  )
   const parameters = node.parameters.map(
     ({ dotDotDotToken, name: own, questionToken, type, initializer }) => {
       const label = `${dotDotDotToken ? '...' : ''}${own.getText()}${questionToken ? '?' : ''}`
@@ -109,25 +109,32 @@ function signatureOf(name: string, node: ts.FunctionDeclaration, declared: Decla
         : `${label}: ${readable} = ${value}`
     },
   )
-  const returned = oneLine(node.type?.getText() ?? 'Tensor').replace(/\b(Result|Like)<[^>]*>/g, 'Tensor')
-  return `${name}(${parameters.join(', ')}): ${returned}`
+  return `${name}(${parameters.join(', ')}): ${resultType(node.type)}`
+}
+
+/** `Result<…>` and `Like<…>` are tensors, of tensors. */
+function resultType(type: ts.TypeNode | undefined): string {
+  if (type === undefined) return 'Tensor'
+  if (ts.isArrayTypeNode(type)) return `${resultType(type.elementType)}[]`
+  const isComputed = ts.isTypeReferenceNode(type) && /^(Result|Like)$/.test(type.typeName.getText())
+  return isComputed ? 'Tensor' : oneLine(type.getText())
 }
 
 /** Aliases replaced by what they stand for, operands by tensors. */
 function readableType(
   type: string,
   { interfaces, aliases }: Declared,
-  generics: readonly string[] = [],
+  generics: ReadonlyMap<string, string> = new Map(),
 ): string {
   const field = /^(\w+)\['(\w+)'\]$/.exec(type)
   const member = field && interfaces.get(field[1]!)?.members.find((m) => m.name?.getText() === field[2])
   let text = member && ts.isPropertySignature(member) ? member.type!.getText() : type
-  for (const [alias, meaning] of aliases) text = text.replace(new RegExp(`\\b${alias}\\b`, 'g'), meaning)
+  for (const [alias, meaning] of [...generics, ...aliases])
+    text = text.replace(new RegExp(`\\b${alias}\\b`, 'g'), meaning)
   return oneLine(text)
     .replace(/\breadonly /g, '')
     .replace(/\((\w+\[\])\)/g, '$1')
     .replace(/\b(Operand|TensorLike)\b/g, 'Tensor')
-    .replace(/\b[A-Z]\b/g, (letter) => (generics.includes(letter) ? 'Tensor' : letter))
 }
 
 function oneLine(text: string): string {
