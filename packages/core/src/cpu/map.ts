@@ -23,6 +23,15 @@ type Step =
       readonly y: number
     }
   | { readonly kind: 3; readonly to: number; readonly x: number; readonly y: number; readonly z: number }
+  /** x < y ? z : w in one pass: what masks and gates come to. */
+  | {
+      readonly kind: 4
+      readonly to: number
+      readonly x: number
+      readonly y: number
+      readonly z: number
+      readonly w: number
+    }
 
 /**
  * A compiled formula and its registers: first the arguments, then parameters, constants and results of steps.
@@ -84,6 +93,14 @@ function compile(fn: ScalarFunction): Program {
         break
       }
       case 'select': {
+        if (e.test.kind === 'call2' && e.test.fn === 'less') {
+          const x = emit(e.test.x)
+          const y = emit(e.test.y)
+          const z = emit(e.a)
+          const w = emit(e.b)
+          steps.push({ kind: 4, to: temp(), x, y, z, w })
+          break
+        }
         const x = emit(e.test)
         const y = emit(e.a)
         const z = emit(e.b)
@@ -240,7 +257,19 @@ function runStep(
     return
   }
   const { z } = step
-  select(o, oo, a, ao, as, b, bo, bs, values[z]!, starts[z]! + done * advances[z]!, strides[z]!, n)
+  const c = values[z]!
+  const co = starts[z]! + done * advances[z]!
+  const cs = strides[z]!
+  if (step.kind === 3) {
+    select(o, oo, a, ao, as, b, bo, bs, c, co, cs, n)
+    return
+  }
+  const { w } = step
+  const d = values[w]!
+  let at = starts[w]! + done * advances[w]!
+  const ds = strides[w]!
+  for (let i = 0, p = ao, q = bo, r = co; i < n; i++, p += as, q += bs, r += cs, at += ds)
+    o[oo + i] = a[p]! < b[q]! ? c[r]! : d[at]!
 }
 
 /** o = t is not 0 ? a : b */

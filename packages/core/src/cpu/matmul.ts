@@ -116,6 +116,21 @@ function multiply(
   k1: number,
 ): void {
   const depth = k1 - k0
+  if (n === 1) {
+    // A matrix times a vector: one sum for each row, and nothing to pack.
+    for (let i = 0; i < m; i++) {
+      let sum = 0
+      for (
+        let k = 0, p = aBase + i * aRow + k0 * aCol, q = bBase + k0 * bRow;
+        k < depth;
+        k++, p += aCol, q += bRow
+      )
+        sum += a[p]! * b[q]!
+      sums[0] = sum
+      store(out, base + i, 0, 1, k0 === 0)
+    }
+    return
+  }
   for (let j = 0; j < n; j += 4) {
     const width = Math.min(4, n - j)
     pack(b, bBase + k0 * bRow + j * bCol, bRow, bCol, depth, width)
