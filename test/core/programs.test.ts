@@ -12,19 +12,19 @@ import { dot, randomLike } from '../support/programs.js'
 const arb = arbitraries(fc)
 
 describe('a random program', () => {
-  test.prop([arb.program()], { numRuns: 500 })(
+  test.prop([arb.program()], { numRuns: 2000 })(
     'has the gradients that central differences find',
     (program) => {
       checkGradients(program.run, [...program.inputs])
     },
   )
 
-  test.prop([arb.program()], { numRuns: 100 })('and the gradients of its gradients', (program) => {
+  test.prop([arb.program()], { numRuns: 500 })('and the gradients of its gradients', (program) => {
     checkGradients(program.run, [...program.inputs], { order: 2 })
   })
 
   // The pullback u -> uJ is linear, so its own pullback is v -> Jv, wherever it is taken.
-  test.prop([arb.program(), fc.nat()], { numRuns: 500 })(
+  test.prop([arb.program(), fc.nat()], { numRuns: 1000 })(
     'has a pullback that is the transpose of its own pullback: <Jv, u> = <v, uJ>',
     (program, seed) => {
       const xs = [...program.inputs]
@@ -44,7 +44,7 @@ describe('a random program', () => {
     },
   )
 
-  test.prop([arb.program(), fc.nat()], { numRuns: 100 })(
+  test.prop([arb.program(), fc.nat()], { numRuns: 300 })(
     'has a symmetric Hessian: <u, Hv> = <v, Hu>',
     (program, seed) => {
       const xs = [...program.inputs]
