@@ -263,6 +263,16 @@ describe('what goes wrong in it', () => {
       )
   })
 
+  it('is a class without a call method', () => {
+    const Silent = class Silent extends (Layer as unknown as new (options: object) => object) {}
+    for (const argument of [a, x]) {
+      const layer = new Silent({ name: 'silent' }) as unknown as (argument: unknown) => unknown
+      expect(() => layer(argument)).toThrow(
+        new ValueError('silent (Silent): its class has no call method; define call(x, context)'),
+      )
+    }
+  })
+
   it('is a shape that the batch is not in front of, or that depends on it', () => {
     for (const f of [(t: Tensor) => t.sum(), (t: Tensor) => t.transpose(), (t: Tensor) => t.sum(0)])
       expect(() => throwing(f)(a)).toThrow(/odd \(Odd\): the batch \(axis 0\) must stay in front/)

@@ -490,6 +490,9 @@ export abstract class LayerBase<N extends string = string> extends Callable {
   }
 
   #runInside(values: readonly unknown[], context: CallContext): unknown {
+    // A layer is a function, and inherits another `call` where its class has none.
+    if (this.call === Function.prototype.call || typeof this.call !== 'function')
+      throw new ValueError(`${this.label}: its class has no call method; define call(x, context)`)
     running.push({ layer: this, context })
     try {
       return this.call(...values, context)
