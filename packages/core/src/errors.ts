@@ -125,7 +125,8 @@ export function nearest(name: string, options: readonly string[]): string | unde
   for (const option of options) {
     if (Math.abs(option.length - name.length) > 4) continue
     const distance = editDistance(wanted, simplified(option))
-    if (distance < bestDistance) {
+    // A name of which nothing is left is no misspelling of another.
+    if (distance < bestDistance && distance < Math.max(wanted.length, 1)) {
       best = option
       bestDistance = distance
     }
