@@ -422,9 +422,9 @@ export const mutations: readonly Mutation[] = [
       'if (parent < 0 || isNeeded[parent] === 0 || parents.indexOf(parents[i]!) < i) continue',
     ],
     [
-      'broadcast: axes in front not summed back',
-      'if (axis < extra || (own',
-      'if ((axis < extra && axis > 0) || (own',
+      'broadcast: sides of 1 not summed back',
+      'if (axis < extra || (own === 1 && cotangent.shape[axis] !== 1))',
+      'if (axis < extra)',
     ],
     [
       'broadcast: second derivative cut',
