@@ -1,7 +1,10 @@
 import {
+  detectAnomalies,
   grad,
   gradientTape,
+  hvp,
   jacobian,
+  NonFiniteError,
   type Tensor,
   tensor,
   valueAndGrads,
@@ -76,4 +79,27 @@ test('a pullback may be called later, inside another gradient', () => {
   expect(grad((g: Tensor) => pullback(g.square())[0])(f64(5)).itemSync()).toBe(120)
   const rows = jacobian((g: Tensor) => pullback(g.mul(1))[0].reshape([1]))(f64(1))
   expect([rows.shape, rows.itemSync()]).toEqual([[1], 12])
+})
+
+test('gradients have the dtypes of what they are by, whatever it was computed with', () => {
+  const [x, y] = [tensor([1, 2], { dtype: 'float32' }), f64([3, 4])]
+  const [out, pullback] = vjp((a: Tensor, b: Tensor) => a.mul(b), [x, y])
+  expect(out.dtype).toBe('float64')
+  expect(pullback(f64([1, 1])).map((g) => [g.dtype, ...g.dataSync()])).toEqual([
+    ['float32', 3, 4],
+    ['float64', 1, 2],
+  ])
+})
+
+test('a Hessian of two arguments takes each tangent where it belongs', () => {
+  const [x, y, u, v] = [f64(2), f64(3), f64(5), f64(7)]
+  // f = x² y: the Hessian is [[2y, 2x], [2x, 0]].
+  const products = hvp((a: Tensor, b: Tensor) => a.square().mul(b))([x, y], [u, v])
+  expect(products.map((p) => p.itemSync())).toEqual([2 * 3 * 5 + 2 * 2 * 7, 2 * 2 * 5])
+})
+
+test('anomalies are looked for inside detectAnomalies only, also after it has thrown', () => {
+  const negative = f64(-1)
+  expect(() => detectAnomalies(() => negative.log())).toThrow(NonFiniteError)
+  expect(negative.log().itemSync()).toBeNaN()
 })
