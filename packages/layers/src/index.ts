@@ -152,6 +152,21 @@ export type { ModelSource } from './saving/files.js'
 export { loadModel, type LoadOptions } from './saving/load.js'
 export { type LayerClass, registerFunction, registerLayer, type SavedFunction } from './saving/registry.js'
 export type { SaveOptions } from './saving/save.js'
+export {
+  cosineDecay,
+  type CosineDecayOptions,
+  cosineDecayRestarts,
+  type CosineDecayRestartsOptions,
+  exponentialDecay,
+  type ExponentialDecayOptions,
+  inverseTimeDecay,
+  type InverseTimeDecayOptions,
+  piecewiseConstantDecay,
+  type PiecewiseConstantDecayOptions,
+  polynomialDecay,
+  type PolynomialDecayOptions,
+  type Schedule,
+} from './schedules.js'
 export { Sequential, sequential } from './sequential.js'
 export type { SummaryOptions } from './summary.js'
 export { SymbolicTensor } from './symbolic.js'

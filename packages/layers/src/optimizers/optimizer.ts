@@ -25,14 +25,15 @@ import {
 } from '@adjoint/core/extend'
 import { constrained } from '../constraints.js'
 import { checkFlag, checkKeys, checkNumber, COUNT, NOT_NEGATIVE, POSITIVE, SHARE } from '../option-checks.js'
+import type { Schedule } from '../schedules.js'
 
 /** Options of all optimizers. */
 export interface OptimizerOptions {
   /**
-   * How far a step goes; or a schedule: a function of how many steps were taken before. 0 is allowed: nothing moves,
-   * but what the optimizer remembers of gradients.
+   * How far a step goes; or a schedule such as `cosineDecay(…)`: a function of how many steps were taken before. 0 is
+   * allowed: nothing moves, but what the optimizer remembers of gradients.
    */
-  readonly learningRate?: number | ((step: number) => number)
+  readonly learningRate?: number | Schedule | ((step: number) => number)
   /** Gradients are scaled down, each by itself, to this norm at most. */
   readonly clipNorm?: number
   /** Gradients are scaled down, all by one factor, so that their common norm is this at most. */

@@ -5,11 +5,12 @@ import { initializers } from '../initializers.js'
 import { lossName } from '../losses.js'
 import { metrics, originOf } from '../metrics.js'
 import { regularizers } from '../regularizers.js'
+import { schedules } from '../schedules.js'
 import { isJsonList, isJsonRecord, isReservedKey, type Json, listOf, recordOf, textOf } from './json.js'
 import { functionName, functionNamed } from './registry.js'
 
 // Values of configs as JSON. What JSON lacks is a record with one key that begins with $: numbers such as -0 and NaN,
-// functions by their registered names; initializers, regularizers, constraints and metrics by theirs with their options.
+// functions by their registered names; initializers, regularizers, constraints, schedules and metrics by theirs with their options.
 
 const SPECIAL_NUMBERS: ReadonlyMap<string, number> = new Map([
   ['-0', -0],
@@ -80,20 +81,22 @@ function encodeFunction(what: string, fn: (...args: never[]) => unknown, depth: 
 
 type Maker = (options: Record<string, unknown>) => unknown
 /** What makes functions by Keras' names, of the options that their configs tell. */
-const makers: Readonly<Record<'$initializer' | '$regularizer' | '$constraint', ReadonlyMap<string, Maker>>> =
-  {
-    $initializer: new Map([
-      ...snakeNamed(initializers),
-      // A constant is given by its value alone.
-      ['constant', ({ value }) => initializers.constant(value as number)],
-    ]),
-    $regularizer: new Map<string, Maker>([
-      ['l1', ({ l1 }) => regularizers.l1(l1 as number)],
-      ['l2', ({ l2 }) => regularizers.l2(l2 as number)],
-      ['l1_l2', (options) => regularizers.l1L2(options)],
-    ]),
-    $constraint: new Map(snakeNamed(constraints)),
-  }
+const makers: Readonly<
+  Record<'$initializer' | '$regularizer' | '$constraint' | '$schedule', ReadonlyMap<string, Maker>>
+> = {
+  $initializer: new Map([
+    ...snakeNamed(initializers),
+    // A constant is given by its value alone.
+    ['constant', ({ value }) => initializers.constant(value as number)],
+  ]),
+  $regularizer: new Map<string, Maker>([
+    ['l1', ({ l1 }) => regularizers.l1(l1 as number)],
+    ['l2', ({ l2 }) => regularizers.l2(l2 as number)],
+    ['l1_l2', (options) => regularizers.l1L2(options)],
+  ]),
+  $constraint: new Map(snakeNamed(constraints)),
+  $schedule: new Map(snakeNamed(schedules)),
+}
 const kinds = Object.keys(makers) as (keyof typeof makers)[]
 
 function snakeNamed(factories: object): [string, Maker][] {
@@ -136,7 +139,8 @@ function decodeSpecial(what: string, key: string, value: Json): unknown {
       return functionNamed(what, textOf(what, value))
     case '$initializer':
     case '$regularizer':
-    case '$constraint': {
+    case '$constraint':
+    case '$schedule': {
       const kind = key.slice(1)
       if (!isJsonRecord(value)) throw new FormatError(`${what}: ${kind} must be a record`)
       const { name, ...options } = value
