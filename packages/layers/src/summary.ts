@@ -1,9 +1,10 @@
-import type { Tensor, Variable } from '@adjoint/core'
-import { BYTES } from '@adjoint/core/extend'
+import { type Tensor, ValueError, type Variable } from '@adjoint/core'
+import { BYTES, didYouMean, show } from '@adjoint/core/extend'
 import { InputLayer } from './input-layer.js'
 import type { LayerBase } from './layer.js'
 import { Model } from './model.js'
 import { terminal, writeLine } from './host.js'
+import { checkKeys } from './option-checks.js'
 import { countText, shapesText, summaryText, type SummaryRow, type WeightCount } from './summaryText.js'
 import type { Node } from './symbolic.js'
 
@@ -17,16 +18,19 @@ export interface SummaryOptions {
   readonly expandNested?: boolean
   /** Whether a column tells which layers are trained. */
   readonly showTrainable?: boolean
+  /** The first and the last layer to list: each a name, or a pattern that it matches. The counts are of all. */
+  readonly layerRange?: readonly [from: string | RegExp, to: string | RegExp]
 }
 
 /** Prints the table of a model's layers as Keras does. */
 export function printSummary(model: Model, options: SummaryOptions): void {
-  const { lineLength, printFn = writeLine, expandNested = false, showTrainable = false } = options
+  checkKeys('summary', options, ['lineLength', 'printFn', 'expandNested', 'showTrainable', 'layerRange'])
+  const { lineLength, printFn = writeLine, expandNested = false, showTrainable = false, layerRange } = options
   const sequentialLike = isSequentialLike(model)
   const changing = new Set(model.trainableWeights)
   const text = summaryText({
     name: model.name,
-    rows: model.layers.flatMap((layer) => rowsOf(model, layer, 0, expandNested)),
+    rows: layersIn(model, layerRange).flatMap((layer) => rowsOf(model, layer, 0, expandNested)),
     sequentialLike,
     showTrainable,
     ...(lineLength !== undefined && { lineLength }),
@@ -38,6 +42,36 @@ export function printSummary(model: Model, options: SummaryOptions): void {
     },
   })
   for (const line of text.replace(/\n$/, '').split('\n')) printFn(line)
+}
+
+/**
+ * The layers from the first match of either end to the last match of the other, as Keras takes them.
+ * @throws ValueError where there is no match, with the nearest name.
+ */
+function layersIn(model: Model, range: SummaryOptions['layerRange']): readonly LayerBase[] {
+  if (range === undefined) return model.layers
+  if (!Array.isArray(range) || range.length !== 2)
+    throw new ValueError(`summary: layerRange must be [from, to], got ${show(range)}`)
+  const names = model.layers.map((layer) => model.nameOf(layer))
+  const [from, to] = range.map((end: unknown) => placesOf(end, names)) as [number[], number[]]
+  const [first, last] = from[0]! <= to.at(-1)! ? [from[0]!, to.at(-1)!] : [to[0]!, from.at(-1)!]
+  return model.layers.slice(first, last + 1)
+}
+
+function placesOf(end: unknown, names: readonly string[]): number[] {
+  const places = names.flatMap((name, i) =>
+    (end instanceof RegExp ? matches(end, name) : name === end) ? [i] : [],
+  )
+  if (places.length > 0) return places
+  throw new ValueError(
+    `summary: layerRange: no layer ${end instanceof RegExp ? `matches ${String(end)}` : show(end)}.${didYouMean(end, names)}`,
+  )
+}
+
+/** A pattern with the flag g or y remembers where it was; from the start it is the same each time. */
+function matches(pattern: RegExp, name: string): boolean {
+  pattern.lastIndex = 0
+  return pattern.test(name)
 }
 
 function optimizerCount(model: Model): { optimizer?: WeightCount } {
