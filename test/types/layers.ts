@@ -104,3 +104,12 @@ const values = m({ a: tensor([1]), b: [tensor([1]), tensor([1])] })
 is<(typeof values)['s'], Tensor<'float32', readonly [number, 4, 3]>>(true)
 export const models: Model[] = [m, sequential([dense(1)])]
 export const layers: LayerBase[] = [m, dense(1), add(), sequential([m, dense(1)])]
+m.compile({
+  lossWeights: 'uncertainty',
+  modelLoss: (targets, outputs) => {
+    is<(typeof targets)['s'], Tensor<'float32', readonly [number, 4, 3]>>(true)
+    return targets.s.sub(outputs.s).square()
+  },
+})
+m.setLossWeights({ s: (step) => 1 / (1 + step) })
+is<(typeof m.lossWeights)['s'], number>(true)

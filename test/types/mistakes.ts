@@ -123,3 +123,7 @@ concatenate()([input({ shape: [3, 4] }), price])
 multiply([input({ shape: [4, 3] }), input({ shape: [4] })])
 // @ts-expect-error 41: a function that gives no tensor
 lambda(() => 3)
+// @ts-expect-error 42: a weight for an output that there is not
+one.setLossWeights({ dir: 1 })
+// @ts-expect-error 43: a loss over an output that there is not
+one.compile({ modelLoss: (targets, outputs) => targets.direction.sub(outputs.directon) })

@@ -170,6 +170,7 @@ export {
 export { Sequential, sequential } from './sequential.js'
 export type { SummaryOptions } from './summary.js'
 export { SymbolicTensor } from './symbolic.js'
+export type { LossWeight } from './trainer/loss-weights.js'
 export type {
   BatchOptions,
   Callback,

@@ -154,6 +154,8 @@ export abstract class LayerBase<N extends string = string> extends Callable {
   readonly inputShape: Shape | undefined
   /** Whether its weights exist; they are made when the first input's shape is known. */
   built = false
+  /** Whether its `call` has added to the loss. @internal */
+  addsLosses = false
   /** The calls of this layer in graphs. @internal */
   readonly nodes: Node[] = []
   /** The order in which layers were made. @internal */
@@ -242,16 +244,26 @@ export abstract class LayerBase<N extends string = string> extends Callable {
 
   /** All weights: its own in the order they were made, trainable ones first, then its sublayers'. */
   get weights(): Variable[] {
+    return this.graphWeights
+  }
+
+  /** The weights of the layer itself and of those inside, without what training adds to a model. @internal */
+  get graphWeights(): Variable[] {
     const own = [...this.#weights.filter((w) => w.trainable), ...this.#weights.filter((w) => !w.trainable)]
-    return unique([...own, ...this.sublayers.flatMap((layer) => layer.weights)])
+    return unique([...own, ...this.sublayers.flatMap((layer) => layer.graphWeights)])
   }
 
   /** The weights that training changes: none while the layer is frozen. */
   get trainableWeights(): Variable[] {
+    return this.trainableGraphWeights
+  }
+
+  /** @internal */
+  get trainableGraphWeights(): Variable[] {
     if (!this.trainable) return []
     return unique([
       ...this.#weights.filter((w) => w.trainable),
-      ...this.sublayers.flatMap((layer) => layer.trainableWeights),
+      ...this.sublayers.flatMap((layer) => layer.trainableGraphWeights),
     ])
   }
 
@@ -427,6 +439,7 @@ export abstract class LayerBase<N extends string = string> extends Callable {
     if (running.at(-1)?.layer !== this || added === undefined)
       throw new GraphError(`${this.label}: addLoss: a layer adds to the loss only while it is called`)
     added.push(checkScalar('addLoss', loss))
+    this.addsLosses = true
   }
 
   /** @internal */

@@ -41,8 +41,20 @@ import type {
   Logs,
   PredictOptions,
 } from './trainer/types.js'
+import type { LossWeight } from './trainer/loss-weights.js'
 import type { Optimizer } from './optimizers.js'
-import type { CallArg, Feed, IsSym, LayerOptions, Sym, SymLike, SymTree, TensorsOf } from './types.js'
+import type {
+  CallArg,
+  Feed,
+  IsSym,
+  LayerOptions,
+  OutKey,
+  PerOutput,
+  Sym,
+  SymLike,
+  SymTree,
+  TensorsOf,
+} from './types.js'
 import { filled, type Wiring, wiringOf } from './wiring.js'
 
 /**
@@ -122,6 +134,20 @@ export class Model<I = any, O = any> extends LayerBase {
 
   override get sublayers(): readonly LayerBase[] {
     return this.layers
+  }
+
+  /** All weights; behind those of the layers the ones that `compile({ lossWeights: 'uncertainty' })` made. */
+  override get weights(): Variable[] {
+    return [...super.weights, ...this.lossVariables]
+  }
+
+  override get trainableWeights(): Variable[] {
+    return this.trainable ? [...super.trainableWeights, ...this.lossVariables] : []
+  }
+
+  /** The weights from which losses learn what they count. @internal */
+  get lossVariables(): readonly Variable[] {
+    return this.compiled?.lossWeights.variables ?? []
   }
 
   /** The variables that training changes. */
@@ -276,16 +302,37 @@ export class Model<I = any, O = any> extends LayerBase {
     return this
   }
 
+  /** What the loss of each output counts in the sum at the next step, by output. @throws GraphError before `compile`. */
+  get lossWeights(): { readonly [K in OutKey<O>]: number } {
+    const { lossWeights, outputs, optimizer } = compiledOf(this as Model, 'lossWeights')
+    const pairs = outputs
+      .filter(({ loss }) => loss !== undefined)
+      .map(({ key, index }) => [key, lossWeights.at(index, optimizer.iterations)])
+    return Object.fromEntries(pairs) as { readonly [K in OutKey<O>]: number }
+  }
+
+  /**
+   * Changes what losses count in the sum, from the next step on, without compiling again; a callback may do so while
+   * the model is trained. Outputs that are not named keep theirs.
+   * @throws ValueError for unknown outputs, for what is no weight, and where weights are learned.
+   * @example { onEpochBegin: (epoch) => m.setLossWeights({ volume: epoch < 5 ? 1 : 0.2 }) }
+   */
+  setLossWeights(weights: PerOutput<O, LossWeight>): void {
+    const { lossWeights } = compiledOf(this as Model, 'setLossWeights')
+    const all = lossWeights.set(weights) as PerOutput<O, LossWeight>
+    this.compileOptions = { ...this.compileOptions, lossWeights: all as never }
+  }
+
   /**
    * Trains on arrays: `x` and `y` in the structure of the inputs and outputs, or by the names of their tensors.
-   * All data is checked before the first step.
+   * All data is checked before the first step. `y` is null where layers alone add to the loss.
    */
-  fit(x: Feed<I>, y: Feed<O>, options: FitOptions<I, O> = {}): Promise<History<O>> {
+  fit(x: Feed<I>, y: Feed<O> | null, options: FitOptions<I, O> = {}): Promise<History<O>> {
     return fit(this as Model, x, y, options as FitOptions) as Promise<History<O>>
   }
 
   /** The loss and metrics on data, as a record. */
-  evaluate(x: Feed<I>, y: Feed<O>, options: EvaluateOptions<O> = {}): Promise<Logs> {
+  evaluate(x: Feed<I>, y: Feed<O> | null, options: EvaluateOptions<O> = {}): Promise<Logs> {
     return evaluate(this as Model, x, y, options as EvaluateOptions)
   }
 
@@ -295,12 +342,12 @@ export class Model<I = any, O = any> extends LayerBase {
   }
 
   /** One training step on one batch; the losses before the update, and the metrics. */
-  trainOnBatch(x: Feed<I>, y: Feed<O>, options: BatchOptions<O> = {}): Promise<Logs> {
+  trainOnBatch(x: Feed<I>, y: Feed<O> | null, options: BatchOptions<O> = {}): Promise<Logs> {
     return trainOnBatch(this as Model, x, y, options as BatchOptions)
   }
 
   /** The losses and metrics on one batch. */
-  testOnBatch(x: Feed<I>, y: Feed<O>, options: BatchOptions<O> = {}): Promise<Logs> {
+  testOnBatch(x: Feed<I>, y: Feed<O> | null, options: BatchOptions<O> = {}): Promise<Logs> {
     return testOnBatch(this as Model, x, y, options as BatchOptions)
   }
 

@@ -38,6 +38,7 @@ export function printSummary(model: Model, options: SummaryOptions): void {
     counts: {
       trainable: countOf([...changing]),
       nonTrainable: countOf(model.weights.filter((w) => !changing.has(w))),
+      ...(model.lossVariables.length > 0 && { lossWeights: countOf(model.lossVariables) }),
       ...optimizerCount(model),
     },
   })

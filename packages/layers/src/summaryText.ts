@@ -34,6 +34,8 @@ export interface SummarySpec {
   readonly counts: {
     readonly trainable: WeightCount
     readonly nonTrainable: WeightCount
+    /** Those among the trainable ones from which losses learn what they count. */
+    readonly lossWeights?: WeightCount
     /** Once the optimizer has its variables, that is after the first step. */
     readonly optimizer?: WeightCount
   }
@@ -114,7 +116,7 @@ function cellsOf(row: SummaryRow, { sequentialLike, showTrainable }: SummarySpec
   ]
 }
 
-function countLines({ trainable, nonTrainable, optimizer }: SummarySpec['counts']): string {
+function countLines({ trainable, nonTrainable, lossWeights, optimizer }: SummarySpec['counts']): string {
   const all = [trainable, nonTrainable, ...(optimizer ? [optimizer] : [])]
   const total: WeightCount = {
     count: all.reduce((count, part) => count + part.count, 0),
@@ -125,6 +127,7 @@ function countLines({ trainable, nonTrainable, optimizer }: SummarySpec['counts'
   return (
     line('Total', total) +
     line('Trainable', trainable) +
+    (lossWeights ? line('Loss weight', lossWeights) : '') +
     line('Non-trainable', nonTrainable) +
     (optimizer ? line('Optimizer', optimizer) : '')
   )

@@ -17,7 +17,7 @@ import {
   textOf,
 } from './json.js'
 import { assignmentOf, checkHead, listed, MOST_DEPTH, restorersOf } from './load-weights.js'
-import { type Paths, pathsOf } from './paths.js'
+import { LOSS_WEIGHTS, type Paths, pathsOf } from './paths.js'
 import { type Contents, readSafetensors } from './safetensors.js'
 import { MODEL_FORMAT } from './save.js'
 import { tensorOf } from './tensors.js'
@@ -92,17 +92,17 @@ function modelIn(
     },
     () => modelOf(what, architecture, constants),
   )
-  const paths = pathsOf(model)
   const training = metadata.get('training')
-  const resume =
-    training === undefined
-      ? undefined
-      : trainingIn(what, parseJson(`${what}: training`, training, MOST_DEPTH), file, paths)
+  const saved = training === undefined ? undefined : parseJson(`${what}: training`, training, MOST_DEPTH)
+  // Compiling may make weights from which losses learn what they count.
+  if (compile && saved !== undefined) compileAsIn(what, saved, model)
+  const paths = pathsOf(model)
+  const resume = saved === undefined ? undefined : trainingIn(what, saved, file, paths, compile)
   assignmentOf(what, file, paths, finiteOnly, new Set(resume?.tensors), constants.length)()
   restorersOf(what, file, paths)()
   if (compile && resume !== undefined)
     asFormatError(`${what}: training`, () => {
-      resume.compile(model)
+      resume.restore(model)
     })
   return { model, random: resume?.random }
 }
@@ -111,33 +111,61 @@ interface Resume {
   /** Names of the tensors that belong to it. */
   readonly tensors: readonly string[]
   readonly random: Random
-  compile(model: Model): void
+  /** Gives the optimizer what it remembered. */
+  restore(model: Model): void
 }
 
-function trainingIn(what: string, json: Json, { tensors }: Contents, { weights }: Paths): Resume {
+const OPTIMIZER = ['class_name', 'config', 'iterations', 'learning_rate', 'updates']
+
+function compileAsIn(what: string, json: Json, model: Model): void {
+  const label = `${what}: training`
+  const record = recordOf(label, json, ['compile', 'optimizer', 'random'])
+  const own = recordOf(`${label}: optimizer`, record['optimizer'], OPTIMIZER)
+  asFormatError(label, () => {
+    const name = textOf(`${label}: optimizer: class_name`, own['class_name'])
+    if (!Object.hasOwn(optimizers, name)) throw new FormatError(`${label}: unknown optimizer ${show(name)}`)
+    if (!isJsonRecord(own['config']))
+      throw new FormatError(`${label}: the optimizer's config must be a record`)
+    const config = { ...(decodeValue(`${label}: optimizer`, own['config']) as object) }
+    const optimizer = optimizers[name as 'sgd'](config)
+    const options = decodeValue(`${label}: compile`, record['compile']!)
+    if (!isRecord(options) || Object.hasOwn(options, 'optimizer'))
+      throw new FormatError(`${label}: compile must be a record of options`)
+    model.compile({ ...options, optimizer } as never)
+  })
+}
+
+/** @param isCompiled whether the model has what training added to it. */
+function trainingIn(
+  what: string,
+  json: Json,
+  { tensors }: Contents,
+  { weights }: Paths,
+  isCompiled: boolean,
+): Resume {
   const label = `${what}: training`
   const record = recordOf(label, json, ['compile', 'optimizer', 'random'])
   const random = recordOf(`${label}: random`, record['random'], ['seed', 'draws'])
-  const own = recordOf(`${label}: optimizer`, record['optimizer'], [
-    'class_name',
-    'config',
-    'iterations',
-    'learning_rate',
-    'updates',
-  ])
+  const own = recordOf(`${label}: optimizer`, record['optimizer'], OPTIMIZER)
   const iterations = countOf(`${label}: iterations`, own['iterations'])
   const learningRate = decodeValue(label, own['learning_rate']!)
   if (learningRate !== null && typeof learningRate !== 'number')
     throw new FormatError(`${label}: learning_rate must be a number, got ${show(learningRate)}`)
-  const updates = listOf(`${label}: updates`, own['updates'], weights.size).map((pair) => {
+  // Without compiling there are no weights from which losses learn what they count.
+  const others = new Set(
+    isCompiled ? [] : [...tensors.keys()].filter((name) => name.startsWith(LOSS_WEIGHTS)),
+  )
+  const most = weights.size + others.size
+  const updates = listOf(`${label}: updates`, own['updates'], most).map((pair) => {
     const [path, count] = listOf(`${label}: updates`, pair, 2)
     const name = textOf(`${label}: updates`, path)
     const weight = weights.get(name)
-    if (weight === undefined) throw new FormatError(`${label}: weight ${show(name)} is not in the model`)
+    if (weight === undefined && !others.has(name))
+      throw new FormatError(`${label}: weight ${show(name)} is not in the model`)
     return { name, weight, count: countOf(`${label}: updates of ${show(name)}`, count) }
   })
   const slotsOf = new Map<string, Map<string, string>>(updates.map(({ name }) => [name, new Map()]))
-  const mine: string[] = []
+  const mine: string[] = [...others]
   for (const name of tensors.keys()) {
     if (!name.startsWith('@optimizer/')) continue
     const [, slot = '', ...path] = name.split('/')
@@ -165,24 +193,16 @@ function trainingIn(what: string, json: Json, { tensors }: Contents, { weights }
       seed: countOf(`${label}: seed`, random['seed']),
       draws: countOf(`${label}: draws`, random['draws']),
     },
-    compile(model) {
-      const name = textOf(`${label}: optimizer: class_name`, own['class_name'])
-      if (!Object.hasOwn(optimizers, name)) throw new FormatError(`${label}: unknown optimizer ${show(name)}`)
-      if (!isJsonRecord(own['config']))
-        throw new FormatError(`${label}: the optimizer's config must be a record`)
-      const config = { ...(decodeValue(`${label}: optimizer`, own['config']) as object) }
-      const optimizer = optimizers[name as 'sgd'](config)
-      const options = decodeValue(`${label}: compile`, record['compile']!)
-      if (!isRecord(options) || Object.hasOwn(options, 'optimizer'))
-        throw new FormatError(`${label}: compile must be a record of options`)
-      model.compile({ ...options, optimizer } as never)
+    restore(model) {
+      // The optimizer of a model that knows no inputs yet has nothing to remember.
+      if (!model.isWired) return
+      const { optimizer } = model
       const state = stateOf()
       for (const [i, { slots }] of state.variables.entries()) checkSlots(label, updates[i]!, slots, optimizer)
-      if (model.isWired)
-        optimizer.setState(
-          state,
-          updates.map(({ weight }) => weight),
-        )
+      optimizer.setState(
+        state,
+        updates.map(({ weight }) => weight!),
+      )
     },
   }
 }
@@ -190,7 +210,7 @@ function trainingIn(what: string, json: Json, { tensors }: Contents, { weights }
 /** @throws FormatError for slots of another optimizer. */
 function checkSlots(
   what: string,
-  { name, weight }: { readonly name: string; readonly weight: Variable },
+  { name, weight }: { readonly name: string; readonly weight: Variable | undefined },
   slots: Readonly<Record<string, Tensor>>,
   optimizer: ReturnType<typeof optimizers.sgd>,
 ): void {
@@ -198,6 +218,6 @@ function checkSlots(
   for (const slot of Object.keys(slots))
     if (!expected.includes(slot))
       throw new FormatError(
-        `${what}: slot ${show(slot)} of ${show(name)} (${formatShape(weight.shape)}) is not one of ${optimizer.name}'s: ${listed(expected)}`,
+        `${what}: slot ${show(slot)} of ${show(name)} (${formatShape(weight!.shape)}) is not one of ${optimizer.name}'s: ${listed(expected)}`,
       )
 }

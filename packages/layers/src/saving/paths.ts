@@ -16,6 +16,9 @@ export function isModel(layer: LayerBase): layer is Model {
   return 'graph' in layer && 'isWired' in layer
 }
 
+/** In front of the weights from which losses learn what they count: no layer's name begins like this. */
+export const LOSS_WEIGHTS = '@loss/'
+
 /** Where each layer and each weight of a model is: each once, at the first place. */
 export interface Paths {
   readonly layers: ReadonlyMap<string, LayerBase>
@@ -36,6 +39,8 @@ export function pathsOf(model: LayerBase): Paths {
     for (const [name, child] of children) visit(child, pathWith(path, name))
   }
   visit(model, '')
+  if (isModel(model))
+    for (const weight of model.lossVariables) weights.set(LOSS_WEIGHTS + pathWith('', weight.name), weight)
   return { layers, weights }
 }
 

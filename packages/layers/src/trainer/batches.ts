@@ -112,9 +112,12 @@ export function captureData(
   y: unknown,
   options: DataOptions,
 ): () => Dataset | Promise<Dataset> {
-  const { inputs, targets, outputs, trainStep } = compiled
+  const { inputs, targets, outputs, modelLoss, trainStep } = compiled
   const isUnused = (i: number): boolean =>
-    trainStep === undefined && outputs[i]!.loss === undefined && outputs[i]!.metrics.length === 0
+    trainStep === undefined &&
+    modelLoss === undefined &&
+    outputs[i]!.loss === undefined &&
+    outputs[i]!.metrics.length === 0
   const ins = pendingInputs(op, inputs, x, options.nonFinite)
   const outs = spreadFeed(op, targets, y, isUnused).map((data, i) => pendingTarget(op, outputs[i]!, data))
   const weights = sampleWeightsOf(op, targets, options.sampleWeight).map((data, i) =>

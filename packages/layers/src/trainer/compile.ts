@@ -4,11 +4,13 @@ import { type Loss, resolveLoss } from '../losses.js'
 import { type Metric, resolveMetric } from '../metrics.js'
 import type { Model } from '../model.js'
 import { firstFree } from '../naming.js'
-import { checkKeys, checkNumber, NOT_NEGATIVE } from '../option-checks.js'
+import { checkKeys } from '../option-checks.js'
 import { type Optimizer, resolveOptimizer } from '../optimizers.js'
 import type { Sym } from '../types.js'
 import { checkFree } from './busy.js'
 import { type End, type Ends, endsOf, spreadOption } from './ends.js'
+import { type LossWeights, lossWeightsOf } from './loss-weights.js'
+import { mayAddLosses, MODEL_LOSS, type ModelLoss, resolveModelLoss } from './model-loss.js'
 import { checkLossFits } from './targets.js'
 import type { CompileOptions } from './types.js'
 
@@ -27,7 +29,6 @@ export interface OutputPlan extends End {
   readonly loss: Loss | undefined
   /** The loss's name in the logs; undefined where there is no loss or only one output. */
   readonly lossName: string | undefined
-  readonly lossWeight: number
   /** Whether targets may have another shape than the output, since the loss is the user's own or there is none. */
   readonly isFree: boolean
   readonly metrics: readonly MetricPlan[]
@@ -39,6 +40,10 @@ export interface Compiled {
   readonly inputs: Ends
   readonly targets: Ends
   readonly outputs: readonly OutputPlan[]
+  readonly lossWeights: LossWeights
+  /** The loss over all outputs at once. */
+  readonly modelLoss: ModelLoss | undefined
+  /** Whether there is anything to minimise, be it only what layers add. */
   readonly hasLoss: boolean
   readonly trainStep: CompileOptions['trainStep']
 }
@@ -50,7 +55,7 @@ export function compiledOf(model: Model, op: string): Compiled {
   return model.compiled
 }
 
-const OPTIONS = ['optimizer', 'loss', 'lossWeights', 'metrics', 'weightedMetrics', 'trainStep']
+const OPTIONS = ['optimizer', 'loss', 'modelLoss', 'lossWeights', 'metrics', 'weightedMetrics', 'trainStep']
 
 export function compileModel(model: Model, options: CompileOptions): Compiled {
   checkKeys('compile', options, OPTIONS)
@@ -60,8 +65,20 @@ export function compileModel(model: Model, options: CompileOptions): Compiled {
     throw new ValueError(`compile: trainStep must be a function, got ${show(trainStep)}`)
   const inputs = endsOf(model, 'input')
   const targets = endsOf(model, 'output')
-  const losses = lossesOf(targets, options.loss, trainStep !== undefined)
-  const lossWeights = lossWeightsOf(targets, options.lossWeights)
+  const losses = lossesOf(targets, options.loss)
+  const modelLoss = resolveModelLoss(options.modelLoss)
+  const hasOutputLoss = losses.some((loss) => loss !== undefined)
+  const hasLoss = hasOutputLoss || modelLoss !== undefined || mayAddLosses(model)
+  if (!hasLoss && trainStep === undefined)
+    throw new ValueError(
+      `compile: there is no loss to minimise; give one for at least one of the outputs ${targets.keys.join(', ')}, ` +
+        'a modelLoss over all of them, or a layer that calls addLoss',
+    )
+  const lossWeights = lossWeightsOf(
+    targets,
+    options.lossWeights,
+    losses.map((loss) => loss !== undefined),
+  )
   const metrics = metricsOf(targets, options)
   const outputs = targets.list.map(({ key, tensor }, index): OutputPlan => {
     const loss = losses[index]
@@ -71,7 +88,6 @@ export function compileModel(model: Model, options: CompileOptions): Compiled {
       tensor,
       loss: loss?.loss,
       lossName: loss === undefined || targets.list.length === 1 ? undefined : `${key}_loss`,
-      lossWeight: lossWeights[index] ?? 1,
       isFree: loss === undefined || loss.isOwn || trainStep !== undefined,
       metrics: metrics[index]!,
     }
@@ -87,7 +103,9 @@ export function compileModel(model: Model, options: CompileOptions): Compiled {
     inputs,
     targets,
     outputs,
-    hasLoss: losses.some((loss) => loss !== undefined),
+    lossWeights,
+    modelLoss: modelLoss && { ...modelLoss, isLogged: hasOutputLoss },
+    hasLoss,
     trainStep,
   }
 }
@@ -99,17 +117,8 @@ const isSpec = (value: unknown): value is NonNullable<unknown> => {
   return !isRecord(value) || typeof value['update'] === 'function'
 }
 
-function lossesOf(
-  targets: Ends,
-  option: unknown,
-  hasOwnStep: boolean,
-): ({ loss: Loss; isOwn: boolean } | undefined)[] {
-  const losses = spreadOption('compile: loss', targets, option, isSpec)
-  if (!hasOwnStep && losses.every((loss) => loss === undefined))
-    throw new ValueError(
-      `compile: there is no loss to minimise; give one for at least one of the outputs ${targets.keys.join(', ')}`,
-    )
-  return losses.map((spec, i) => {
+function lossesOf(targets: Ends, option: unknown): ({ loss: Loss; isOwn: boolean } | undefined)[] {
+  return spreadOption('compile: loss', targets, option, isSpec).map((spec, i) => {
     if (spec === undefined) return undefined
     const loss = named(targets, i, () => resolveLoss(spec))
     return { loss, isOwn: typeof spec === 'function' && loss.fn !== spec }
@@ -127,19 +136,9 @@ function named<R>(targets: Ends, index: number, f: () => R): R {
   }
 }
 
-function lossWeightsOf(targets: Ends, option: unknown): (number | undefined)[] {
-  const isNumber = (value: unknown): value is number =>
-    typeof value !== 'object' && typeof value !== 'function'
-  return spreadOption('compile: lossWeights', targets, option, isNumber).map((weight, i) =>
-    weight === undefined
-      ? undefined
-      : checkNumber('compile: lossWeights', targets.keys[i]!, weight, NOT_NEGATIVE),
-  )
-}
-
 /** The metrics of each output, the weighted ones behind the others, each with a name of its own in the logs. */
 function metricsOf(targets: Ends, { metrics, weightedMetrics }: CompileOptions): MetricPlan[][] {
-  const taken = new Set<string>(['loss', ...targets.keys.map((key) => `${key}_loss`)])
+  const taken = new Set<string>(['loss', MODEL_LOSS, ...targets.keys.map((key) => `${key}_loss`)])
   const prefix = (i: number): string => (targets.list.length === 1 ? '' : `${targets.keys[i]}_`)
   const plain = metricLists('compile: metrics', targets, metrics)
   const weighted = metricLists('compile: weightedMetrics', targets, weightedMetrics)
@@ -168,10 +167,11 @@ function metricLists(what: string, targets: Ends, option: unknown): Metric[][] {
   )
 }
 
-/** The names of all logs, in order: the loss, then for each output its loss and its metrics. */
-export function logNamesOf({ outputs }: Compiled): string[] {
+/** The names of all logs, in order: the loss, that over all outputs, then for each output its loss and its metrics. */
+export function logNamesOf({ outputs, modelLoss }: Compiled): string[] {
   return [
     'loss',
+    ...(modelLoss?.isLogged === true ? [MODEL_LOSS] : []),
     ...outputs.flatMap(({ lossName, metrics }) => [
       ...(lossName === undefined ? [] : [lossName]),
       ...metrics.map(({ logName }) => logName),

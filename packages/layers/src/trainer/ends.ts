@@ -72,6 +72,7 @@ export function spreadFeed(
   const { tree, keys } = ends
   const byName = isRecord(feed) && (isSymbolic(tree) || Array.isArray(tree))
   const values = new Array<unknown>(keys.length)
+  if (isNothing(feed) && keys.every((_, i) => isOptional(i))) return values.fill(undefined)
   if (byName) {
     checkKeys(op, ends, '', feed, keys, isOptional)
     keys.forEach((key, i) => (values[i] = own(feed, key)))

@@ -4,6 +4,7 @@ import { type Metric, StatefulMetric } from '../metrics.js'
 import type { Batch } from './batches.js'
 import type { Bound } from './bound.js'
 import type { Compiled, MetricPlan } from './compile.js'
+import { MODEL_LOSS } from './model-loss.js'
 import type { Outcome } from './step.js'
 import type { Logs } from './types.js'
 
@@ -15,6 +16,7 @@ export class Meter {
   readonly #metrics: readonly (readonly MetricPlan[])[]
   #rows = 0
   #loss = 0
+  #modelLoss = 0
   readonly #losses: number[]
   #own: Record<string, number> | undefined
 
@@ -33,10 +35,11 @@ export class Meter {
     })
   }
 
-  #add(batch: Batch, { loss, losses, predictions, logs }: Outcome): void {
+  #add(batch: Batch, { loss, losses, modelLoss = 0, predictions, logs }: Outcome): void {
     const { size } = batch
     this.#rows += size
     this.#loss += loss * size
+    this.#modelLoss += modelLoss * size
     for (let i = 0; i < losses.length; i++) if (losses[i] !== undefined) this.#losses[i]! += losses[i]! * size
     if (logs !== undefined) {
       this.#own ??= {}
@@ -61,6 +64,7 @@ export class Meter {
       return logs as Logs
     }
     logs[`${prefix}loss`] = this.#loss / rows
+    if (this.#compiled.modelLoss?.isLogged === true) logs[prefix + MODEL_LOSS] = this.#modelLoss / rows
     for (const { index, lossName } of this.#compiled.outputs) {
       if (lossName !== undefined) logs[prefix + lossName] = this.#losses[index]! / rows
       for (const { logName, metric } of this.#metrics[index]!) logs[prefix + logName] = metric.result()

@@ -6,6 +6,7 @@ import {
   ShapeError,
   type Tensor,
   valueAndGrads,
+  ValueError,
   type Variable,
 } from '@adjoint/core'
 import {
@@ -32,6 +33,8 @@ export interface Outcome {
   readonly loss: number
   /** By output; undefined where there is no loss. */
   readonly losses: readonly (number | undefined)[]
+  /** The loss over all outputs at once, if there is one. */
+  readonly modelLoss?: number | undefined
   readonly predictions: readonly Tensor[]
   /** What a step of the user's own returned. */
   readonly logs?: Readonly<Record<string, number>>
@@ -44,11 +47,15 @@ export interface Place {
   readonly step: number
 }
 
-interface Open {
+interface Open extends Parts {
   readonly total: Tensor
-  readonly losses: readonly (Tensor | undefined)[]
   readonly predictions: readonly Tensor[]
   readonly grads: readonly Tensor[]
+}
+/** The losses that there are: by output, and over all. */
+interface Parts {
+  readonly losses: readonly (Tensor | undefined)[]
+  readonly modelLoss: Tensor | undefined
 }
 
 /** Float32 reaches 3e38: steps that could come near it are looked at after they were made. */
@@ -91,7 +98,7 @@ export class Stepper {
     if (this.#compiled.trainStep !== undefined) return this.#trainByHand(batch, place)
     const before = this.#keep()
     const open = this.#tried(before, () => this.#open(batch))
-    const read = readScalars([open.total, ...open.losses.filter((loss) => loss !== undefined)])
+    const read = readScalars(scalarsOf(open.total, open))
     const sizes = readMagnitudes(open.grads)
     if (read instanceof Promise || sizes instanceof Promise)
       return Promise.all([read, sizes]).then(([numbers, magnitudes]) =>
@@ -102,20 +109,37 @@ export class Stepper {
 
   #open(batch: Batch): Open {
     const variables = this.#variables
-    let losses: (Tensor | undefined)[] = []
+    let parts: Parts | undefined
     let predictions: readonly Tensor[] = []
     const { value, grads } = valueAndGrads(() => {
       const made = this.#forward(batch.x, true)
       predictions = made.predictions
-      losses = this.#losses(batch, predictions)
-      return this.#total(losses, made.added)
+      parts = this.#parts(batch, predictions)
+      const total = this.#total(parts, made.added)
+      if (total === undefined)
+        throw new ValueError(
+          'there is nothing to minimise: no output has a loss, and no layer has added one; give compile a loss, or ' +
+            'call addLoss in a layer',
+        )
+      return total
     }, variables)
-    return { total: value, losses, predictions, grads }
+    return { total: value, ...parts!, predictions, grads }
   }
 
   #forward(x: readonly Tensor[], training: boolean): Forward {
     const { result, losses } = withLosses(() => this.#model.compute(x, { training }) as Tensor[])
     return { predictions: result, added: losses }
+  }
+
+  #parts(batch: Batch, predictions: readonly Tensor[]): Parts {
+    return { losses: this.#losses(batch, predictions), modelLoss: this.#modelLoss(batch, predictions) }
+  }
+
+  #modelLoss(batch: Batch, predictions: readonly Tensor[]): Tensor | undefined {
+    const { modelLoss, targets } = this.#compiled
+    if (modelLoss === undefined) return undefined
+    const { y, sampleWeight } = this.#structured(batch)
+    return modelLoss.fn(y, replaceLeaves(targets.tree as never, isSymbolic, predictions), sampleWeight)
   }
 
   /** The mean loss of each output. */
@@ -128,14 +152,15 @@ export class Stepper {
     return losses
   }
 
-  /** The weighted losses of the outputs, what layers have added, and what regularized weights add. */
-  #total(losses: readonly (Tensor | undefined)[], added: readonly Tensor[]): Tensor {
-    let total: Tensor | undefined
-    for (const { index, lossWeight } of this.#scored) {
-      const part = lossWeight === 1 ? losses[index]! : mul(losses[index]!, lossWeight)
-      total = total === undefined ? part : total.add(part)
-    }
-    return withAdded(total!, [...added, ...this.#regularized.map(weightLoss)])
+  /**
+   * The weighted losses of the outputs, that over all, what layers have added, and what regularized weights add;
+   * undefined where only the last could be.
+   */
+  #total({ losses, modelLoss }: Parts, added: readonly Tensor[]): Tensor | undefined {
+    const { lossWeights, optimizer } = this.#compiled
+    const weighted = lossWeights.sum(losses, optimizer.iterations)
+    const [first, ...rest] = [weighted, modelLoss, ...added].filter((loss) => loss !== undefined)
+    return first && withAdded(first, [...rest, ...this.#regularized.map(weightLoss)])
   }
 
   /** Checks what was found and, if it is sound, takes the step. */
@@ -147,10 +172,9 @@ export class Stepper {
     before: Kept,
     place: Place,
   ): Outcome {
-    let next = 1
-    const losses = open.losses.map((loss) => (loss === undefined ? undefined : numbers[next++]!))
+    const found = outcomeOf(open, numbers, open.predictions)
     for (let i = 0; i < numbers.length; i++)
-      if (!Number.isFinite(numbers[i])) throw this.#badLoss(batch, losses, numbers[0]!, before, place)
+      if (!Number.isFinite(numbers[i])) throw this.#badLoss(batch, found, before, place)
     let most = 0
     for (let i = 0; i < magnitudes.length; i++) {
       if (!Number.isFinite(magnitudes[i])) throw this.#badGradient(i, magnitudes[i]!, place)
@@ -162,7 +186,7 @@ export class Stepper {
     const state = isRisky ? this.#keepAll() : undefined
     optimizer.apply(open.grads, this.#variables)
     if (state !== undefined) this.#checkWeights(state, place)
-    return { loss: numbers[0]!, losses, predictions: open.predictions }
+    return found
   }
 
   /** @throws NonFiniteError where the step made a weight overflow; then it has not been made. */
@@ -219,26 +243,16 @@ export class Stepper {
   // ---- testing and predicting
 
   test(batch: Batch): Outcome | Promise<Outcome> {
-    const { predictions, losses, total } = this.#bound.run(() => {
+    const { predictions, parts, total } = this.#bound.run(() => {
       const { predictions: made, added } = this.#forward(batch.x, false)
-      const parts = this.#losses(batch, made)
-      return {
-        predictions: made,
-        losses: parts,
-        total: this.#scored.length === 0 ? undefined : this.#total(parts, added),
-      }
+      const losses = this.#parts(batch, made)
+      return { predictions: made, parts: losses, total: this.#total(losses, added) }
     })
-    if (total === undefined) return { loss: 0, losses: losses.map(() => undefined), predictions }
-    const finish = (numbers: readonly number[]): Outcome => {
-      let next = 1
-      return {
-        loss: numbers[0]!,
-        losses: losses.map((loss) => (loss === undefined ? undefined : numbers[next++]!)),
-        predictions,
-      }
-    }
-    const read = readScalars([total, ...losses.filter((loss) => loss !== undefined)])
-    return read instanceof Promise ? read.then(finish) : finish(read)
+    if (total === undefined) return { loss: 0, losses: predictions.map(() => undefined), predictions }
+    const read = readScalars(scalarsOf(total, parts))
+    return read instanceof Promise
+      ? read.then((numbers) => outcomeOf(parts, numbers, predictions))
+      : outcomeOf(parts, read, predictions)
   }
 
   // ---- all or nothing
@@ -276,16 +290,17 @@ export class Stepper {
 
   #badLoss(
     batch: Batch,
-    losses: readonly (number | undefined)[],
-    total: number,
+    { loss: total, losses, modelLoss }: Outcome,
     before: Kept,
     place: Place,
   ): NonFiniteError {
     const bad = this.#scored.find(({ index }) => !Number.isFinite(losses[index]))
     const what =
-      bad === undefined
-        ? `the sum of the losses is ${total}`
-        : `the loss of output ${show(bad.key)} is ${losses[bad.index]}`
+      bad !== undefined
+        ? `the loss of output ${show(bad.key)} is ${losses[bad.index]}`
+        : modelLoss !== undefined && !Number.isFinite(modelLoss)
+          ? `the modelLoss is ${modelLoss}`
+          : `the sum of the losses is ${total}`
     return new NonFiniteError(
       `${where(place)}: ${what}; ${this.#firstNonFinite(batch, before)}. The weights before this step are kept`,
       { op: place.op },
@@ -324,9 +339,24 @@ export class Stepper {
 
   /** `dense_1/kernel`. */
   #labelOf(variable: Variable): string {
+    if (this.#compiled.lossWeights.variables.includes(variable)) return `the loss weight ${variable.name}`
     const owner = ownerOf(this.#model.layers, variable)
     return owner === undefined ? show(variable.name) : `${this.#model.nameOf(owner)}/${variable.name}`
   }
+}
+
+/** What is read from the device after a step. */
+function scalarsOf(total: Tensor, { losses, modelLoss }: Parts): Tensor[] {
+  return [total, ...[...losses, modelLoss].filter((loss) => loss !== undefined)]
+}
+
+/** What was read, where it belongs. */
+function outcomeOf(parts: Parts, numbers: readonly number[], predictions: readonly Tensor[]): Outcome {
+  let next = 1
+  const number = (loss: Tensor | undefined): number | undefined =>
+    loss === undefined ? undefined : numbers[next++]!
+  const losses = parts.losses.map(number)
+  return { loss: numbers[0]!, losses, modelLoss: number(parts.modelLoss), predictions }
 }
 
 interface Forward {

@@ -3,6 +3,7 @@ import type { LossLike } from '../losses.js'
 import type { MetricLike } from '../metrics.js'
 import type { Model } from '../model.js'
 import type { Optimizer, OptimizerName } from '../optimizers.js'
+import type { LossWeight } from './loss-weights.js'
 import type { Feed, NumericData, OutKey, PerOutput, Sym, TensorsOf } from '../types.js'
 
 /** Losses and metrics by Keras' names: `loss`, `direction_loss`, `val_direction_accuracy`. */
@@ -36,8 +37,21 @@ export interface CompileOptions<I = any, O = any> {
   readonly optimizer?: OptimizerName | Optimizer
   /** A loss for each output; one for all; an output without one has no loss. */
   readonly loss?: LossLike | PerOutput<O, LossLike>
-  /** What each output's loss counts in the sum (default 1). */
-  readonly lossWeights?: PerOutput<O, number>
+  /**
+   * A loss over all outputs at once, added to those of `loss`: a scalar, or a value for each sample. Sample weights
+   * are its own to use.
+   */
+  readonly modelLoss?: (
+    targets: TensorsOf<O>,
+    outputs: TensorsOf<O>,
+    sampleWeight: TensorsOf<O> | undefined,
+  ) => Tensor
+  /**
+   * What each output's loss counts in the sum (default 1): a number, or a function of how many steps were taken
+   * before; `model.setLossWeights` changes them later. With 'uncertainty' they are learned: the sum is over
+   * exp(-s) loss + s, with a weight s for each output that starts at 0 (Kendall, Gal & Cipolla 2018).
+   */
+  readonly lossWeights?: PerOutput<O, LossWeight> | 'uncertainty'
   readonly metrics?:
     (O extends Sym.Any ? readonly MetricLike[] : never) | PerOutput<O, MetricLike | readonly MetricLike[]>
   readonly weightedMetrics?:
