@@ -264,7 +264,16 @@ export const examples: Readonly<Record<OpName, Example>> = {
   broadcastTo: op({ x: tensor([1, 2]) }, ({ x }) => ops.broadcastTo(x, [2, 2]), '`shape`'),
 
   // slicing
-  slice: op({ x: tensor([1, 2, 3, 4]) }, ({ x }) => ops.slice(x, [1], [2]), '`size`'),
+  slice: op(
+    {
+      x: tensor([
+        [1, 2, 3],
+        [4, 5, 6],
+      ]),
+    },
+    ({ x }) => ops.slice(x, '1, ::-1'),
+    'what `text` leaves of each axis, or `size`',
+  ),
   stridedSlice: op(
     { x: tensor([1, 2, 3, 4]) },
     ({ x }) => ops.stridedSlice(x, { begin: [1], strides: [2] }),

@@ -53,12 +53,18 @@ function opsIn(file: ts.SourceFile, declared: Declared): Documented[] {
   const family = basename(file.fileName, '.ts')
   const renamed = exportNames(file)
   const found: Documented[] = []
+  /** What the overloads of a function say, by its name; the last declaration has the body. */
+  const overloads = new Map<string, string[]>()
   ts.forEachChild(file, (node) => {
     if (ts.isFunctionDeclaration(node) && node.name !== undefined) {
       const name = exportedName(node, node.name.text, renamed)
       if (name === undefined) return
+      const texts = [...(overloads.get(name) ?? []), docOf(node)].filter((text) => text !== '')
+      overloads.set(name, texts)
+      if (node.body === undefined) return
       const options = node.parameters.flatMap((parameter) => optionsOf(parameter.type, declared))
-      found.push({ name, family, signature: signatureOf(name, node, declared), text: docOf(node), options })
+      const signature = signatureOf(name, node, declared)
+      found.push({ name, family, signature, text: texts.join('\n\n'), options })
     }
     if (ts.isVariableStatement(node))
       for (const { name: variable, type } of node.declarationList.declarations) {

@@ -333,6 +333,8 @@ describe('ops on symbolic tensors', () => {
     ['x.expandDims(1)', method('expandDims', 1)],
     ['x.clip(0, 1)', method('clip', 0, 1)],
     ['x.slice(...)', method('slice', [0, 1], [-1, 2])],
+    ['x.slice(text)', method('slice', '..., None, 1:, None')],
+    ['x.stridedSlice(…)', method('stridedSlice', { begin: [null, -1], strides: [1, -2] })],
     ['x.cast("int32")', method('cast', 'int32')],
     ['exp(x)', (x) => exp(x as Tensor)],
     ['softmax(x, 1)', (x) => softmax(x as Tensor, 1)],
@@ -360,6 +362,21 @@ describe('ops on symbolic tensors', () => {
     expect(out.dtype).toBe(expected.dtype)
   })
 
+  it('a slice of a side that only data will tell is as long as there is data', () => {
+    const x = input({ shape: [null, 2] })
+    const texts = [':, 1:', ':, 100', ':, :50, 0', '..., -1']
+    const outputs = texts.map((text) => (x as core.Operand as Sym.Num).slice(text))
+    expect(outputs.map((out) => out.shape)).toEqual([[null, 2], [2], [null], [null]])
+    const m = model({ inputs: x, outputs: x.slice(':, :50') })
+    expect(m(core.zeros([3, 7, 2])).shape).toEqual([3, 7, 2])
+    expect(m(core.zeros([3, 70, 2])).shape).toEqual([3, 50, 2])
+    const far = model({ inputs: x, outputs: x.slice(':, 100') })
+    expect(far(core.zeros([3, 101, 2])).shape).toEqual([3, 2])
+    expect(() => far(core.zeros([3, 100, 2]))).toThrow(
+      '"100" in ":, 100", for axis 1 of [3,100,2], is out of range',
+    )
+  })
+
   const mixing: [string, (x: Sym.Num) => unknown][] = [
     ['sum()', (x) => x.sum()],
     ['sum(0)', (x) => x.sum(0)],
@@ -377,6 +394,12 @@ describe('ops on symbolic tensors', () => {
     ['expandDims(0)', (x) => x.expandDims(0)],
     ['slice of rows', (x) => x.slice([0, 0], [2, 3])],
     ['slice from row 1', (x) => x.slice([1, 0], [-1, 3])],
+    ['stridedSlice from row 1', (x) => x.stridedSlice({ begin: [1] })],
+    ['stridedSlice backwards', (x) => x.stridedSlice({ strides: [-1] })],
+    ['slice of row 0 as text', (x) => x.slice('0')],
+    ['slice from row 1 as text', (x) => x.slice('1:, 0')],
+    ['slice of rows backwards as text', (x) => x.slice('::-1')],
+    ['slice with a new axis in front', (x) => x.slice('None, ...')],
     ['concat on axis 0', (x) => core.concat([x, x], 0)],
     ['stack on axis 0', (x) => core.stack([x, x], 0)],
     ['gather of rows', (x) => core.gather(x, [0], 0)],

@@ -42,6 +42,7 @@ export {
 } from './op.js'
 export { methods, type MethodName } from './ops/index.js'
 export { broadcastShapes, checkAxis, checkShape, formatShape, sameShape, sizeOf, stridesOf } from './shape.js'
+export type { SlicedShape, SliceWhere } from './slice-text.js'
 export { withoutRecording } from './tape.js'
 export { fromHost, unflatten } from './tensor.js'
 export { formatPath, isRecord, leavesOf, mapTree, replaceLeaves } from './tree.js'

@@ -81,7 +81,7 @@ export type BinaryName =
   | 'logicalOr'
   | 'logicalXor'
 
-/** Methods with arguments of their own. `Same` keeps the shape, `Any` may not. */
+/** Methods with arguments of their own, but for `slice`, whose type tells shapes. `Same` keeps the shape, `Any` may not. */
 export interface OtherMethods<Same, Any, Other> {
   /** x to a fixed power. */
   powScalar(exponent: number): Same
@@ -123,7 +123,6 @@ export interface OtherMethods<Same, Any, Other> {
   tril(k?: number): Same
   triu(k?: number): Same
   diagonal(offset?: number): Any
-  slice(begin: readonly number[], size: readonly number[]): Any
 }
 
 /** The methods of a tensor: every op of the table's method families, called on its first argument. */

@@ -39,6 +39,11 @@ export interface Row<A extends string = string, P = unknown> {
   /** The output's shape and dtype, or a typed error. Everything is checked here; kernels check nothing. */
   infer(inputs: readonly Aval[], attrs: P): Aval
   kernel(attrs: P, inputs: readonly Aval[], out: Aval): Kernel
+  /**
+   * For an op of one argument whose output has sides that follow from it in no simple way: the output's shape in a
+   * graph, where sides are null until there is data, the batch (axis 0) among them. Null where it would mix the batch.
+   */
+  shapeInGraph?(shape: Shape, attrs: P): Shape | null
   /** A rule for each argument; null where nothing flows. Null for the whole where the output has no derivative. */
   readonly vjp: { readonly [K in A]: Rule<A, P> | null } | null
   /** An argument whose values must be whole numbers in [0, limit): checked before anything runs. */
@@ -112,6 +117,7 @@ interface CompositeSpec<A extends string, P> {
   readonly variadic?: boolean
   /** The op in other ops. Shapes are known here, also where it stands in a graph: there it runs when the graph does. */
   readonly compose: (inputs: readonly Tensor[], attrs: P) => Tensor
+  readonly shapeInGraph?: (shape: Shape, attrs: P) => Shape | null
 }
 
 /** An op written in other ops: one node of a graph, many entries of the tape. */

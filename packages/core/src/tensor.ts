@@ -17,6 +17,7 @@ import type { TensorMethods } from './methods.js'
 import { checkOptions } from './options.js'
 import { formatTensor, inspectTensor } from './print.js'
 import { checkShape, formatShape, MAX_RANK, sameShape, type Sizes, sizeOf } from './shape.js'
+import type { SlicedSizes, SliceWhere } from './slice-text.js'
 import { onAssign, onRead } from './tape.js'
 
 /** Lists of lists of `T`, as deep as the rank. */
@@ -173,9 +174,14 @@ if (typeof Symbol.dispose === 'symbol')
   })
 
 // The methods are put on the prototype by ops/index.ts.
-// oxlint-disable-next-line no-unused-vars -- merged declarations must name the same parameters
 export interface Tensor<out D extends DType, out S extends Sizes>
-  extends Disposable, TensorMethods<Tensor, TensorLike> {}
+  extends Disposable, TensorMethods<Tensor, TensorLike> {
+  /** The part that NumPy's `x[text]` is, `x.slice('0, 1:-1, ::2, ..., None')`; or the block that begins at `where` and has `size`. */
+  slice<const T extends string | readonly number[]>(
+    where: SliceWhere<S, T>,
+    size?: readonly number[],
+  ): Tensor<D, SlicedSizes<S, T>>
+}
 
 export function disposed(op: string, tensor: Tensor<DType>): DisposedError {
   return new DisposedError(`${op}: the tensor ${formatShape(tensor.shape)} ${tensor.dtype} was disposed`, {

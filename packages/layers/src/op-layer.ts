@@ -1,6 +1,6 @@
 import { GraphError, type Shape, type Tensor } from '@adjoint/core'
 import { type AnyRow, APPLY, call, formatShape, methods, type Operand } from '@adjoint/core/extend'
-import { LayerBase } from './layer.js'
+import { LayerBase, type SymbolicAval } from './layer.js'
 import { isSymbolic, SymbolicTensor } from './symbolic.js'
 
 /** What Keras calls some ops; the rest go by their own name. */
@@ -11,6 +11,7 @@ const KERAS_NAMES: ReadonlyMap<string, string> = new Map([
   ['neg', 'Negative'],
   ['pow', 'Power'],
   ['abs', 'Absolute'],
+  ['getItem', 'GetItem'],
 ])
 
 /** A row of core's op table applied in a graph. */
@@ -61,6 +62,13 @@ export class OpLayer extends LayerBase {
       // A shape to change to has a number in front where the batch must be.
       (Array.isArray(shape) && shape[0] !== -1)
     if (hitsBatch) throw mixesRows(this.#row.name, [null, ...firstShape(this.#operands)])
+  }
+
+  override inferOutput([x]: readonly SymbolicAval[]): SymbolicAval | undefined {
+    const shape = this.#row.shapeInGraph?.(x!.shape, this.#attrs)
+    if (shape === undefined) return undefined
+    if (shape === null) throw mixesRows(this.#row.name, x!.shape)
+    return { shape, dtype: x!.dtype }
   }
 
   override call(...args: unknown[]): Tensor {

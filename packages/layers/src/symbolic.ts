@@ -1,10 +1,12 @@
-import type { DType, Shape } from '@adjoint/core'
+import type { Dim, DType, Shape } from '@adjoint/core'
 import type {
   AnyRow,
   APPLY,
   BinaryName,
   Operand,
   OtherMethods,
+  SlicedShape,
+  SliceWhere,
   Staged,
   STAGED,
   UnaryName,
@@ -76,12 +78,20 @@ type Grown<S extends Shape, D extends DType, T> = T extends number | SymbolicTen
   ? SymbolicTensor<S, D>
   : SymbolicTensor<Shape, D>
 
+/** A shape without the batch. */
+type RowShape<S extends Shape> = S extends readonly [Dim, ...infer R extends Shape] ? readonly [...R] : Shape
+
 // oxlint-disable-next-line no-unused-vars -- merged declarations must name the same parameters
 export interface SymbolicTensor<out S extends Shape, out D extends DType, out N extends string>
   extends
     OtherMethods<SymbolicTensor<S, D>, SymbolicTensor<Shape, D>, NumIn>,
     Record<UnaryName, () => SymbolicTensor<S, D>>,
     Record<BinaryName, <T extends NumIn | number>(y: T) => Grown<S, D, T>> {
+  /** The part that NumPy's `x[text]` is, the batch in front: `x.slice(':, 0, 1:-1, ..., None')`. */
+  slice<const T extends string | readonly number[]>(
+    where: SliceWhere<readonly [number, ...S], T>,
+    size?: readonly number[],
+  ): SymbolicTensor<RowShape<SlicedShape<readonly [number, ...S], T>>, D>
   // Put on the prototype by op-layer.ts, as the methods are.
   readonly [APPLY]: (row: AnyRow, operands: readonly Operand[], attrs: unknown) => unknown
   readonly [STAGED]?: { readonly same: SymbolicTensor<S, D>; readonly any: SymbolicTensor<Shape, D> }

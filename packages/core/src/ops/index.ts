@@ -49,7 +49,7 @@ export {
 export * from './statistics.js'
 export * from './trigonometric.js'
 
-export type MethodName = UnaryName | BinaryName | keyof OtherMethods<never, never, never>
+export type MethodName = UnaryName | BinaryName | keyof OtherMethods<never, never, never> | 'slice'
 
 /** The ops that are methods too: the first argument is the tensor they are called on. */
 export const methods: Readonly<Record<MethodName, (x: never, ...rest: never[]) => unknown>> = {

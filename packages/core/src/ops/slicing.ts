@@ -1,9 +1,30 @@
+import type { DType } from '../dtype.js'
 import { ShapeError, show, ValueError } from '../errors.js'
-import { call, defineOp, type Like, type Operand, type Result, type Row, sidesOf } from '../op.js'
+import {
+  call,
+  composite,
+  defineOp,
+  type Like,
+  type Operand,
+  type Result,
+  type Row,
+  sidesOf,
+  type Staged,
+} from '../op.js'
 import { checkOptions } from '../options.js'
-import { checkAxes, checkAxis, formatShape, holdsFor, isList, type Sizes } from '../shape.js'
+import {
+  checkAxes,
+  checkAxis,
+  formatShape,
+  holdsFor,
+  isList,
+  sameShape,
+  type Shape,
+  type Sizes,
+} from '../shape.js'
+import { readSlice, type SlicedSizes, type SliceWhere } from '../slice-text.js'
 import type { Tensor } from '../tensor.js'
-import { squeeze } from './movement.js'
+import { reshape, squeeze } from './movement.js'
 
 /** Positions begin + i * strides, i < size, axis by axis. */
 interface Range {
@@ -13,10 +34,15 @@ interface Range {
 }
 
 /** A row that reads a range of its argument; its gradient is put back where it was read, into zeros. */
-function reading<P>(name: string, rangeOf: (shape: Sizes, attrs: P) => Range): Row<'x', P> {
+function reading<P>(
+  name: string,
+  rangeOf: (shape: Sizes, attrs: P) => Range,
+  shapeInGraph?: Row<'x', P>['shapeInGraph'],
+): Row<'x', P> {
   return defineOp({
     name,
     args: ['x'],
+    ...(shapeInGraph && { shapeInGraph }),
     infer: ([x], attrs) => ({ shape: rangeOf(x!.shape, attrs).size, dtype: x!.dtype }),
     kernel(attrs, [x]) {
       const { begin, strides } = rangeOf(x!.shape, attrs)
@@ -91,9 +117,58 @@ function sliceOf(shape: Sizes, { begin, size }: SliceAttrs): Range {
   return { begin, size: sizes, strides: shape.map(() => 1) }
 }
 
-/** The block of x that starts at `begin` and has `size`; -1 means to the end. */
-export function slice<X extends Operand>(x: X, begin: readonly number[], size: readonly number[]): Result<X> {
-  return call(sliceRow, [x], { begin, size }) as Result<X>
+/**
+ * The part of x that `text` tells as NumPy does: positions drop their axis, `start:stop:step` keeps it, negative ones
+ * count from the end, `...` stands for all axes between, `None` for a new axis. `x.slice('0, 1:-1, ::2')` is
+ * `x[0, 1:-1, ::2]`.
+ * @throws ValueError for a position out of range or a text that is no slice; ShapeError for more parts than axes.
+ * @example slice(tensor([[1, 2, 3], [4, 5, 6]]), '1, ::-1') // [6. 5. 4.]
+ */
+export function slice<D extends DType, S extends Sizes, const T extends string | readonly number[]>(
+  x: Tensor<D, S>,
+  where: SliceWhere<S, T>,
+  size?: readonly number[],
+): Tensor<D, SlicedSizes<S, T>>
+export function slice<X extends Staged>(x: X, text: string): Result<X>
+/** The block of x that starts at `begin` and has `size`; -1, or no size, means to the end. */
+export function slice<X extends Operand>(x: X, begin: readonly number[], size?: readonly number[]): Result<X>
+export function slice(x: Operand, where: string | readonly number[], size?: readonly number[]): Tensor {
+  if (typeof where !== 'string') {
+    const toTheEnd = isList(where) ? where.map(() => -1) : []
+    return call(sliceRow, [x], { begin: where, size: size === undefined ? toTheEnd : size })
+  }
+  if (size !== undefined)
+    throw new ValueError(`slice: a text such as ${show(where)} says all; got a size ${show(size)} as well`, {
+      op: 'slice',
+    })
+  return call(getItemRow, [x], { text: where })
+}
+
+const getItemRow: Row<'x', { readonly text: string }> = composite({
+  name: 'getItem',
+  args: ['x'],
+  compose([x], { text }) {
+    const { range, axes } = readSlice(text, x!.shape)
+    const taken = call(stridedSliceRow, [x!], range)
+    const shape = axes.map((axis) => (axis === null ? 1 : taken.shape[axis]!))
+    return sameShape(shape, taken.shape) ? taken : reshape(taken, shape)
+  },
+  shapeInGraph(shape, { text }) {
+    const { range, axes } = readSlice(text, shape)
+    const sides = sidesAfter(shape, range)
+    return sides === null || axes[0] !== 0 ? null : axes.map((axis) => (axis === null ? 1 : sides[axis]!))
+  },
+})
+
+/** The sides that a strided slice leaves, null where they are not known; null for the whole if it cuts the batch. */
+function sidesAfter(shape: Shape, options: StridedSliceOptions): Shape | null {
+  const { begin, end, strides } = options
+  if ((begin?.[0] ?? null) !== null || (end?.[0] ?? null) !== null || (strides?.[0] ?? 1) !== 1) return null
+  const { size } = stridedSliceOf(
+    shape.map((side) => side ?? 0),
+    options,
+  )
+  return shape.map((side, axis) => (side === null ? null : size[axis]!))
 }
 
 /** Where a strided slice begins and ends, and its steps, axis by axis; null means left out. */
@@ -103,7 +178,7 @@ export interface StridedSliceOptions {
   readonly strides?: readonly (number | null)[]
 }
 
-const stridedSliceRow = reading('stridedSlice', stridedSliceOf)
+const stridedSliceRow: Row<'x', StridedSliceOptions> = reading('stridedSlice', stridedSliceOf, sidesAfter)
 
 function stridedSliceOf(shape: Sizes, options: StridedSliceOptions): Range {
   const part = (name: keyof StridedSliceOptions, axis: number): number | null => {

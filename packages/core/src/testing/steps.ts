@@ -111,6 +111,15 @@ function ofOne(
 const hasAxes = (shape: Sizes): boolean => shape.length > 0
 const axisOf = (shape: Sizes, pick: Picks): number => pick.below(2 * shape.length) - shape.length
 
+/** A slice that leaves something, as text. */
+function sliceText(shape: Sizes, pick: Picks): string {
+  const parts = shape.map((side) =>
+    pick.of([':', '::-1', '-1', '0:', `:${side}`, '::2', `${pick.below(side)}`])!,
+  )
+  const cut = pick.below(shape.length + 1)
+  return [...parts.slice(0, cut), ...pick.of([['...'], ['...', 'None'], ['None', '...']])!].join(', ')
+}
+
 /** No axis, one, or several; and whether they are kept. */
 function reduction(shape: Sizes, pick: Picks): readonly Argument[] {
   const axes = shape.map((_, axis) => axis).filter(() => pick.below(2) === 1)
@@ -346,6 +355,7 @@ const makers: Readonly<Record<string, Maker>> = {
     ],
   ]),
   slice: ofOne((shape, pick) => {
+    if (pick.below(2) === 1) return [sliceText(shape, pick)]
     const begin = shape.map((side) => pick.below(side))
     return [begin, shape.map((side, axis) => pick.of([-1, 1, side - begin[axis]!])!)]
   }),
