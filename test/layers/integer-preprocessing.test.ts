@@ -31,7 +31,7 @@ describe('integerLookup', () => {
     expect(layer(tensor([[0, 7, 4, -1]])).arraySync()).toEqual([[0, 3, 1, 2]])
     expect(layer.vocabularySize()).toBe(4)
     const strict = integerLookup({ vocabulary: [7], numOovIndices: 0 })
-    expect(() => strict(tensor([[8]]))).toThrow(/8 is not in the vocabulary, and numOovIndices is 0/)
+    expect(() => strict(tensor([[8]]))).toThrow(/8 in row 0 is not in the vocabulary, and numOovIndices is 0/)
     expect(() => strict(tensor([[7.5]]))).toThrow(/7.5, which is no whole number/)
     expect(() => integerLookup()(tensor([[1]]))).toThrow(/no vocabulary yet/)
     expect(() => integerLookup({ vocabulary: [1, 1] })).toThrow(/twice/)

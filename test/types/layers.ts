@@ -10,8 +10,10 @@ import {
   dropout,
   embedding,
   flatten,
+  hashing,
   identity,
   input,
+  integerLookup,
   lambda,
   type LayerBase,
   maximum,
@@ -28,6 +30,7 @@ import {
   type SymbolicTensor,
   type Tensor,
   tensor,
+  textVectorization,
   weightedAverage,
 } from '@adjoint/layers'
 
@@ -89,6 +92,28 @@ is<typeof cosine, F32<Shape>>(true)
 const city = input({ shape: [1], dtype: 'string' })
 const cityIds = stringLookup({ name: 'cities' })(city)
 is<typeof cityIds, SymbolicTensor<readonly [1], 'int32', 'cities'>>(true)
+const cityHot = stringLookup({ outputMode: 'one_hot' })(city)
+is<typeof cityHot, F32<readonly [number]>>(true)
+const cityCount = stringLookup({ outputMode: 'tfIdf', name: 'c' })(input({ shape: [4, 3], dtype: 'string' }))
+is<typeof cityCount, F32<readonly [4, number], 'c'>>(true)
+const cityNames = stringLookup({ invert: true })(cityIds)
+is<typeof cityNames, SymbolicTensor<readonly [1], 'string'>>(true)
+const numbers = integerLookup({ invert: true })(cityIds)
+is<typeof numbers, SymbolicTensor<readonly [1], 'int32'>>(true)
+const bins = hashing(7)(city)
+is<typeof bins, SymbolicTensor<readonly [1], 'int32'>>(true)
+const binCounts = hashing(7, { outputMode: 'count' })(x)
+is<typeof binCounts, F32<readonly [4, 7]>>(true)
+const text = textVectorization({ outputSequenceLength: 9 })(city)
+is<typeof text, SymbolicTensor<readonly [9], 'int32'>>(true)
+const texts = textVectorization({ outputMode: 'count' })(city)
+is<typeof texts, F32<readonly [number]>>(true)
+// @ts-expect-error numbers are no ids to look up
+stringLookup({ invert: true })(city)
+// @ts-expect-error texts are strings
+textVectorization()(v)
+// @ts-expect-error there is no such mode for texts
+textVectorization({ outputMode: 'one_hot' })
 const hot = categoryEncoding({ numTokens: 4, outputMode: 'one_hot' })(cityIds)
 is<typeof hot, F32<readonly [4]>>(true)
 const hots = categoryEncoding({ numTokens: 4, outputMode: 'one_hot' })(v)

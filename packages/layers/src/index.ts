@@ -77,6 +77,7 @@ export {
   groupNormalization,
   type GroupNormalizationOptions,
 } from './layers/group-normalization.js'
+export { Hashing, hashing, type HashingOptions, type HashingOutputMode } from './layers/hashing.js'
 export { Identity, identity } from './layers/identity.js'
 export { AlphaDropout, alphaDropout } from './layers/alpha-dropout.js'
 export { ELU, eLU, type ELUOptions } from './layers/elu.js'
@@ -93,6 +94,7 @@ export { SpatialDropout1D, spatialDropout1D } from './layers/spatial-dropout.js'
 export type { NoiseOptions } from './layers/noise-layer.js'
 export { Discretization, discretization, type DiscretizationOptions } from './layers/discretization.js'
 export { IntegerLookup, integerLookup, type IntegerLookupOptions } from './layers/integer-lookup.js'
+export type { LookupOutputMode } from './layers/lookup.js'
 export { Lambda, lambda, type LambdaFunction, type LambdaOptions } from './layers/lambda.js'
 export {
   LayerNormalization,
@@ -123,6 +125,14 @@ export {
   type RMSNormalizationOptions,
 } from './layers/rms-normalization.js'
 export { StringLookup, stringLookup, type StringLookupOptions } from './layers/string-lookup.js'
+export {
+  type TextOutputMode,
+  type TextSplit,
+  type TextStandardize,
+  TextVectorization,
+  textVectorization,
+  type TextVectorizationOptions,
+} from './layers/text-vectorization.js'
 export {
   UnitNormalization,
   unitNormalization,

@@ -1,13 +1,17 @@
-import { cast, max, oneHot, reshape, type Shape, sum, type Tensor } from '@adjoint/core'
-import { checkChoice } from '../option-checks.js'
+import { cast, max, oneHot, reshape, sum, type Tensor } from '@adjoint/core'
 import type { CallOptions, SymbolicAval } from '../layer.js'
+import type { Spelling } from '../names.js'
 import type { SymbolicTensor } from '../symbolic.js'
-import type { EncodeLast, LayerOptions, NumIn, ReplaceLast } from '../types.js'
+import type { LayerOptions, NumIn } from '../types.js'
+import { checkMode, encodedShape, type EncodedShape } from './encoding.js'
 import { checkIds } from './ids.js'
 import { checkCount } from './options.js'
 import { SingleInputLayer } from './single-input.js'
 
-export type CategoryOutputMode = 'one_hot' | 'multi_hot' | 'count'
+/** How ids become vectors, in Keras' spelling or in camel case. */
+export type CategoryOutputMode = Spelling<CategoryMode>
+type CategoryMode = (typeof MODES)[number]
+const MODES = ['one_hot', 'multi_hot', 'count'] as const
 
 /** Options of {@link categoryEncoding}. */
 export interface CategoryEncodingOptions<
@@ -29,31 +33,24 @@ export class CategoryEncoding<
 > extends SingleInputLayer<N> {
   static override readonly optionNames: readonly string[] = ['numTokens', 'outputMode']
   readonly numTokens: K
-  readonly outputMode: M
+  readonly outputMode: CategoryMode
+  declare readonly mode?: M
 
   constructor(options: CategoryEncodingOptions<K, M, N>) {
     super(options)
     this.numTokens = checkCount(this.label, 'numTokens', options.numTokens) as K
-    const modes = ['one_hot', 'multi_hot', 'count'] as const
-    this.outputMode = checkChoice(this.label, 'outputMode', options.outputMode ?? 'multi_hot', modes) as M
+    this.outputMode = checkMode(this.label, options.outputMode ?? 'multi_hot', MODES)
   }
 
   override inferOutput([x]: readonly SymbolicAval[]): SymbolicAval {
-    return { shape: this.#outputShape(x!.shape), dtype: this.dtype }
-  }
-
-  /** A batch of single ids is [batch] or [batch, 1]; in one_hot mode further sides stay. */
-  #outputShape(shape: Shape): Shape {
-    const isFlat = shape.length === 1
-    const lead = isFlat || (this.outputMode === 'one_hot' && shape.at(-1) !== 1) ? shape : shape.slice(0, -1)
-    return [...lead, this.numTokens]
+    return { shape: encodedShape(x!.shape, this.outputMode, this.numTokens), dtype: this.dtype }
   }
 
   override call(ids: Tensor): Tensor {
     checkIds(this.label, ids, this.numTokens)
     const whole = ids.dtype === 'int32' ? ids : cast(ids, 'int32')
     const hot = oneHot(whole, this.numTokens, this.dtype)
-    const shape = this.#outputShape(ids.shape) as readonly number[]
+    const shape = encodedShape(ids.shape, this.outputMode, this.numTokens) as readonly number[]
     if (this.outputMode === 'one_hot' || ids.rank === 1) return reshape(hot, shape)
     return this.outputMode === 'count' ? sum(hot, -2) : max(hot, -2)
   }
@@ -67,13 +64,8 @@ export interface CategoryEncoding<K extends number, M extends CategoryOutputMode
   <X extends NumIn>(
     ids: X,
     options?: CallOptions,
-  ): X extends SymbolicTensor<infer S> ? SymbolicTensor<Encoded<S, K, M>, 'float32', N> : Tensor
+  ): X extends SymbolicTensor<infer S> ? SymbolicTensor<EncodedShape<S, M, K>, 'float32', N> : Tensor
 }
-type Encoded<S extends Shape, K extends number, M extends CategoryOutputMode> = S extends readonly []
-  ? readonly [K]
-  : [M] extends ['one_hot']
-    ? EncodeLast<S, K>
-    : ReplaceLast<S, K>
 
 /**
  * Turns ids 0..numTokens - 1 into vectors of `numTokens`.

@@ -9,6 +9,7 @@ import { Dropout } from '../layers/dropout.js'
 import { Embedding } from '../layers/embedding.js'
 import { Flatten } from '../layers/flatten.js'
 import { GroupNormalization } from '../layers/group-normalization.js'
+import { Hashing } from '../layers/hashing.js'
 import { Identity } from '../layers/identity.js'
 import { AlphaDropout } from '../layers/alpha-dropout.js'
 import { ELU } from '../layers/elu.js'
@@ -32,6 +33,7 @@ import { Rescaling } from '../layers/rescaling.js'
 import { Reshape } from '../layers/reshape.js'
 import { RMSNormalization } from '../layers/rms-normalization.js'
 import { StringLookup } from '../layers/string-lookup.js'
+import { TextVectorization } from '../layers/text-vectorization.js'
 import { UnitNormalization } from '../layers/unit-normalization.js'
 import { WeightedAverage } from '../layers/weighted-average.js'
 import { Model } from '../model.js'
@@ -52,6 +54,7 @@ const builtin: Readonly<Record<string, LayerClass>> = {
   Embedding,
   Flatten,
   GroupNormalization,
+  Hashing,
   Identity,
   AlphaDropout,
   ELU,
@@ -78,6 +81,7 @@ const builtin: Readonly<Record<string, LayerClass>> = {
   Reshape,
   StringLookup,
   Subtract,
+  TextVectorization,
   UnitNormalization,
   WeightedAverage,
 }
