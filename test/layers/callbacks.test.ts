@@ -1,20 +1,28 @@
 import {
   type Callback,
+  csvLogger,
   dense,
   earlyStopping,
   GraphError,
   input,
   lambdaCallback,
   learningRateScheduler,
+  loadModel,
   type Logs,
   model,
   type Model,
+  modelCheckpoint,
+  NonFiniteError,
   reduceLROnPlateau,
   setSeed,
   sgd,
+  terminateOnNaN,
   ValueError,
 } from '@adjoint/layers'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest'
 
 const X = [[1], [2], [3], [4]]
 const Y = [2, 4, 6, 8]
@@ -305,4 +313,189 @@ describe('learning rates', () => {
 
 test('lambdaCallback refuses what it does not know', () => {
   expect(() => lambdaCallback({ onEpochEnds: () => undefined } as never)).toThrow(/Did you mean "onEpochEnd"/)
+})
+
+describe('a method that would never be called is refused', () => {
+  class OnTrain {
+    onTrainBatchEnd(): void {}
+  }
+  test.each([
+    [{ onEpochEnds: () => undefined }, /"onEpochEnds" would never be called.*Did you mean "onEpochEnd"\?/],
+    [{ on_epoch_end: () => undefined }, /Did you mean "onEpochEnd"/],
+    [{ onTrainBatchEnd: () => undefined }, /Did you mean "onBatchEnd"/],
+    [{ onepochend: () => undefined }, /Did you mean "onEpochEnd"/],
+    [{ setmodel: () => undefined }, /Did you mean "setModel"/],
+    [{ onTestBegin: () => undefined }, /"onTestBegin" would never be called; fit calls .*onEpochEnd/],
+    [new OnTrain(), /callback OnTrain: "onTrainBatchEnd".*"onBatchEnd"/],
+    [Object.assign(earlyStopping(), { onEpochFinish: () => undefined }), /earlyStopping: "onEpochFinish"/],
+  ])('%o', async (callback, says) => {
+    const m = build()
+    await expect(fit(m, callback)).rejects.toThrow(ValueError)
+    await expect(fit(m, [lambdaCallback({}), callback])).rejects.toThrow(says)
+    expect(m.optimizer.iterations).toBe(0)
+  })
+
+  test('but methods of its own are', async () => {
+    class Mine {
+      seen = 0
+      onEpochEnd(): void {
+        this.#note()
+        this.noteEpochs()
+      }
+      noteEpochs(): void {
+        this.seen++
+      }
+      #note(): void {
+        this.seen++
+      }
+    }
+    const mine = new Mine()
+    await fit(build(), mine, 2)
+    expect(mine.seen).toBe(4)
+  })
+})
+
+describe('terminateOnNaN', () => {
+  // A target of which the error overflows float32 in the third batch.
+  const large = [2, 4, 3e38, 8]
+  const train = (m: Model, callbacks: readonly Callback[]): ReturnType<Model['fit']> =>
+    m.fit(X, large, { batchSize: 1, epochs: 3, shuffle: false, verbose: 0, callbacks })
+
+  test('ends the training in peace, with the weights before the step', async () => {
+    const warned = vi.spyOn(console, 'warn').mockImplementation(() => undefined)
+    const calls: string[] = []
+    const watch: Callback = {
+      onBatchEnd: (batch) => void calls.push(`batch ${batch}`),
+      onEpochEnd: () => void calls.push('epoch'),
+      onTrainEnd: () => void calls.push('end'),
+    }
+    const m = build()
+    const { epoch } = await train(m, [watch, terminateOnNaN()])
+    expect(epoch).toEqual([])
+    expect(calls).toEqual(['batch 0', 'batch 1', 'end'])
+    expect(m.optimizer.iterations).toBe(2)
+    expect(m.weights.every((w) => Number.isFinite(w.dataSync()[0]))).toBe(true)
+    expect(warned.mock.calls.flat().join('\n')).toMatch(/terminateOnNaN: fit: epoch 0, step 2: the loss/)
+    warned.mockRestore()
+    await fit(m, [terminateOnNaN()], 2)
+  })
+
+  test('without it fit rejects, and tells step, output and layer, also with callbacks and accumulation', async () => {
+    const told: string[] = []
+    const m = build()
+    m.compile({
+      loss: 'mse',
+      optimizer: sgd({ learningRate: 0.01, gradientAccumulationSteps: 2, momentum: 0.5 }),
+    })
+    const before = (): unknown => [
+      m.weights.map((w) => [...w.dataSync()]),
+      m.optimizer.variables.map((v) => [...v.dataSync()]),
+    ]
+    let kept: unknown
+    const failure: unknown = await train(m, [
+      { onBatchEnd: () => void (kept = before()), onNonFinite: (error) => void told.push(error.message) },
+    ]).catch((reason: unknown) => reason)
+    expect(failure).toBeInstanceOf(NonFiniteError)
+    expect(told).toEqual([(failure as Error).message])
+    expect(told[0]).toMatch(/^fit: epoch 0, step 2: the loss of output "dense" is Infinity; all layers gave/)
+    expect(before()).toEqual(kept)
+    expect(m.optimizer.iterations).toBe(2)
+  })
+})
+
+describe('files', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'callbacks-'))
+  afterAll(() => {
+    rmSync(folder, { recursive: true })
+  })
+  const text = (name: string): string => readFileSync(join(folder, name), 'utf8')
+
+  test('csvLogger writes a line for each epoch', async () => {
+    const path = join(folder, 'new', 'log.csv')
+    const { history } = await fit(build(), csvLogger(path), 3)
+    expect(text('new/log.csv')).toBe(
+      `epoch,loss,mae\n${[0, 1, 2].map((i) => `${i},${history['loss'][i]},${history['mae']![i]}\n`).join('')}`,
+    )
+    await fit(build(), csvLogger(path), 1)
+    expect(text('new/log.csv').split('\n')).toHaveLength(3)
+    await fit(build(), csvLogger(path, { append: true }), 2)
+    expect(text('new/log.csv').split('\n')).toHaveLength(5)
+    await expect(fit(build(), csvLogger(path, { append: true, separator: ';' }), 1)).rejects.toThrow(
+      /has the columns "epoch,loss,mae", this training "epoch;loss;mae"/,
+    )
+  })
+
+  test('csvLogger quotes, and says what is missing', async () => {
+    const path = join(folder, 'odd.csv')
+    const own: Callback = {
+      onEpochEnd: (epoch, logs) => void (epoch === 0 && (logs['a,"b"'] = 1)),
+    }
+    await fit(build(), [own, csvLogger(path)], 2)
+    expect(text('odd.csv').split('\n')[0]).toBe('epoch,loss,mae,"a,""b"""')
+    expect(text('odd.csv').split('\n')[2]).toMatch(/^1,.*,NA$/)
+    expect(() => csvLogger(path, { separator: '"' })).toThrow(/separator/)
+    await expect(fit(build(), csvLogger(folder), 1)).rejects.toThrow(/csvLogger\.onEpochEnd: .*cannot write/)
+  })
+
+  test('modelCheckpoint saves after each epoch, under names of epoch and logs', async () => {
+    const m = build()
+    const checkpoint = modelCheckpoint(join(folder, 'c', '{epoch:02d}-{loss:.2f}.safetensors'))
+    const { history } = await fit(m, checkpoint, 3)
+    expect(readdirSync(join(folder, 'c'))).toEqual(
+      history.loss.map((loss, i) => `0${i + 1}-${loss.toFixed(2)}.safetensors`),
+    )
+    const last = await loadModel(checkpoint.lastPath!)
+    expect(last.getWeights().map((w) => w.arraySync())).toEqual(m.getWeights().map((w) => w.arraySync()))
+    expect(last.optimizer.iterations).toBe(3)
+  })
+
+  test('modelCheckpoint keeps the best', async () => {
+    // At this rate the loss grows, and the first epoch is the best.
+    const m = build(0.2)
+    const path = join(folder, 'best.safetensors')
+    let first: unknown
+    const watch: Callback = {
+      onEpochEnd: (epoch) => void (epoch === 0 && (first = m.getWeights().map((w) => w.arraySync()))),
+    }
+    const checkpoint = modelCheckpoint(path, { monitor: 'loss', saveBestOnly: true, saveWeightsOnly: true })
+    const { history } = await fit(m, [watch, checkpoint], 3)
+    expect(checkpoint.best).toBe(Math.min(...history.loss))
+    await m.loadWeights(path)
+    expect(m.getWeights().map((w) => w.arraySync())).toEqual(first)
+    const never = modelCheckpoint(join(folder, 'never'), {
+      monitor: 'loss',
+      saveBestOnly: true,
+      initialValueThreshold: 0,
+    })
+    await fit(m, never, 1)
+    expect(never.lastPath).toBeUndefined()
+    expect(existsSync(join(folder, 'never'))).toBe(false)
+  })
+
+  test('modelCheckpoint saves every few steps', async () => {
+    const path = join(folder, 's', '{epoch}-{batch}')
+    const callbacks = modelCheckpoint(path, { saveFreq: 3, saveWeightsOnly: true })
+    await build().fit(X, Y, { batchSize: 1, epochs: 2, verbose: 0, callbacks })
+    expect(readdirSync(join(folder, 's'))).toEqual(['1-3', '2-2'])
+  })
+
+  test.each([
+    [() => modelCheckpoint(''), /path/],
+    [() => modelCheckpoint('a{epoch'), /brace/],
+    [() => modelCheckpoint('a', { saveFreq: 0 }), /saveFreq/],
+    [() => modelCheckpoint('a', { save_best_only: true } as object), /"saveBestOnly"/],
+  ])('modelCheckpoint refuses %s', (make, says) => {
+    expect(make).toThrow(ValueError)
+    expect(make).toThrow(says)
+  })
+  test('modelCheckpoint refuses logs there will not be, before the first step', async () => {
+    const m = build()
+    await expect(fit(m, modelCheckpoint(join(folder, '{val_loss}')))).rejects.toThrow(
+      /asks for "val_loss"; known are loss, mae, epoch/,
+    )
+    await expect(fit(m, modelCheckpoint(join(folder, 'x'), { saveBestOnly: true }))).rejects.toThrow(
+      /no "val_loss".*validation data/,
+    )
+    expect(m.optimizer.iterations).toBe(0)
+  })
 })

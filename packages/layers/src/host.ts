@@ -44,6 +44,9 @@ export interface Files {
   open(path: string, flags: string): Promise<OpenFile>
   rename(from: string, to: string): Promise<void>
   unlink(path: string): Promise<void>
+  mkdir(path: string, options: { readonly recursive: true }): Promise<unknown>
+  appendFile(path: string, data: string | Uint8Array): Promise<void>
+  truncate(path: string, length: number): Promise<void>
 }
 export interface OpenFile {
   writeFile(bytes: Uint8Array): Promise<void>

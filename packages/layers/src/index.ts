@@ -34,16 +34,19 @@ export {
   variable,
   WorkerError,
 } from '@adjoint/core'
+export { backupAndRestore, type BackupAndRestoreOptions } from './callbacks/backup-and-restore.js'
+export { csvLogger, type CSVLoggerOptions } from './callbacks/csv-logger.js'
+export { type EarlyStopping, earlyStopping, type EarlyStoppingOptions } from './callbacks/early-stopping.js'
+export { lambdaCallback } from './callbacks/lambda-callback.js'
+export { learningRateScheduler } from './callbacks/learning-rate-scheduler.js'
 export {
-  type EarlyStopping,
-  earlyStopping,
-  type EarlyStoppingOptions,
-  lambdaCallback,
-  learningRateScheduler,
-  type MonitorMode,
-  reduceLROnPlateau,
-  type ReduceLROnPlateauOptions,
-} from './callbacks.js'
+  type ModelCheckpoint,
+  modelCheckpoint,
+  type ModelCheckpointOptions,
+} from './callbacks/model-checkpoint.js'
+export type { MonitorMode } from './callbacks/monitor.js'
+export { reduceLROnPlateau, type ReduceLROnPlateauOptions } from './callbacks/reduce-lr-on-plateau.js'
+export { terminateOnNaN } from './callbacks/terminate-on-nan.js'
 export {
   type Constraint,
   constraints,
@@ -184,6 +187,7 @@ export type { LossWeight } from './trainer/loss-weights.js'
 export type {
   BatchOptions,
   Callback,
+  CallbackState,
   CompileOptions,
   EvaluateOptions,
   FitOptions,

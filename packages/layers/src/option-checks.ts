@@ -16,6 +16,7 @@ export const NOT_NEGATIVE: Range = {
 /** Decay rates: at 1 nothing would ever be forgotten or learned. */
 export const RATE: Range = { holds: (x) => x >= 0 && x < 1, words: 'in the range [0, 1)' }
 export const SHARE: Range = { holds: (x) => x >= 0 && x <= 1, words: 'in the range [0, 1]' }
+export const WHOLE: Range = { holds: (x) => Number.isInteger(x) && x >= 0, words: 'a whole number >= 0' }
 export const COUNT: Range = { holds: (x) => Number.isInteger(x) && x >= 1, words: 'a whole number >= 1' }
 
 /** An option or its default; null is no number and stays. */

@@ -7,8 +7,8 @@ import {
   FINITE,
   NOT_NEGATIVE,
   POSITIVE,
-  type Range,
   SHARE,
+  WHOLE,
 } from './option-checks.js'
 
 // Formulas and names are those of Keras 3 (keras.optimizers.schedules).
@@ -22,8 +22,6 @@ export interface Schedule {
   /** The name in Keras' spelling, and the options. */
   readonly config: Readonly<Record<string, unknown>>
 }
-
-const WHOLE: Range = { holds: (x) => Number.isInteger(x) && x >= 0, words: 'a whole number >= 0' }
 
 function schedule<O extends object>(
   name: string,

@@ -1,7 +1,7 @@
-import { ValueError } from '@adjoint/core'
-import { isThenable, show } from '@adjoint/core/extend'
+import { type NonFiniteError, ValueError } from '@adjoint/core'
+import { didYouMean, isRecord, isThenable, show } from '@adjoint/core/extend'
 import type { Model } from '../model.js'
-import type { Callback, FitParams, Logs } from './types.js'
+import type { Callback, CallbackState, FitParams, Logs } from './types.js'
 
 type Method = 'onTrainBegin' | 'onTrainEnd' | 'onEpochBegin' | 'onEpochEnd' | 'onBatchBegin' | 'onBatchEnd'
 
@@ -44,6 +44,39 @@ export class CallbackRun {
     }
   }
 
+  /** Whether one of them takes it that a step found NaN or an infinity, and ends the training in peace. */
+  accepts(error: NonFiniteError): boolean {
+    const answers = this.#list.map((callback, i) =>
+      attempt(callback, i, 'onNonFinite', () => callback.onNonFinite?.(error)),
+    )
+    return answers.includes(true)
+  }
+
+  /** What each remembers. */
+  getStates(): (CallbackState | null)[] {
+    return this.#list.map((callback, i) =>
+      attempt(callback, i, 'getState', () => callback.getState?.() ?? null),
+    )
+  }
+
+  /** Gives them back what they told, in the same order. */
+  async setStates(states: readonly (CallbackState | null)[]): Promise<void> {
+    for (const [i, callback] of this.#list.entries()) {
+      const state = states[i] ?? null
+      if (state !== null) await attempt(callback, i, 'setState', () => callback.setState?.(state))
+    }
+  }
+
+  /** What each is called in messages. */
+  get names(): readonly string[] {
+    return this.#list.map(nameOf)
+  }
+
+  /** The callbacks themselves, in order. */
+  get list(): readonly Callback[] {
+    return this.#list
+  }
+
   /** Whether one of them wants the training to end. */
   get stops(): boolean {
     return this.#list.some((callback) => callback.stopTraining === true)
@@ -75,7 +108,8 @@ function nameOf(callback: Callback, at: number): string {
   return className === undefined || className === '' || className === 'Object' ? String(at) : className
 }
 
-const METHODS: readonly (keyof Callback)[] = [
+/** The methods that `fit` calls. */
+export const CALLBACK_METHODS: readonly (keyof Callback)[] = [
   'setModel',
   'setParams',
   'onTrainBegin',
@@ -84,7 +118,41 @@ const METHODS: readonly (keyof Callback)[] = [
   'onEpochEnd',
   'onBatchBegin',
   'onBatchEnd',
+  'onNonFinite',
+  'getState',
+  'setState',
 ]
+/** What Keras calls some of them. */
+const KERAS_NAMES: ReadonlyMap<string, keyof Callback> = new Map([
+  ['onTrainBatchBegin', 'onBatchBegin'],
+  ['onTrainBatchEnd', 'onBatchEnd'],
+])
+
+/** @throws ValueError for a method that would never be called, with the nearest that would. */
+function checkNames(callback: Callback, what: string): void {
+  const known = CALLBACK_METHODS as readonly string[]
+  const isPlain = isRecord(callback)
+  for (const name of methodNames(callback)) {
+    if (known.includes(name)) continue
+    const camel = name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
+    const meant = known.includes(camel) ? camel : KERAS_NAMES.get(camel)
+    const hint = meant === undefined ? didYouMean(camel, known) : ` Did you mean ${show(meant)}?`
+    // Other methods may well be a callback's own.
+    if (/^on[A-Z_]/.test(name) || (isPlain && hint !== ''))
+      throw new ValueError(
+        `${what}: ${show(name)} would never be called; fit calls ${known.join(', ')}.${hint}`,
+      )
+  }
+}
+
+/** Names of all functions of an object, inherited ones too. */
+function methodNames(object: object): Set<string> {
+  const names = new Set<string>()
+  for (let at = object; at !== null && at !== Object.prototype; at = Object.getPrototypeOf(at) as object)
+    for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(at)))
+      if (typeof value === 'function' && name !== 'constructor') names.add(name)
+  return names
+}
 
 function checkCallbacks(callbacks: unknown): readonly Callback[] {
   if (callbacks === undefined || callbacks === null) return []
@@ -95,7 +163,8 @@ function checkCallbacks(callbacks: unknown): readonly Callback[] {
         `fit: callback ${i} must be an object such as earlyStopping(), got ${show(callback)}` +
           (typeof callback === 'function' ? '; call it, or give { onEpochEnd: … }' : ''),
       )
-    for (const method of METHODS) {
+    checkNames(callback, `fit: callback ${nameOf(callback, i)}`)
+    for (const method of CALLBACK_METHODS) {
       const given = (callback as Callback)[method]
       if (given !== undefined && typeof given !== 'function')
         throw new ValueError(

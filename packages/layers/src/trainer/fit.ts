@@ -1,5 +1,13 @@
-import { DataError, ValueError } from '@adjoint/core'
-import { permutationOf, randomBits, randomState, setRandomState, show } from '@adjoint/core/extend'
+import { DataError, NonFiniteError, ValueError } from '@adjoint/core'
+import {
+  permutationOf,
+  randomBits,
+  randomState,
+  type RandomState,
+  setRandomState,
+  show,
+} from '@adjoint/core/extend'
+import { BackupAndRestore } from '../callbacks/backup-and-restore.js'
 import { warn } from '../host.js'
 import type { Model } from '../model.js'
 import { Air } from './air.js'
@@ -10,8 +18,10 @@ import { CallbackRun } from './callback-run.js'
 import { type Compiled, compiledOf, logNamesOf } from './compile.js'
 import { checkCanEvaluate, evaluateOn } from './evaluate.js'
 import { Meter } from './logs.js'
+import type { MeterState, TrainingShape, TrainingState } from './position.js'
 import { Report } from './report.js'
 import { type FitSettings, fitSettings } from './settings.js'
+import { restore, stateOf } from './resume.js'
 import { Stepper } from './step.js'
 import type { FitOptions, FitParams, History, Logs } from './types.js'
 
@@ -95,7 +105,10 @@ class Training {
   readonly #stepper: Stepper
   readonly #steps: number
   readonly #air = new Air()
-  readonly #seed: number
+  readonly #backup: BackupAndRestore | undefined
+  readonly #history = { epoch: [] as number[], logs: {} as Record<string, number[]> }
+  /** The draw of the program's random numbers that all of the training's come from. */
+  #origin: RandomState
 
   constructor(
     model: Model,
@@ -115,7 +128,10 @@ class Training {
     this.#steps = Math.ceil(data.training.rows / settings.batchSize)
     const params = this.#params()
     callbacks.begin(model, params)
-    this.#seed = drawSeed()
+    this.#backup = backupIn(callbacks)
+    // Metrics that cannot be saved in the middle of an epoch are known before it begins.
+    if (this.#backup?.isMidway === true) new Meter(compiled, bound).getState()
+    this.#origin = takeDraw(settings.initialEpoch > 0)
     if (!this.#stepper.hasVariables && compiled.trainStep === undefined)
       warn('fit: the model has no trainable weights; nothing will change')
   }
@@ -132,46 +148,65 @@ class Training {
 
   async run(): Promise<History> {
     const { initialEpoch, epochs, signal } = this.#settings
-    const epochLogs: Record<string, number[]> = {}
-    const history = {
-      epoch: [] as number[],
-      history: epochLogs as History['history'],
-      params: { ...this.#params() },
-    }
     await this.#callbacks.call('onTrainBegin')
-    for (let epoch = initialEpoch; epoch < epochs && !isAborted(signal); epoch++) {
-      const logs = await this.#epoch(epoch)
+    const resumed = await this.#resumed()
+    let epoch = resumed?.epoch ?? initialEpoch
+    let from = resumed?.meter && { step: resumed.step, random: resumed.random, meter: resumed.meter }
+    let isDone = true
+    let isOver = resumed !== undefined && this.#callbacks.stops
+    for (; epoch < epochs && !isOver; epoch++) {
+      const logs = isAborted(signal) ? undefined : await this.#epoch(epoch, from)
+      isDone = logs !== undefined
       if (logs === undefined) break
-      history.epoch.push(epoch)
-      for (const name of Object.keys(logs)) (epochLogs[name] ??= []).push(logs[name]!)
-      if (this.#callbacks.stops) break
+      from = undefined
+      this.#record(epoch, logs)
+      await this.#backup?.save(this.#state(epoch + 1))
+      isOver = this.#callbacks.stops
     }
     if (epochs > initialEpoch)
       this.#bound.run(() => this.#compiled.optimizer.finalize(this.#model.trainableVariables))
     await this.#callbacks.call('onTrainEnd')
-    return history
+    if (isDone) await this.#backup?.done()
+    return {
+      epoch: this.#history.epoch,
+      history: this.#history.logs as History['history'],
+      params: { ...this.#params() },
+    }
+  }
+
+  #record(epoch: number, logs: Logs): void {
+    this.#history.epoch.push(epoch)
+    for (const name of Object.keys(logs)) (this.#history.logs[name] ??= []).push(logs[name]!)
   }
 
   /** One pass over the data and the validation after it; undefined when it was cut short. */
-  async #epoch(epoch: number): Promise<Logs | undefined> {
+  async #epoch(epoch: number, from: Midway | undefined): Promise<Logs | undefined> {
     const { epochs, batchSize, shuffle, verbosity } = this.#settings
     const { training, validation } = this.#data
-    // Each epoch has random numbers of its own, so that an epoch does not depend on how those before it went.
-    const seed = (this.#seed + epoch) % 2 ** 53
+    const seed = this.#seedOf(epoch)
     this.#bound.reseed(seed)
     const order = shuffle ? permutationOf(seed, SHUFFLE_STREAM, training.rows) : undefined
-    await this.#callbacks.call('onEpochBegin', epoch)
+    if (from === undefined) await this.#callbacks.call('onEpochBegin', epoch)
     const report = new Report(verbosity, this.#steps, [epoch + 1, epochs])
     const meter = new Meter(this.#compiled, this.#bound)
-    for (let step = 0; step < this.#steps; step++) {
+    if (from !== undefined) {
+      this.#bound.random = from.random
+      meter.setState(from.meter)
+    }
+    for (let step = from?.step ?? 0; step < this.#steps; step++) {
       if (this.#callbacks.hearsBatchBegin) await this.#callbacks.call('onBatchBegin', step)
-      const from = step * batchSize
-      const to = Math.min(from + batchSize, training.rows)
-      const batch = this.#bound.run(() => takeBatch(training, order, from, to))
-      const trained = this.#stepper.train(batch, { op: 'fit', epoch, step })
-      const outcome = trained instanceof Promise ? await trained : trained
-      meter.add(batch, outcome)
+      const at = step * batchSize
+      const to = Math.min(at + batchSize, training.rows)
+      const batch = this.#bound.run(() => takeBatch(training, order, at, to))
+      try {
+        const trained = this.#stepper.train(batch, { op: 'fit', epoch, step })
+        meter.add(batch, trained instanceof Promise ? await trained : trained)
+      } catch (error) {
+        if (error instanceof NonFiniteError && this.#callbacks.accepts(error)) return undefined
+        throw error
+      }
       if (this.#callbacks.hearsBatchEnd) await this.#callbacks.call('onBatchEnd', step, meter.logs())
+      if (this.#backup?.isDue(step + 1) === true) await this.#backup.save(this.#state(epoch, step + 1, meter))
       if (report.isLive) report.step(step + 1, meter.logs())
       if (isAborted(this.#settings.signal)) return undefined
       if (this.#air.isDue) await this.#air.breathe()
@@ -194,6 +229,70 @@ class Training {
     await this.#callbacks.call('onEpochEnd', epoch, logs)
     return logs
   }
+
+  /** Each epoch has random numbers of its own, so that an epoch does not depend on how those before it went. */
+  #seedOf(epoch: number): number {
+    const [high, low] = randomBits(this.#origin.seed, this.#origin.draws, 2)
+    return (high! * 2 ** 20 + (low! >>> 12) + epoch) % 2 ** 53
+  }
+
+  // ---- to go on after a restart
+
+  get #shape(): TrainingShape {
+    const { batchSize, shuffle } = this.#settings
+    const { name, slotNames } = this.#compiled.optimizer
+    const { rows } = this.#data.training
+    return {
+      rows,
+      batchSize,
+      shuffle,
+      logNames: this.#params().logNames,
+      optimizer: [name, ...slotNames],
+      callbacks: this.#callbacks.names,
+    }
+  }
+
+  #state(epoch: number, step: number = 0, meter?: Meter): TrainingState {
+    return {
+      shape: this.#shape,
+      epoch,
+      step,
+      origin: this.#origin,
+      random: this.#bound.random,
+      history: this.#history,
+      meter: meter?.getState(),
+      callbacks: this.#callbacks.getStates(),
+      ...stateOf(this.#model, this.#compiled.optimizer),
+    }
+  }
+
+  /** Takes over what a backup holds, if there is one. */
+  async #resumed(): Promise<TrainingState | undefined> {
+    const state = await this.#backup?.load(this.#shape)
+    if (state === undefined) return undefined
+    restore(this.#model, this.#compiled.optimizer, state)
+    this.#origin = state.origin
+    // The program's random numbers too are as they were.
+    setRandomState({ ...state.origin, draws: state.origin.draws + 1 })
+    this.#history.epoch.push(...state.history.epoch)
+    for (const [name, values] of Object.entries(state.history.logs)) this.#history.logs[name] = [...values]
+    await this.#callbacks.setStates(state.callbacks)
+    return state
+  }
+}
+
+/** Where in an epoch to go on. */
+interface Midway {
+  readonly step: number
+  readonly random: RandomState
+  readonly meter: MeterState
+}
+
+function backupIn(callbacks: CallbackRun): BackupAndRestore | undefined {
+  const found = callbacks.list.filter((callback) => callback instanceof BackupAndRestore)
+  if (found.length > 1)
+    throw new ValueError('fit: there is more than one backupAndRestore among the callbacks')
+  return found[0]
 }
 
 /** Away from the streams of what layers draw. */
@@ -203,10 +302,13 @@ function isAborted(signal: { readonly aborted: boolean } | undefined): boolean {
   return signal?.aborted === true
 }
 
-/** A seed from the program's random numbers: one draw, whatever the training will need. */
-function drawSeed(): number {
+/**
+ * One draw of the program's random numbers, whatever the training will need. A training that goes on from another
+ * epoch takes the one before, which was that of the training so far: then it is as if there had been no end.
+ */
+function takeDraw(goesOn: boolean): RandomState {
   const { seed, draws } = randomState()
-  const [high, low] = randomBits(seed, draws, 2)
+  if (goesOn && draws > 0) return { seed, draws: draws - 1 }
   setRandomState({ seed, draws: draws + 1 })
-  return high! * 2 ** 20 + (low! >>> 12)
+  return { seed, draws }
 }

@@ -5,6 +5,7 @@ import type { Batch } from './batches.js'
 import type { Bound } from './bound.js'
 import type { Compiled, MetricPlan } from './compile.js'
 import { MODEL_LOSS } from './model-loss.js'
+import type { MeterState } from './position.js'
 import type { Outcome } from './step.js'
 import type { Logs } from './types.js'
 
@@ -49,6 +50,37 @@ export class Meter {
     for (let i = 0; i < this.#metrics.length; i++)
       for (const { metric, isWeighted } of this.#metrics[i]!)
         metric.update(batch.y[i]!, predictions[i]!, isWeighted ? batch.weights[i] : undefined)
+  }
+
+  /** @throws ValueError for a metric whose state cannot be told. */
+  getState(): MeterState {
+    const metrics = this.#metrics.map((plans) =>
+      plans.map(({ metric }) => {
+        if (metric instanceof StatefulMetric) return metric.state ?? null
+        throw new ValueError(
+          `backupAndRestore: the metric ${show(metric.name)} cannot tell what it has summed up; use saveFreq: 'epoch'`,
+        )
+      }),
+    )
+    return { rows: this.#rows, loss: this.#loss, losses: [...this.#losses], own: this.#own, metrics }
+  }
+
+  /** Goes on from what `getState` told. @throws ValueError where that is of other metrics. */
+  setState({ rows, loss, losses, own, metrics }: MeterState): void {
+    if (
+      JSON.stringify(metrics.map((list) => list.length)) !==
+      JSON.stringify(this.#metrics.map((list) => list.length))
+    )
+      throw new ValueError('backupAndRestore: the backup is of a model with other metrics')
+    this.#rows = rows
+    this.#loss = loss
+    for (let i = 0; i < this.#losses.length; i++) this.#losses[i] = losses[i] ?? 0
+    this.#own = own && { ...own }
+    this.#metrics.forEach((plans, output) =>
+      plans.forEach(({ metric }, i) => {
+        if (metric instanceof StatefulMetric) metric.state = metrics[output]![i] ?? undefined
+      }),
+    )
   }
 
   /** The means so far, the loss first. `prefix` is put before every name. */

@@ -1,10 +1,9 @@
 import { ValueError } from '@adjoint/core'
 import { show } from '@adjoint/core/extend'
-import { checkChoice, checkFlag, checkKeys, checkNumber, COUNT, type Range } from '../option-checks.js'
+import { checkChoice, checkFlag, checkKeys, checkNumber, COUNT, type Range, WHOLE } from '../option-checks.js'
 import { type Verbosity, verbosityOf } from './report.js'
 import type { AbortSignal, EvaluateOptions, FitOptions, PredictOptions } from './types.js'
 
-const WHOLE: Range = { holds: (x) => Number.isInteger(x) && x >= 0, words: 'a whole number >= 0' }
 const SPLIT: Range = { holds: (x) => x >= 0 && x < 1, words: 'in the range [0, 1)' }
 const VERBOSE = [0, 1, 2, 'auto'] as const
 

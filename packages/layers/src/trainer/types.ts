@@ -1,4 +1,4 @@
-import type { Tensor } from '@adjoint/core'
+import type { NonFiniteError, Tensor } from '@adjoint/core'
 import type { LossLike } from '../losses.js'
 import type { MetricLike } from '../metrics.js'
 import type { Model } from '../model.js'
@@ -74,6 +74,11 @@ export interface FitParams {
   readonly logNames: readonly string[] | undefined
 }
 
+/** What a callback remembers, by name: plain values, tensors, and lists of tensors. */
+export type CallbackState = Readonly<
+  Record<string, number | string | boolean | null | undefined | Tensor | readonly Tensor[]>
+>
+
 /** Called by `fit` as it goes. Any method may be asynchronous; `fit` waits for it. */
 export interface Callback {
   /** How errors name it. */
@@ -88,6 +93,15 @@ export interface Callback {
   onEpochEnd?(epoch: number, logs: Logs): void | Promise<void>
   onBatchBegin?(batch: number): void | Promise<void>
   onBatchEnd?(batch: number, logs: Logs): void | Promise<void>
+  /**
+   * Called when a step found NaN or an infinity and was undone. true ends the training with the history so far;
+   * without that `fit` rejects with the error.
+   */
+  onNonFinite?(error: NonFiniteError): boolean | void
+  /** What it would need to go on after a restart, see `backupAndRestore`; without it, it starts over. */
+  getState?(): CallbackState
+  /** Takes over what `getState` told, after `onTrainBegin`. */
+  setState?(state: CallbackState): void | Promise<void>
   /** Whether training should end after this epoch; read when it is over. */
   readonly stopTraining?: boolean
 }
