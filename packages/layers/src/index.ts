@@ -160,6 +160,7 @@ export {
   rmsprop,
   sgd,
 } from './optimizers.js'
+export { plotModel, type PlotFormat, type PlotOptions } from './plot/plot-model.js'
 export { type L1L2Options, type Regularizer, regularizers } from './regularizers.js'
 export type { ModelSource } from './saving/files.js'
 export { loadModel, type LoadOptions } from './saving/load.js'
