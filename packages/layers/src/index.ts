@@ -186,14 +186,19 @@ export type { SummaryOptions } from './summary.js'
 export { SymbolicTensor } from './symbolic.js'
 export type { LossWeight } from './trainer/loss-weights.js'
 export type {
+  Batches,
   BatchOptions,
   Callback,
   CallbackState,
   CompileOptions,
+  DatasetBatch,
+  DatasetOptions,
   EvaluateOptions,
+  FitDatasetOptions,
   FitOptions,
   FitParams,
   History,
+  InputBatch,
   LogKey,
   Logs,
   PredictOptions,

@@ -30,14 +30,21 @@ import { printSummary, type SummaryOptions } from './summary.js'
 import { isSymbolic } from './symbolic.js'
 import { type Compiled, compiledOf, compileModel } from './trainer/compile.js'
 import { evaluate, testOnBatch, trainOnBatch } from './trainer/evaluate.js'
+import { evaluateDataset, predictDataset } from './trainer/evaluate-dataset.js'
 import { fit } from './trainer/fit.js'
+import { fitDataset } from './trainer/fit-dataset.js'
 import { predict } from './trainer/predict.js'
 import type {
+  Batches,
   BatchOptions,
   CompileOptions,
+  DatasetBatch,
+  DatasetOptions,
   EvaluateOptions,
+  FitDatasetOptions,
   FitOptions,
   History,
+  InputBatch,
   Logs,
   PredictOptions,
 } from './trainer/types.js'
@@ -339,6 +346,25 @@ export class Model<I = any, O = any> extends LayerBase {
   /** The outputs for data, in the structure of the model's outputs. */
   predict(x: Feed<I>, options: PredictOptions = {}): Promise<TensorsOf<O>> {
     return predict(this as Model, x, options) as Promise<TensorsOf<O>>
+  }
+
+  /**
+   * Trains on batches as they come: an iterable or async iterable of `[x, y]` or `[x, y, sampleWeight]`, each as `fit`
+   * takes them, or a function that returns a fresh one for each epoch.
+   * @throws DataError that names epoch, step and batch when the data fails; then the model is as before the call.
+   */
+  fitDataset(data: Batches<DatasetBatch<I, O>>, options: FitDatasetOptions<I, O> = {}): Promise<History<O>> {
+    return fitDataset(this as Model, data, options as FitDatasetOptions) as Promise<History<O>>
+  }
+
+  /** The loss and metrics on batches, as {@link fitDataset} takes them. */
+  evaluateDataset(data: Batches<DatasetBatch<I, O>>, options: DatasetOptions = {}): Promise<Logs> {
+    return evaluateDataset(this as Model, data, options)
+  }
+
+  /** The outputs for all batches of inputs, joined. Targets that come along are ignored. */
+  predictDataset(data: Batches<InputBatch<I>>, options: DatasetOptions = {}): Promise<TensorsOf<O>> {
+    return predictDataset(this as Model, data, options) as Promise<TensorsOf<O>>
   }
 
   /** One training step on one batch; the losses before the update, and the metrics. */

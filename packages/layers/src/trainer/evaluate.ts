@@ -1,13 +1,14 @@
 import { DataError, ValueError } from '@adjoint/core'
 import type { Model } from '../model.js'
 import { Air } from './air.js'
-import { type Batch, captureData, type Dataset, takeBatch } from './batches.js'
+import { type Batch, captureData, takeBatch } from './batches.js'
 import { Bound } from './bound.js'
 import { claim } from './busy.js'
 import { type Compiled, compiledOf } from './compile.js'
 import { Meter } from './logs.js'
 import { Report } from './report.js'
 import { passSettings } from './settings.js'
+import { type Pass, RowSource } from './source.js'
 import { type Outcome, Stepper } from './step.js'
 import type { BatchOptions, EvaluateOptions, Logs } from './types.js'
 import { checkKeys } from '../option-checks.js'
@@ -25,12 +26,18 @@ export async function evaluate(
   const bound = new Bound()
   const data = await captureData('evaluate', compiled, x, y, options)()
   if (data.rows === 0) throw new DataError('evaluate: the data has no rows')
-  const report = new Report(verbosity, Math.ceil(data.rows / batchSize))
+  const source = new RowSource(data, batchSize, bound)
+  const report = new Report(verbosity, source.steps)
   const stepper = new Stepper(model, compiled, bound)
-  const logs = await evaluateOn(compiled, stepper, bound, data, batchSize, new Air(), '', report)
+  const logs = await evaluateOn(
+    { compiled, stepper, bound, air: new Air() },
+    source.begin(0, 0, 0),
+    '',
+    report,
+  )
   report.end(logs)
   bound.settle()
-  return logs
+  return logs!
 }
 
 /** @throws ValueError when there is nothing to measure by. */
@@ -41,27 +48,33 @@ export function checkCanEvaluate(op: string, { hasLoss, outputs }: Compiled): vo
     )
 }
 
-/** One pass over the data, without training. */
+/** What a pass without training is made with. */
+export interface Evaluation {
+  readonly compiled: Compiled
+  readonly stepper: Stepper
+  readonly bound: Bound
+  readonly air: Air
+}
+
+/** The logs of one pass, without training; undefined where it was cut short. */
 export async function evaluateOn(
-  compiled: Compiled,
-  stepper: Stepper,
-  bound: Bound,
-  data: Dataset,
-  batchSize: number,
-  air: Air,
+  { compiled, stepper, bound, air }: Evaluation,
+  pass: Pass,
   prefix: string,
   report?: Report,
-): Promise<Logs> {
+): Promise<Logs | undefined> {
   const meter = new Meter(compiled, bound)
-  for (let from = 0, step = 1; from < data.rows; from += batchSize, step++) {
-    const batch = bound.run(() => takeBatch(data, undefined, from, Math.min(from + batchSize, data.rows)))
+  for (let step = 1; ; step++) {
+    const next = pass.next()
+    const batch = next instanceof Promise ? await next : next
+    if (batch === undefined) break
     const tested = stepper.test(batch)
     const outcome = tested instanceof Promise ? await tested : tested
     meter.add(batch, outcome)
     if (report?.isLive === true) report.step(step, meter.logs())
     if (air.isDue) await air.breathe()
   }
-  return meter.logs(prefix)
+  return pass.isCutShort ? undefined : meter.logs(prefix)
 }
 
 /** One step on one batch. */

@@ -1,17 +1,10 @@
 import { DataError, NonFiniteError, ValueError } from '@adjoint/core'
-import {
-  permutationOf,
-  randomBits,
-  randomState,
-  type RandomState,
-  setRandomState,
-  show,
-} from '@adjoint/core/extend'
+import { randomBits, randomState, type RandomState, setRandomState, show } from '@adjoint/core/extend'
 import { BackupAndRestore } from '../callbacks/backup-and-restore.js'
 import { warn } from '../host.js'
 import type { Model } from '../model.js'
 import { Air } from './air.js'
-import { captureData, type Dataset, partOf, takeBatch } from './batches.js'
+import { captureData, type Dataset, partOf } from './batches.js'
 import { Bound } from './bound.js'
 import { claim } from './busy.js'
 import { CallbackRun } from './callback-run.js'
@@ -19,9 +12,10 @@ import { type Compiled, compiledOf, logNamesOf } from './compile.js'
 import { checkCanEvaluate, evaluateOn } from './evaluate.js'
 import { Meter } from './logs.js'
 import type { MeterState, TrainingShape, TrainingState } from './position.js'
-import { Report } from './report.js'
-import { type FitSettings, fitSettings } from './settings.js'
+import { Report, type Verbosity } from './report.js'
 import { restore, stateOf } from './resume.js'
+import { type FitSettings, fitSettings, type LoopSettings } from './settings.js'
+import { RowSource, type Source } from './source.js'
 import { Stepper } from './step.js'
 import type { FitOptions, FitParams, History, Logs } from './types.js'
 
@@ -36,8 +30,14 @@ export async function fit(model: Model, x: unknown, y: unknown, options: FitOpti
   const lease = claim(model, 'fit')
   try {
     const bound = new Bound()
-    const data = await loaded(compiled, x, y, options, settings)
-    return await new Training(model, compiled, bound, settings, callbacks, data).run()
+    const { batchSize, shuffle } = settings
+    const { training, validation } = await loaded(compiled, x, y, options, settings)
+    const sources = {
+      training: new RowSource(training, batchSize, bound, shuffle),
+      validation: validation && new RowSource(validation, batchSize, bound),
+    }
+    const known = { ...settings, rows: training.rows }
+    return await new Training('fit', model, compiled, bound, known, callbacks, sources).run()
   } finally {
     lease.release()
   }
@@ -60,7 +60,7 @@ async function loaded(
   const checks = nonFinite === undefined ? {} : { nonFinite }
   const finish = captureData('fit', compiled, x, y, options)
   const finishValidation =
-    validationData === undefined ? undefined : captureValidation(compiled, validationData, checks)
+    validationData === undefined ? undefined : captureValidation('fit', compiled, validationData, checks)
   if (validationSplit > 0 || finishValidation !== undefined) checkCanEvaluate('fit', compiled)
   const all = await finish()
   if (all.rows === 0) throw new DataError('fit: the data has no rows')
@@ -72,17 +72,19 @@ async function loaded(
   return validationSplit === 0 ? { training: all, validation: undefined } : split(all, validationSplit)
 }
 
-function captureValidation(
+/** Arrays to validate on. */
+export function captureValidation(
+  op: string,
   compiled: Compiled,
   data: unknown,
   checks: object,
 ): () => Dataset | Promise<Dataset> {
   if (!Array.isArray(data) || data.length < 2 || data.length > 3)
     throw new DataError(
-      `fit: validationData must be [x, y] or [x, y, sampleWeight], got ${Array.isArray(data) ? `a list of ${data.length}` : show(data)}`,
+      `${op}: validationData must be [x, y] or [x, y, sampleWeight], got ${Array.isArray(data) ? `a list of ${data.length}` : show(data)}`,
     )
   const [x, y, sampleWeight] = data as unknown[]
-  return captureData('fit: validationData', compiled, x, y, { sampleWeight, ...checks })
+  return captureData(`${op}: validationData`, compiled, x, y, { sampleWeight, ...checks })
 }
 
 /** The last rows are for validation, as in Keras. */
@@ -95,15 +97,32 @@ function split(all: Dataset, validationSplit: number): FitData {
   return { training: partOf(all, 0, at), validation: partOf(all, at, all.rows) }
 }
 
-class Training {
+/** What a training needs to know, whatever its data is. */
+export interface TrainingSettings extends LoopSettings {
+  readonly verbosity: Verbosity
+  /** Undefined where a dataset makes the batches. */
+  readonly batchSize?: number
+  readonly shuffle?: boolean
+  readonly rows?: number
+}
+
+export interface TrainingSources {
+  readonly training: Source
+  readonly validation: Source | undefined
+}
+
+/** The loop over epochs and steps. */
+export class Training {
+  readonly #op: string
   readonly #compiled: Compiled
   readonly #model: Model
   readonly #bound: Bound
-  readonly #settings: FitSettings
+  readonly #settings: TrainingSettings
   readonly #callbacks: CallbackRun
-  readonly #data: FitData
+  readonly #sources: TrainingSources
   readonly #stepper: Stepper
-  readonly #steps: number
+  /** Of one epoch, as far as that is known. */
+  #steps: number | undefined
   readonly #air = new Air()
   readonly #backup: BackupAndRestore | undefined
   readonly #history = { epoch: [] as number[], logs: {} as Record<string, number[]> }
@@ -111,21 +130,23 @@ class Training {
   #origin: RandomState
 
   constructor(
+    op: string,
     model: Model,
     compiled: Compiled,
     bound: Bound,
-    settings: FitSettings,
+    settings: TrainingSettings,
     callbacks: CallbackRun,
-    data: FitData,
+    sources: TrainingSources,
   ) {
+    this.#op = op
     this.#model = model
     this.#compiled = compiled
     this.#bound = bound
     this.#settings = settings
     this.#callbacks = callbacks
-    this.#data = data
+    this.#sources = sources
     this.#stepper = new Stepper(model, compiled, bound)
-    this.#steps = Math.ceil(data.training.rows / settings.batchSize)
+    this.#steps = sources.training.steps
     const params = this.#params()
     callbacks.begin(model, params)
     this.#backup = backupIn(callbacks)
@@ -133,14 +154,14 @@ class Training {
     if (this.#backup?.isMidway === true) new Meter(compiled, bound).getState()
     this.#origin = takeDraw(settings.initialEpoch > 0)
     if (!this.#stepper.hasVariables && compiled.trainStep === undefined)
-      warn('fit: the model has no trainable weights; nothing will change')
+      warn(`${op}: the model has no trainable weights; nothing will change`)
   }
 
   #params(): FitParams {
     const { epochs, batchSize, verbosity } = this.#settings
     const names = this.#compiled.trainStep === undefined ? logNamesOf(this.#compiled) : undefined
     const withValidation =
-      this.#data.validation === undefined
+      this.#sources.validation === undefined
         ? names
         : names?.concat(logNamesOf(this.#compiled).map((name) => `val_${name}`))
     return { epochs, batchSize, steps: this.#steps, verbose: verbosity, logNames: withValidation }
@@ -179,13 +200,17 @@ class Training {
     for (const name of Object.keys(logs)) (this.#history.logs[name] ??= []).push(logs[name]!)
   }
 
+  /** Where the model, the optimizer and the random numbers stand; the result puts them back there. */
+  snapshot(): () => void {
+    return this.#stepper.snapshot()
+  }
+
   /** One pass over the data and the validation after it; undefined when it was cut short. */
   async #epoch(epoch: number, from: Midway | undefined): Promise<Logs | undefined> {
-    const { epochs, batchSize, shuffle, verbosity } = this.#settings
-    const { training, validation } = this.#data
+    const { epochs, signal, verbosity } = this.#settings
+    const { training, validation } = this.#sources
     const seed = this.#seedOf(epoch)
     this.#bound.reseed(seed)
-    const order = shuffle ? permutationOf(seed, SHUFFLE_STREAM, training.rows) : undefined
     if (from === undefined) await this.#callbacks.call('onEpochBegin', epoch)
     const report = new Report(verbosity, this.#steps, [epoch + 1, epochs])
     const meter = new Meter(this.#compiled, this.#bound)
@@ -193,13 +218,15 @@ class Training {
       this.#bound.random = from.random
       meter.setState(from.meter)
     }
-    for (let step = from?.step ?? 0; step < this.#steps; step++) {
+    let step = from?.step ?? 0
+    const pass = await training.begin(epoch, seed, step)
+    for (; step !== training.steps; step++) {
       if (this.#callbacks.hearsBatchBegin) await this.#callbacks.call('onBatchBegin', step)
-      const at = step * batchSize
-      const to = Math.min(at + batchSize, training.rows)
-      const batch = this.#bound.run(() => takeBatch(training, order, at, to))
+      const next = pass.next()
+      const batch = next instanceof Promise ? await next : next
+      if (batch === undefined) break
       try {
-        const trained = this.#stepper.train(batch, { op: 'fit', epoch, step })
+        const trained = this.#stepper.train(batch, { op: this.#op, epoch, step })
         meter.add(batch, trained instanceof Promise ? await trained : trained)
       } catch (error) {
         if (error instanceof NonFiniteError && this.#callbacks.accepts(error)) return undefined
@@ -208,24 +235,22 @@ class Training {
       if (this.#callbacks.hearsBatchEnd) await this.#callbacks.call('onBatchEnd', step, meter.logs())
       if (this.#backup?.isDue(step + 1) === true) await this.#backup.save(this.#state(epoch, step + 1, meter))
       if (report.isLive) report.step(step + 1, meter.logs())
-      if (isAborted(this.#settings.signal)) return undefined
+      if (isAborted(signal)) return undefined
       if (this.#air.isDue) await this.#air.breathe()
     }
+    if (pass.isCutShort) return undefined
+    this.#steps ??= step
     const logs = meter.logs()
-    if (validation !== undefined)
-      Object.assign(
-        logs,
-        await evaluateOn(
-          this.#compiled,
-          this.#stepper,
-          this.#bound,
-          validation,
-          batchSize,
-          this.#air,
-          'val_',
-        ),
+    if (validation !== undefined) {
+      const validated = await evaluateOn(
+        { compiled: this.#compiled, stepper: this.#stepper, bound: this.#bound, air: this.#air },
+        await validation.begin(epoch, seed, 0),
+        'val_',
       )
-    report.end(logs)
+      if (validated === undefined) return undefined
+      Object.assign(logs, validated)
+    }
+    report.end(logs, step)
     await this.#callbacks.call('onEpochEnd', epoch, logs)
     return logs
   }
@@ -239,9 +264,8 @@ class Training {
   // ---- to go on after a restart
 
   get #shape(): TrainingShape {
-    const { batchSize, shuffle } = this.#settings
+    const { batchSize, shuffle, rows } = this.#settings
     const { name, slotNames } = this.#compiled.optimizer
-    const { rows } = this.#data.training
     return {
       rows,
       batchSize,
@@ -294,9 +318,6 @@ function backupIn(callbacks: CallbackRun): BackupAndRestore | undefined {
     throw new ValueError('fit: there is more than one backupAndRestore among the callbacks')
   return found[0]
 }
-
-/** Away from the streams of what layers draw. */
-const SHUFFLE_STREAM = 2 ** 40
 
 function isAborted(signal: { readonly aborted: boolean } | undefined): boolean {
   return signal?.aborted === true

@@ -18,9 +18,10 @@ export interface MeterState {
 
 /** What must be the same for a training to go on. */
 export interface TrainingShape {
-  readonly rows: number
-  readonly batchSize: number
-  readonly shuffle: boolean
+  /** Undefined where a dataset makes the batches. */
+  readonly rows: number | undefined
+  readonly batchSize: number | undefined
+  readonly shuffle: boolean | undefined
   readonly logNames: readonly string[] | undefined
   /** The optimizer's name, and what it remembers of a variable. */
   readonly optimizer: readonly string[]

@@ -45,7 +45,7 @@ export async function predict(model: Model, x: unknown, options: PredictOptions)
 }
 
 /** Batches as one tensor. */
-function joined(output: Sym.Any, parts: readonly Tensor<DType>[]): Tensor<DType> {
+export function joined(output: Sym.Any, parts: readonly Tensor<DType>[]): Tensor<DType> {
   const [first] = parts
   if (first === undefined) return nothing(output)
   if (parts.length === 1) return first

@@ -12,18 +12,24 @@ export function verbosityOf(verbose: Verbosity | 'auto'): Verbosity {
 /** Prints how a pass over the data goes, as Keras does: a bar, or one line at its end. */
 export class Report {
   readonly #verbosity: Verbosity
-  readonly #steps: number
+  readonly #steps: number | undefined
   readonly #start: number = now()
   readonly #bar: ProgressBar | undefined
 
   /** @param header what to print first, such as `Epoch 1/10`. */
-  constructor(verbosity: Verbosity, steps: number, header?: readonly [epoch: number, epochs: number]) {
+  constructor(
+    verbosity: Verbosity,
+    steps: number | undefined,
+    header?: readonly [epoch: number, epochs: number],
+  ) {
     this.#verbosity = verbosity
     this.#steps = steps
     if (verbosity > 0 && header !== undefined) write(`${epochHeader(...header)}\n`)
     const { columns, isTTY } = terminal()
     this.#bar =
-      verbosity === 1 ? new ProgressBar({ target: steps, write, now, columns, color: isTTY }) : undefined
+      verbosity === 1
+        ? new ProgressBar({ target: steps ?? null, write, now, columns, color: isTTY })
+        : undefined
   }
 
   /** Whether `step` would be shown, so that its logs are wanted. */
@@ -35,14 +41,14 @@ export class Report {
     this.#bar?.update(done, entriesOf(logs))
   }
 
-  end(logs: Logs | undefined): void {
+  /** @param steps how many there were, where that was not known. */
+  end(logs: Logs | undefined, steps: number = 0): void {
     const values = entriesOf(logs)
     this.#bar?.finish(values)
     if (this.#verbosity !== 2) return
     const elapsedSeconds = (now() - this.#start) / 1000
-    write(
-      `${plainLine({ current: this.#steps, target: this.#steps, values, elapsedSeconds, finished: true })}\n`,
-    )
+    const current = this.#steps ?? steps
+    write(`${plainLine({ current, target: current, values, elapsedSeconds, finished: true })}\n`)
   }
 }
 

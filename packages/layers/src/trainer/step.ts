@@ -257,6 +257,16 @@ export class Stepper {
 
   // ---- all or nothing
 
+  /** What steps change, as it is now; the result puts it back. */
+  snapshot(): () => void {
+    const state = this.#keepAll()
+    const before = this.#keep()
+    return () => {
+      this.#restoreAll(state)
+      this.#restore(before)
+    }
+  }
+
   #keep(): Kept {
     return { random: this.#bound.random, statistics: this.#statistics.map((v) => v.detach()) }
   }
@@ -383,7 +393,7 @@ function ownerOf(layers: readonly LayerBase[], variable: Variable): LayerBase | 
 }
 
 function where({ op, epoch, step }: Place): string {
-  return op === 'fit' ? `fit: epoch ${epoch}, step ${step}` : op
+  return op.startsWith('fit') ? `${op}: epoch ${epoch}, step ${step}` : op
 }
 
 /** The mean over all values, after weighing them: Keras' sum over batch size. */

@@ -66,9 +66,10 @@ export interface CompileOptions<I = any, O = any> {
 /** What callbacks are told before training begins. */
 export interface FitParams {
   readonly epochs: number
-  /** Steps of one epoch. */
-  readonly steps: number
-  readonly batchSize: number
+  /** Steps of one epoch; undefined where a dataset does not tell. */
+  readonly steps: number | undefined
+  /** Rows of a step; undefined where a dataset decides. */
+  readonly batchSize: number | undefined
   readonly verbose: 0 | 1 | 2
   /** The logs there will be; undefined where a custom step decides. */
   readonly logNames: readonly string[] | undefined
@@ -136,9 +137,54 @@ export interface FitOptions<I = any, O = any> {
   readonly nonFinite?: 'error' | 'allow'
 }
 
+/** One batch of a dataset: inputs and targets as `fit` takes them, and what each row counts. */
+export type DatasetBatch<I, O> =
+  | readonly [x: Feed<I>, y: Feed<O>]
+  | readonly [x: Feed<I>, y: Feed<O>, sampleWeight: PerOutput<O, NumericData>]
+
+type AnyIterable<T> = Iterable<T> | AsyncIterable<T>
+
+/** One batch to predict for: the inputs as `predict` takes them, or what `fitDataset` takes, of which the rest is ignored. */
+export type InputBatch<I> = Feed<I> | readonly [x: Feed<I>, y?: unknown, sampleWeight?: unknown]
+
+/** Batches: an iterable, an async iterable, or a function that returns a fresh one for each epoch. */
+export type Batches<T> = AnyIterable<T> | ((epoch: number) => AnyIterable<T> | Promise<AnyIterable<T>>)
+
+/** Options of `fitDataset`: those of `fit` that do not belong to the batches. */
+// oxlint-disable-next-line typescript/no-explicit-any -- as above
+export interface FitDatasetOptions<I = any, O = any> extends Pick<
+  FitOptions<I, O>,
+  'epochs' | 'initialEpoch' | 'verbose' | 'callbacks' | 'classWeight' | 'signal' | 'nonFinite'
+> {
+  /**
+   * Batches of one epoch. An iterable goes on with the next epoch where the last one stopped, and begins again when it
+   * ends between two; a function is called for each epoch. Default: epochs end with the dataset.
+   */
+  readonly stepsPerEpoch?: number
+  /** Arrays, or a dataset of batches (an iterable that is no array, or a function). */
+  readonly validationData?: ValidationData<I, O> | Batches<DatasetBatch<I, O>>
+  /** Batches of one validation; needs a dataset. */
+  readonly validationSteps?: number
+  /**
+   * What becomes of the training when the dataset throws or gives a bad batch: 'restore' (default) puts the model back
+   * to where it was before the call, 'keep' leaves it after the last whole step.
+   */
+  readonly onDataError?: 'restore' | 'keep'
+}
+
+/** Options of `evaluateDataset` and `predictDataset`. */
+export interface DatasetOptions {
+  /** The number of batches to take; all without it. */
+  readonly steps?: number
+  readonly verbose?: 0 | 1 | 2 | 'auto'
+  readonly nonFinite?: 'error' | 'allow'
+}
+
 /** The part of the web platform's AbortSignal that is needed. */
 export interface AbortSignal {
   readonly aborted: boolean
+  addEventListener?(type: 'abort', listener: () => void): void
+  removeEventListener?(type: 'abort', listener: () => void): void
 }
 
 // oxlint-disable-next-line typescript/no-explicit-any -- as above
