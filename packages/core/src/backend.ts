@@ -1,9 +1,11 @@
-import { cpuBackend } from './cpu/index.js'
+import { plainBackend } from './cpu/index.js'
 import type { DType, HostArray } from './dtype.js'
 import { BackendError, show, ValueError } from './errors.js'
 import type { ScalarFunction } from './expr/scalar.js'
 import { checkFunction } from './options.js'
 import type { Sizes } from './shape.js'
+import { wasmBackend } from './wasm/backend.js'
+import { hasWebAssembly } from './wasm/host.js'
 
 /** What is known of a value without computing it. */
 export interface Aval {
@@ -86,6 +88,9 @@ export interface Backend {
   /** Gives memory back early. */
   release?(handle: Handle): void
 }
+
+/** Computes on the CPU: by WebAssembly where it may be used, else by plain loops. */
+export const cpuBackend: Backend = hasWebAssembly() ? wasmBackend : plainBackend
 
 let base: Backend = cpuBackend
 let current: Backend = cpuBackend

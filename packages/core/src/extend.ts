@@ -11,6 +11,7 @@ export {
   type Stored,
 } from './backend.js'
 export { allocate, BYTES, checkDType, DTYPES, isFloat, promote } from './dtype.js'
+export { plainBackend } from './cpu/index.js'
 export { didYouMean, either, nearest, show, typeName } from './errors.js'
 export { parse } from './expr/parse.js'
 export { ScalarFunction } from './expr/scalar.js'

@@ -13,7 +13,7 @@ import { softmax } from './softmax.js'
 type Array_ = NumericArray
 
 /** Plain loops on typed arrays: runs everywhere, and is the reference that other backends are tested against. */
-export const cpuBackend: Backend = {
+export const plainBackend: Backend = {
   name: 'cpu',
   run(kernel, inputs, out) {
     if (kernel.kind === 'view') return inputs[0]!.handle
@@ -24,21 +24,24 @@ export const cpuBackend: Backend = {
   upload: (values) => values,
   read: async (handle) => copyOf(handle as HostArray),
   readSync: (handle) => copyOf(handle as HostArray),
-  firstOutside(handle, _aval, limit) {
-    const values = handle as Array_
-    for (let i = 0; i < values.length; i++) {
-      const value = values[i]!
-      if (!(value >= 0 && value < limit && Math.trunc(value) === value)) return i
-    }
-    return -1
-  },
+  firstOutside: (handle, _aval, limit) => firstOutside(handle as Array_, limit),
+}
+
+/** Position of the first value that is no whole number in [0, limit), or -1. */
+export function firstOutside(values: NumericArray, limit: number): number {
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!
+    if (!(value >= 0 && value < limit && Math.trunc(value) === value)) return i
+  }
+  return -1
 }
 
 function copyOf(values: HostArray): HostArray {
   return values.slice()
 }
 
-function compute(
+/** Computes `out` into `result`, whose elements are 0. */
+export function compute(
   kernel: Exclude<Kernel, { kind: 'view' }>,
   inputs: readonly Stored[],
   out: Aval,

@@ -159,7 +159,7 @@ function walksEvenly({ args, strides, advances }: Program, inputs: readonly Stor
 }
 
 /** How inputs are walked: rows of `inner` elements, each input by its step; `outer` counts the rows axis by axis. */
-interface Loops {
+export interface Loops {
   readonly outer: readonly number[]
   /** strides[axis][input] */
   readonly strides: readonly (readonly number[])[]
@@ -171,7 +171,7 @@ interface Loops {
  * Strides of each input along the output's axes (0 where it is broadcast), then neighbours merged where one stride
  * continues the other for every input.
  */
-function loopsOver(inputs: readonly Stored[], shape: Sizes): Loops {
+export function loopsOver(inputs: readonly Stored[], shape: Sizes): Loops {
   const sides: number[] = []
   const strides: number[][] = []
   const current = inputs.map(() => 1)

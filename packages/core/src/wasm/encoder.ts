@@ -1,0 +1,136 @@
+// The binary format of WebAssembly, as much of it as kernels need (https://webassembly.github.io/spec/core/binary).
+
+/** The types that kernels' parameters and locals have. */
+export type ValueType = 'i32' | 'f32' | 'f64' | 'v128'
+
+const TYPE_CODES: Readonly<Record<ValueType, number>> = { i32: 0x7f, f32: 0x7d, f64: 0x7c, v128: 0x7b }
+
+/** A function to be written into a module. */
+export interface FunctionSource {
+  readonly name: string
+  readonly params: readonly ValueType[]
+  readonly results: readonly ValueType[]
+  /** Of the locals after the parameters. */
+  readonly locals: readonly ValueType[]
+  /** Instructions, without the closing `end`. */
+  readonly body: readonly number[]
+}
+
+/** A function of the host that a module calls. Imports come first in the index space of functions. */
+export interface ImportedFunction {
+  readonly name: string
+  readonly params: readonly ValueType[]
+  readonly results: readonly ValueType[]
+}
+
+export interface ModuleSource {
+  readonly imports?: readonly ImportedFunction[]
+  readonly functions: readonly FunctionSource[]
+  /** Whether the memory it imports is shared between threads. */
+  readonly sharedMemory?: boolean
+}
+
+/** An unsigned number in LEB128. */
+export function unsigned(value: number): number[] {
+  const bytes: number[] = []
+  do {
+    const low = value % 128
+    value = Math.floor(value / 128)
+    bytes.push(value > 0 ? low | 128 : low)
+  } while (value > 0)
+  return bytes
+}
+
+/** A signed 32-bit number in LEB128. */
+export function signed(value: number): number[] {
+  const bytes: number[] = []
+  for (;;) {
+    const low = value & 127
+    value >>= 7
+    const isLast = (value === 0 && (low & 64) === 0) || (value === -1 && (low & 64) !== 0)
+    bytes.push(isLast ? low : low | 128)
+    if (isLast) return bytes
+  }
+}
+
+/** The eight bytes of a float64, least significant first. */
+export function float64Bytes(value: number): number[] {
+  return [...new Uint8Array(Float64Array.of(value).buffer)]
+}
+
+export function float32Bytes(value: number): number[] {
+  return [...new Uint8Array(Float32Array.of(value).buffer)]
+}
+
+function text(value: string): number[] {
+  const bytes = Array.from(value, (c) => c.charCodeAt(0))
+  return [...unsigned(bytes.length), ...bytes]
+}
+
+function list(items: readonly (readonly number[])[]): number[] {
+  return [...unsigned(items.length), ...items.flat()]
+}
+
+function append(to: number[], bytes: readonly number[]): void {
+  for (const byte of bytes) to.push(byte)
+}
+
+function section(id: number, bytes: readonly number[]): number[] {
+  return [id, ...unsigned(bytes.length), ...bytes]
+}
+
+function signature(params: readonly ValueType[], results: readonly ValueType[]): number[] {
+  const types = (list_: readonly ValueType[]): number[] => list(list_.map((type) => [TYPE_CODES[type]]))
+  return [0x60, ...types(params), ...types(results)]
+}
+
+function code({ locals, body }: FunctionSource): number[] {
+  const runs: number[][] = []
+  for (let i = 0; i < locals.length;) {
+    let end = i
+    while (end < locals.length && locals[end] === locals[i]) end++
+    runs.push([...unsigned(end - i), TYPE_CODES[locals[i]!]])
+    i = end
+  }
+  const declared = list(runs)
+  const bytes = unsigned(declared.length + body.length + 1)
+  append(bytes, declared)
+  append(bytes, body)
+  bytes.push(0x0b)
+  return bytes
+}
+
+/** The bytes of a module that imports `memory` and its host functions from "env" and exports each of its functions. */
+export function encodeModule({ imports = [], functions, sharedMemory = false }: ModuleSource): Uint8Array {
+  const signatures: number[][] = []
+  const seen = new Map<string, number>()
+  const typeOf = (f: { params: readonly ValueType[]; results: readonly ValueType[] }): number[] => {
+    const key = `${f.params.join()}>${f.results.join()}`
+    let index = seen.get(key)
+    if (index === undefined) {
+      index = signatures.push(signature(f.params, f.results)) - 1
+      seen.set(key, index)
+    }
+    return unsigned(index)
+  }
+  const importEntries = [
+    // At least one page; a shared memory also has to say how large it may grow.
+    [...text('env'), ...text('memory'), 0x02, ...(sharedMemory ? [0x03, 1, ...unsigned(65_536)] : [0x00, 1])],
+    ...imports.map((f) => [...text('env'), ...text(f.name), 0x00, ...typeOf(f)]),
+  ]
+  const functionTypes = functions.map(typeOf)
+  const exports = functions.map((f, i) => [...text(f.name), 0x00, ...unsigned(imports.length + i)])
+  const bytes: number[] = [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0]
+  append(bytes, section(1, list(signatures)))
+  append(bytes, section(2, list(importEntries)))
+  append(bytes, section(3, list(functionTypes)))
+  append(bytes, section(7, list(exports)))
+  const codes = functions.map(code)
+  const size = unsigned(codes.length)
+  const total = codes.reduce((n, c) => n + c.length, size.length)
+  bytes.push(10)
+  append(bytes, unsigned(total))
+  append(bytes, size)
+  for (const one of codes) append(bytes, one)
+  return Uint8Array.from(bytes)
+}

@@ -1,0 +1,53 @@
+import { encodeModule, type ModuleSource } from './encoder.js'
+
+// WebAssembly is a global of browsers and Node that neither's types need to be loaded for.
+
+/** A compiled kernel: numbers in, numbers out. */
+export type Compiled = (...args: number[]) => number
+
+export interface Memory {
+  readonly buffer: ArrayBuffer
+  grow(pages: number): number
+}
+
+interface Host {
+  Module: new (bytes: Uint8Array) => object
+  Instance: new (module: object, imports: object) => { readonly exports: Readonly<Record<string, unknown>> }
+  Memory: new (limits: { initial: number; maximum?: number; shared?: boolean }) => Memory
+  validate(bytes: Uint8Array): boolean
+}
+
+const host = (globalThis as { readonly WebAssembly?: Host }).WebAssembly
+
+/** Whether this engine runs WebAssembly with vectors, and is allowed to. */
+export function hasWebAssembly(): boolean {
+  if (host === undefined) return false
+  try {
+    // One function with a vector in it.
+    const bytes = encodeModule({
+      functions: [{ name: 'probe', params: [], results: [], locals: ['v128'], body: [] }],
+    })
+    if (!host.validate(bytes)) return false
+    new host.Module(bytes)
+    return true
+  } catch {
+    // A content security policy without 'wasm-unsafe-eval'.
+    return false
+  }
+}
+
+export function createMemory(pages: number): Memory {
+  return new host!.Memory({ initial: pages })
+}
+
+/** The functions of a module, run over `memory`. */
+export function compileModule(
+  source: ModuleSource,
+  memory: Memory,
+  imports: Readonly<Record<string, (...args: number[]) => void>> = {},
+): Readonly<Record<string, Compiled>> {
+  const module = new host!.Module(encodeModule(source))
+  return new host!.Instance(module, { env: { memory, ...imports } }).exports as Readonly<
+    Record<string, Compiled>
+  >
+}

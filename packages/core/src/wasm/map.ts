@@ -1,0 +1,198 @@
+import type { DType } from '../dtype.js'
+import type { Expr } from '../expr/tree.js'
+import type { Code, Int, Local } from './code.js'
+import { type Lanes, LaneWriter } from './lanes.js'
+import { keep } from './vector-math.js'
+
+/** An elementwise kernel: formulas of the same inputs, each written to an output of its own. */
+export interface MapSource {
+  readonly inputs: readonly MapInput[]
+  readonly outputs: readonly { readonly dtype: DType; readonly body: Expr }[]
+  readonly params: number
+}
+
+export interface MapInput {
+  readonly dtype: DType
+  /** Whether a row holds one value, for all its elements. */
+  readonly isOnce: boolean
+}
+
+/** Where a kernel finds its operands. Rows of inputs are so many bytes apart; those of outputs follow one another. */
+export interface MapPlaces {
+  readonly inputs: readonly Int[]
+  readonly inputSteps: readonly Int[]
+  readonly outputs: readonly Int[]
+  readonly rows: Int
+  /** Elements of a row. */
+  readonly inner: Int
+  readonly params: readonly Lanes[]
+}
+
+const BYTES_OF_FOUR: Readonly<Record<DType, number>> = {
+  float32: 16,
+  float64: 32,
+  int32: 16,
+  uint8: 4,
+  bool: 4,
+  string: 0,
+}
+
+/** An address that moves along a row: a local, and what is added to it at every access. */
+interface Walk {
+  readonly at: Local
+  readonly offset: number
+  readonly bytes: number
+}
+
+/**
+ * Writes the loops of an elementwise kernel, four elements at a time. The last four of a row may reach over its end:
+ * of inputs that is read and not used, of outputs it is written before the next row is, or lies in the padding.
+ */
+export function writeMap(c: Code, source: MapSource, places: MapPlaces): void {
+  const { rows, inner } = places
+  if (rows === 1) {
+    writeRow(c, source, places.inputs, places.outputs, inner, places.params)
+    return
+  }
+  const inputs = places.inputs.map((at) => c.copyOf(at))
+  const outputs = places.outputs.map((at) => c.copyOf(at))
+  const outputSteps = source.outputs.map(({ dtype }) => c.product(inner, BYTES_OF_FOUR[dtype] / 4))
+  const row = c.copyOf(0)
+  c.loop(row, rows, 1, () => {
+    writeRow(c, source, inputs, outputs, inner, places.params)
+    inputs.forEach((at, i) => c.advance(at, places.inputSteps[i]!))
+    outputs.forEach((at, i) => c.advance(at, outputSteps[i]!))
+  })
+}
+
+function writeRow(
+  c: Code,
+  source: MapSource,
+  inputs: readonly Int[],
+  outputs: readonly Int[],
+  inner: Int,
+  params: readonly Lanes[],
+): void {
+  /** Known addresses share one moving local for each size of element. */
+  const shared = new Map<number, Walk>()
+  const walks: Walk[] = []
+  const walk = (base: Int, dtype: DType): Walk => {
+    const bytes = BYTES_OF_FOUR[dtype]
+    if (typeof base === 'object') {
+      const own: Walk = { at: c.copyOf(base), offset: 0, bytes }
+      walks.push(own)
+      return own
+    }
+    let at = shared.get(bytes)
+    if (at === undefined) {
+      at = { at: c.copyOf(0), offset: 0, bytes }
+      shared.set(bytes, at)
+      walks.push(at)
+    }
+    return { ...at, offset: base }
+  }
+  const once = source.inputs.map(({ dtype, isOnce }, i) =>
+    isOnce ? loadOnce(c, inputs[i]!, dtype) : undefined,
+  )
+  const inputWalks = source.inputs.map(({ dtype, isOnce }, i) =>
+    isOnce ? undefined : walk(inputs[i]!, dtype),
+  )
+  const outputWalks = source.outputs.map(({ dtype }, i) => walk(outputs[i]!, dtype))
+  const i = c.copyOf(0)
+  c.loop(i, inner, 4, () => {
+    const args = source.inputs.map(({ dtype }, k) => once[k] ?? load(c, inputWalks[k]!, dtype))
+    const writer = new LaneWriter(c, args, params)
+    // All are computed before any is stored: an output may lie where an input does.
+    const results = source.outputs.map(({ dtype, body }) => {
+      const lanes = writer.write(body, dtype === 'float32')
+      if (dtype === 'float32') return [writer.single(lanes)]
+      if (dtype === 'bool') return [writer.mask(lanes)]
+      const { low, high } = writer.double(lanes)
+      return [low, high]
+    })
+    source.outputs.forEach(({ dtype }, k) => store(c, outputWalks[k]!, dtype, results[k]!))
+    for (const { at, bytes } of walks) c.advance(at, bytes)
+  })
+}
+
+function load(c: Code, { at, offset }: Walk, dtype: DType): Lanes {
+  switch (dtype) {
+    case 'float32':
+      return { kind: 'single', all: keep(c, () => c.get(at).memory('v128.load', offset)) }
+    case 'float64': {
+      const low = keep(c, () => c.get(at).memory('v128.load', offset))
+      return { kind: 'double', low, high: keep(c, () => c.get(at).memory('v128.load', offset + 16)) }
+    }
+    case 'int32': {
+      const all = keep(c, () => c.get(at).memory('v128.load', offset))
+      const low = keep(c, () => c.get(all).op('f64x2.convert_low_i32x4_s'))
+      const high = keep(c, () =>
+        c
+          .get(all)
+          .get(all)
+          .shuffle([8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7])
+          .op('f64x2.convert_low_i32x4_s'),
+      )
+      return { kind: 'double', low, high }
+    }
+    default: {
+      const all = keep(c, () =>
+        c
+          .get(at)
+          .memory('v128.load32_zero', offset)
+          .op('i16x8.extend_low_i8x16_u', 'i32x4.extend_low_i16x8_u', 'f32x4.convert_i32x4_u'),
+      )
+      return { kind: 'single', all }
+    }
+  }
+}
+
+/** One value, four times. */
+function loadOnce(c: Code, at: Int, dtype: DType): Lanes {
+  const address = (): Code => c.op(at)
+  switch (dtype) {
+    case 'float32':
+      return { kind: 'single', all: keep(c, () => address().memory('v128.load32_splat')) }
+    case 'float64': {
+      const all = keep(c, () => address().memory('v128.load64_splat'))
+      return { kind: 'double', low: all, high: all }
+    }
+    case 'int32': {
+      const all = keep(c, () => address().memory('i32.load').op('f64.convert_i32_s', 'f64x2.splat'))
+      return { kind: 'double', low: all, high: all }
+    }
+    default: {
+      const all = keep(c, () => address().memory('i32.load8_u').op('i32x4.splat', 'f32x4.convert_i32x4_u'))
+      return { kind: 'single', all }
+    }
+  }
+}
+
+function store(c: Code, { at, offset }: Walk, dtype: DType, [first, second]: readonly Local[]): void {
+  c.get(at)
+  switch (dtype) {
+    case 'float32':
+      c.get(first!).memory('v128.store', offset)
+      return
+    case 'float64':
+      c.get(first!).memory('v128.store', offset)
+      c.get(at)
+        .get(second!)
+        .memory('v128.store', offset + 16)
+      return
+    default:
+      // A mask's lanes are 0 or -1; narrowed with signs they keep one byte of that each, of which the lowest bit stays.
+      c.get(first!).get(first!).op('i16x8.narrow_i32x4_s')
+      c.tee(narrow(c)).get(narrow(c)).op('i8x16.narrow_i16x8_s')
+      c.lane('i32x4', 0).op(0x01010101, 'i32.and').memory('i32.store', offset)
+  }
+}
+
+const narrows = new WeakMap<Code, Local>()
+
+/** A local for narrowing, one in each function. */
+function narrow(c: Code): Local {
+  let local = narrows.get(c)
+  if (local === undefined) narrows.set(c, (local = c.local('v128')))
+  return local
+}

@@ -1,0 +1,242 @@
+import { allocate, BYTES, type DType, type NumericArray } from '../dtype.js'
+import { createMemory, hasWebAssembly, type Memory } from './host.js'
+
+// Where the values of eager ops live. Most of them are needed for microseconds and few for long, and nobody says which.
+// So they are cut from a ring of segments in the memory of WebAssembly, the oldest of which makes room for the newest:
+// what it holds is copied out once, to an array that the garbage collector looks after. Tensors that are still held then
+// find their values there; the copy of a segment that nobody refers to any more is garbage at once.
+
+/** A stretch that blocks are cut from. */
+class Segment {
+  /** Where its bytes are since it has been moved out of the memory. */
+  buffer: ArrayBuffer | undefined = undefined
+  /** Where it begins in the memory, or in `buffer`. */
+  base: number
+  readonly end: number
+  /** Where the next block begins. */
+  top: number
+
+  constructor(base: number, bytes: number) {
+    this.base = this.top = base
+    this.end = base + bytes
+  }
+}
+
+/** The place of a tensor's values in a segment. */
+export class Block {
+  constructor(
+    readonly segment: Segment,
+    /** In bytes from the segment's beginning. */
+    readonly offset: number,
+    readonly bytes: number,
+  ) {}
+}
+
+/** Values are in a block, or in an array of their own: those of few elements, and those too large for the ring. */
+export type WasmHandle = Block | NumericArray
+
+const PAGE = 65_536
+
+class Ring {
+  readonly #queue: Segment[] = []
+  #open: Segment | undefined
+  #head: number
+
+  constructor(
+    readonly start: number,
+    readonly bytes: number,
+    readonly segmentBytes: number,
+  ) {
+    this.#head = start
+  }
+
+  /** A block of so many bytes, a multiple of 16. Blocks made before may move. */
+  block(bytes: number): Block {
+    let segment = this.#open
+    if (segment === undefined || segment.top + bytes > segment.end) segment = this.#next(bytes)
+    const offset = segment.top - segment.base
+    segment.top += bytes
+    return new Block(segment, offset, bytes)
+  }
+
+  #next(bytes: number): Segment {
+    const size = Math.max(bytes, this.segmentBytes)
+    if (this.#head + size > this.start + this.bytes) {
+      while (this.#queue.length > 0 && this.#queue[0]!.base >= this.#head) moveOut(this.#queue.shift()!)
+      this.#head = this.start
+    }
+    const end = this.#head + size
+    while (this.#queue.length > 0 && this.#queue[0]!.base >= this.#head && this.#queue[0]!.base < end)
+      moveOut(this.#queue.shift()!)
+    const segment = new Segment(this.#head, size)
+    this.#head = end
+    this.#queue.push(segment)
+    return (this.#open = segment)
+  }
+}
+
+let hasMoved = false
+
+function moveOut(segment: Segment): void {
+  if (!hasMoved) raiseThreshold()
+  hasMoved = true
+  segment.buffer = memory.buffer.slice(segment.base, segment.top)
+  segment.base = 0
+}
+
+/**
+ * The allocator of Linux' C library asks the kernel for every large array, and gives it back at once, until an even larger
+ * one has been given back: then it keeps a store of its own, which makes moving out three times as fast. These arrays are
+ * never written to and so take no memory.
+ */
+function raiseThreshold(): void {
+  const { process } = globalThis as { readonly process?: { readonly platform?: string } }
+  if (process?.platform === 'linux') for (let i = 0; i < 6; i++) new ArrayBuffer(31 * 2 ** 20)
+}
+
+/** The first bytes are left alone, so that no block is at address 0. */
+const RESERVED = 1024
+/** Blocks up to this size share small segments, so that holding one of them does not hold much else. */
+const SMALL = 2048
+const SMALL_RING = 256 * 1024
+const RING = 2 * 1024 * 1024
+/** Larger values have arrays of their own and are copied in and out. */
+const LARGEST = RING / 4
+/** Up to so many bytes V8 keeps an array's elements beside it, which costs least. */
+const TINY = 64
+
+const smallRing = new Ring(RESERVED, SMALL_RING, 16 * 1024)
+const ring = new Ring(RESERVED + SMALL_RING, RING, 256 * 1024)
+const SCRATCH = RESERVED + SMALL_RING + RING
+
+export const memory: Memory = (hasWebAssembly() ? createMemory : noMemory)(
+  Math.ceil((SCRATCH + 4 * 1024 * 1024) / PAGE),
+)
+
+/** Where WebAssembly is refused nothing of this is used. */
+function noMemory(): Memory {
+  return { buffer: new ArrayBuffer(0), grow: () => -1 }
+}
+
+let heap = views()
+let scratchTop = SCRATCH
+
+function views(): {
+  readonly u8: Uint8Array
+  readonly i32: Int32Array
+  readonly f32: Float32Array
+  readonly f64: Float64Array
+} {
+  const { buffer } = memory
+  return {
+    u8: new Uint8Array(buffer),
+    i32: new Int32Array(buffer),
+    f32: new Float32Array(buffer),
+    f64: new Float64Array(buffer),
+  }
+}
+
+/** Aligned for vectors, which may read and write beyond the end, by three elements at most. */
+function padded(size: number): number {
+  return (size + 24 + 15) & ~15
+}
+
+/** Frees the scratch space of the kernel before. */
+export function resetScratch(): void {
+  scratchTop = SCRATCH
+}
+
+/** The address of so many bytes that are the kernel's own until the next one runs. */
+export function scratch(size: number): number {
+  const at = scratchTop
+  scratchTop += padded(size)
+  const missing = scratchTop + 64 - memory.buffer.byteLength
+  if (missing > 0) {
+    memory.grow(Math.ceil(missing / PAGE))
+    heap = views()
+  }
+  return at
+}
+
+/** The address of values that a kernel reads: they are copied into the memory where they are outside of it. */
+export function addressOf(handle: WasmHandle): number {
+  if (!(handle instanceof Block)) return copyIn(handle)
+  const { segment, offset, bytes } = handle
+  if (segment.buffer === undefined) return segment.base + offset
+  const at = scratch(bytes)
+  heap.u8.set(new Uint8Array(segment.buffer, offset, bytes), at)
+  return at
+}
+
+function copyIn(values: NumericArray): number {
+  const at = scratch(values.byteLength)
+  if (values instanceof Float32Array) {
+    const { f32 } = heap
+    if (values.length > 16) f32.set(values, at >> 2)
+    else for (let i = 0; i < values.length; i++) f32[(at >> 2) + i] = values[i]!
+  } else if (values instanceof Float64Array) heap.f64.set(values, at >> 3)
+  else if (values instanceof Int32Array) heap.i32.set(values, at >> 2)
+  else heap.u8.set(values, at)
+  return at
+}
+
+/** Room for a kernel's output. Made before the addresses of inputs are taken, because that may move them. */
+export class Output {
+  readonly address: number
+  readonly #handle: WasmHandle
+
+  constructor(
+    readonly dtype: DType,
+    readonly size: number,
+  ) {
+    const bytes = size * BYTES[dtype]
+    if (bytes > TINY && bytes <= LARGEST) {
+      const block = (bytes <= SMALL ? smallRing : ring).block(padded(bytes))
+      this.#handle = block
+      this.address = block.segment.base + block.offset
+    } else {
+      this.#handle = allocate(dtype, size)
+      this.address = scratch(bytes)
+    }
+  }
+
+  /** The handle of the values, once the kernel has written them. */
+  finish(): WasmHandle {
+    const handle = this.#handle
+    if (!(handle instanceof Block)) copyOut(this.address, handle)
+    return handle
+  }
+}
+
+function copyOut(at: number, to: NumericArray): void {
+  if (to instanceof Float32Array) {
+    const { f32 } = heap
+    if (to.length > 16) to.set(f32.subarray(at >> 2, (at >> 2) + to.length))
+    else for (let i = 0; i < to.length; i++) to[i] = f32[(at >> 2) + i]!
+  } else to.set(viewAt(memory.buffer, at, dtypeOf(to), to.length))
+}
+
+function dtypeOf(array: NumericArray): DType {
+  if (array instanceof Float64Array) return 'float64'
+  return array instanceof Int32Array ? 'int32' : 'uint8'
+}
+
+function viewAt(buffer: ArrayBuffer, at: number, dtype: DType, size: number): NumericArray {
+  switch (dtype) {
+    case 'float32':
+      return new Float32Array(buffer, at, size)
+    case 'float64':
+      return new Float64Array(buffer, at, size)
+    case 'int32':
+      return new Int32Array(buffer, at, size)
+    default:
+      return new Uint8Array(buffer, at, size)
+  }
+}
+
+/** The values of a handle as an array. It is good until the next kernel runs. */
+export function viewOf(handle: WasmHandle, dtype: DType, size: number): NumericArray {
+  if (!(handle instanceof Block)) return handle
+  const { segment, offset } = handle
+  return viewAt(segment.buffer ?? memory.buffer, segment.base + offset, dtype, size)
+}

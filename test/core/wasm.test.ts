@@ -1,0 +1,116 @@
+import { fc, test } from '@fast-check/vitest'
+import { cast, matmul, setBackend, tensor, type Tensor, withBackend } from '@adjoint/core'
+import { type AnyRow, apply, isFloat, plainBackend, rows } from '@adjoint/core/extend'
+import { describe, expect } from 'vitest'
+import { type Case, sampleOf } from '../support/samples.js'
+
+// The kernels of WebAssembly against the plain loops, which the other tests hold to the definitions.
+
+const toFloat32 = ({ inputs, attrs }: Case): Case => ({
+  inputs: inputs.map((x) => (isFloat(x.dtype) ? cast(x, 'float32') : x)),
+  attrs,
+})
+
+function onPlain(row: AnyRow, { inputs, attrs }: Case): Tensor {
+  const copies = inputs.map((x) => ({ values: x.dataSync(), shape: x.shape, dtype: x.dtype }))
+  return withBackend(plainBackend, () =>
+    apply(
+      row,
+      copies.map(({ values, shape, dtype }) => tensor(values, { shape, dtype })),
+      attrs,
+    ),
+  )
+}
+
+/** Products keep float32 sums of up to 256 terms where the loops keep float64. */
+const SUMS = ['matmul']
+
+describe.each([...rows.values()].map((row) => ({ name: row.name, row })))('$name', ({ name, row }) => {
+  const { any, large = [] } = sampleOf(row)!
+  const agree = (sample: Case): void => {
+    const single = toFloat32(sample)
+    const got = apply(row, single.inputs, single.attrs)
+    const expected = onPlain(row, single)
+    expect([got.shape, got.dtype]).toEqual([expected.shape, expected.dtype])
+    if (SUMS.includes(name)) expectNear(got, expected)
+    else expect([...got.dataSync()]).toEqual([...expected.dataSync()])
+  }
+
+  test.prop([any], { numRuns: 40 })('is the same to the last bit', agree)
+  test.each(large)('also of many elements', agree)
+})
+
+function expectNear(got: Tensor, expected: Tensor): void {
+  const [a, b] = [got.dataSync(), expected.dataSync()]
+  for (let i = 0; i < a.length; i++)
+    if (!Object.is(a[i], b[i]))
+      expect(Math.abs(a[i]! - b[i]!)).toBeLessThan(1e-5 * Math.max(1, Math.abs(b[i]!)))
+}
+
+const side = fc.integer({ min: 1, max: 40 })
+
+function noise(shape: readonly number[], seed: number): Tensor {
+  let state = seed
+  const values = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0
+    return state / 2 ** 31
+  })
+  return tensor(values, { shape })
+}
+
+test.prop([side, side, fc.oneof(side, fc.integer({ min: 250, max: 600 })), fc.boolean(), fc.boolean()], {
+  numRuns: 150,
+})('products of any size, either operand transposed', (m, n, k, transposeA, transposeB) => {
+  const a = noise(transposeA ? [k, m] : [m, k], m)
+  const b = noise(transposeB ? [n, k] : [k, n], n + 77)
+  const got = matmul(a, b, transposeA, transposeB)
+  const [exactA, exactB] = [cast(a, 'float64'), cast(b, 'float64')]
+  expectNear(got, cast(matmul(exactA, exactB, transposeA, transposeB), 'float32'))
+})
+
+test('tensors that are held keep their values while others come and go', () => {
+  const held: { x: Tensor; value: number; size: number }[] = []
+  for (let i = 0; i < 3000; i++) {
+    // Tiny ones, those of both kinds of segment, and those too large for one.
+    const size = [3, 100, 5_000, 60_000, 200_000][i % 5]!
+    const x = tensor(new Float32Array(size), {}).add(i)
+    if (i % 37 < 2) held.push({ x, value: i, size })
+    if (i % 11 === 0 && held.length > 0) {
+      const old = held[(i * 7) % held.length]!
+      expect(old.x.mul(2).sum().itemSync()).toBe(old.value * 2 * old.size)
+    }
+  }
+  for (const { x, value, size } of held) {
+    const values = x.dataSync() as Float32Array
+    expect(values.length).toBe(size)
+    expect(values.every((v) => v === value)).toBe(true)
+  }
+})
+
+test('a kernel writes nothing beyond its output', () => {
+  const before = noise([1000], 5).add(0)
+  const copy = before.dataSync()
+  for (let rows_ = 1; rows_ < 40; rows_++)
+    for (let inner = 1; inner < 12; inner++) {
+      const x = noise([rows_, inner], rows_).add(0)
+      const y = noise([inner], inner).add(0)
+      const after = noise([64], 9).add(0)
+      const expected = after.dataSync()
+      x.add(y)
+      x.sum(0)
+      x.softmax()
+      x.max(1)
+      expect(after.dataSync()).toEqual(expected)
+    }
+  expect(before.dataSync()).toEqual(copy)
+})
+
+test('plain loops are a backend of their own, for where WebAssembly is refused', () => {
+  const backend = tensor([1]).backend
+  setBackend(plainBackend)
+  try {
+    expect(tensor([1, 2]).exp().sum().itemSync()).toBeCloseTo(Math.E + Math.E ** 2, 5)
+  } finally {
+    setBackend(backend)
+  }
+})
