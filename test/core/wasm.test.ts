@@ -26,7 +26,7 @@ function onPlain(row: AnyRow, { inputs, attrs }: Case): Tensor {
 const SUMS = ['matmul']
 
 describe.each([...rows.values()].map((row) => ({ name: row.name, row })))('$name', ({ name, row }) => {
-  const { any, large = [] } = sampleOf(row)!
+  const { any, large = [] } = sampleOf(row)
   const agree = (sample: Case): void => {
     const single = toFloat32(sample)
     const got = apply(row, single.inputs, single.attrs)
@@ -40,11 +40,13 @@ describe.each([...rows.values()].map((row) => ({ name: row.name, row })))('$name
   test.each(large)('also of many elements', agree)
 })
 
-function expectNear(got: Tensor, expected: Tensor): void {
+/** Terms are at most 1 here: rounding a sum of k of them goes a way that grows with the root of k. */
+function expectNear(got: Tensor, expected: Tensor, k = 64): void {
   const [a, b] = [got.dataSync(), expected.dataSync()]
+  const most = 8 * 2 ** -23 * Math.sqrt(k)
   for (let i = 0; i < a.length; i++)
     if (!Object.is(a[i], b[i]))
-      expect(Math.abs(a[i]! - b[i]!)).toBeLessThan(1e-5 * Math.max(1, Math.abs(b[i]!)))
+      expect(Math.abs(a[i]! - b[i]!)).toBeLessThan(most * Math.max(1, Math.abs(b[i]!)))
 }
 
 const side = fc.integer({ min: 1, max: 40 })
@@ -65,7 +67,7 @@ test.prop([side, side, fc.oneof(side, fc.integer({ min: 250, max: 600 })), fc.bo
   const b = noise(transposeB ? [n, k] : [k, n], n + 77)
   const got = matmul(a, b, transposeA, transposeB)
   const [exactA, exactB] = [cast(a, 'float64'), cast(b, 'float64')]
-  expectNear(got, cast(matmul(exactA, exactB, transposeA, transposeB), 'float32'))
+  expectNear(got, cast(matmul(exactA, exactB, transposeA, transposeB), 'float32'), k)
 })
 
 test('tensors that are held keep their values while others come and go', () => {
