@@ -21,6 +21,7 @@ import {
   reduceLROnPlateau,
   setSeed,
   sgd,
+  type Tensor,
   ValueError,
 } from '@adjoint/layers'
 import { randomState } from '@adjoint/core/extend'
@@ -154,8 +155,8 @@ describe('a training that was killed ends as one that was not', () => {
   test('with a schedule, a scheduler, checkpoints and a log', async () => {
     const run = (name: string, more: readonly Callback[], epochs = EPOCHS): Promise<unknown> => {
       setSeed(1)
-      const x = input({ shape: [3] })
-      const m: Model = model({ inputs: x, outputs: dense(1, { name: 'y' })(x) })
+      const x = input({ shape: [3], name: 'x' })
+      const m: Model = model({ inputs: x, outputs: dense(1, { name: 'y' })(x), name: 'm' })
       m.compile({ optimizer: sgd({ learningRate: 0.1, momentum: 0.9 }), loss: 'mse' })
       return m.fit(X, Y, {
         epochs,
@@ -178,7 +179,52 @@ describe('a training that was killed ends as one that was not', () => {
     expect(text('killed')).toBe(text('whole'))
     expect(text('whole').split('\n')).toHaveLength(EPOCHS + 2)
     const last = `m-0${EPOCHS}-3.safetensors`
-    expect(readFileSync(join(folder, 'killed', last))).toEqual(readFileSync(join(folder, 'whole', last)))
+    const header = (name: string): string => readFileSync(join(folder, name, last)).toString('latin1')
+    expect(header('killed')).toBe(header('whole'))
+  })
+
+  test('with loss weights that change or are learned, and a loss over all outputs', async () => {
+    const run = async (
+      name: string,
+      lossWeights: 'uncertainty' | undefined,
+      more: Callback,
+    ): Promise<unknown> => {
+      setSeed(1)
+      const x = input({ shape: [3] })
+      const h = dense(4)(x)
+      const m: Model = model({ inputs: x, outputs: { a: dense(1)(h), b: dense(1)(h) } })
+      m.compile({
+        optimizer: sgd({ learningRate: 0.1 }),
+        loss: 'mse',
+        modelLoss: (_y, p) =>
+          (p as { a: Tensor; b: Tensor }).a
+            .mul((p as { b: Tensor }).b)
+            .square()
+            .mean(),
+        ...(lossWeights !== undefined && { lossWeights }),
+      })
+      const weigh: Callback = {
+        onBatchBegin(batch) {
+          if (lossWeights === undefined && batch === 1) m.setLossWeights({ a: m.lossWeights['a']! / 2 })
+        },
+      }
+      const { history } = await m.fit(
+        X,
+        { a: Y, b: Y },
+        {
+          epochs: 3,
+          batchSize: 6,
+          verbose: 0,
+          callbacks: [weigh, more, backupAndRestore(join(folder, name), { saveFreq: 1 })],
+        },
+      )
+      return [history, m.weights.map((w) => [...w.dataSync()]), m.lossWeights]
+    }
+    for (const lossWeights of ['uncertainty', undefined] as const) {
+      const whole = await run('multi', lossWeights, nobody)
+      await expect(run('multi', lossWeights, killAt(1, 3, 'begin'))).rejects.toThrow()
+      expect(await run('multi', lossWeights, nobody)).toEqual(whole)
+    }
   })
 
   test('also where the process dies', async () => {

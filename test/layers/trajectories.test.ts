@@ -188,7 +188,7 @@ describe.each(['float64', 'float32'] as const)('in %s', (float) => {
         const predicted = m(x, { training: true }) as Record<string, Tensor>
         return Object.entries(written.architecture.loss)
           .map(([name, loss]) =>
-            losses[loss as keyof typeof losses](y[name]!, predicted[name]!)
+            (losses[loss as keyof typeof losses] as library.LossFn)(y[name]!, predicted[name]!)
               .mean()
               .mul(written.lossWeights[name]!),
           )

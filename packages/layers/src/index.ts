@@ -142,6 +142,8 @@ export {
   type UnitNormalizationOptions,
 } from './layers/unit-normalization.js'
 export { WeightedAverage, weightedAverage, type WeightedAverageOptions } from './layers/weighted-average.js'
+export type { ConfiguredLoss, LossFactory } from './losses/configured.js'
+export type { Reduction } from './losses/reduction.js'
 export { type LossFn, type LossLike, type LossName, losses } from './losses.js'
 export { type Metric, type MetricLike, type MetricName, metrics } from './metrics.js'
 export { Model, model } from './model.js'

@@ -1,29 +1,15 @@
-import {
-  binaryCrossentropy,
-  binaryFocalCrossentropy,
-  categoricalCrossentropy,
-  categoricalFocalCrossentropy,
-  categoricalHinge,
-  cosineSimilarity,
-  dice,
-  hinge,
-  huber,
-  klDivergence,
-  logCosh,
-  meanAbsoluteError,
-  meanAbsolutePercentageError,
-  meanSquaredError,
-  meanSquaredLogarithmicError,
-  poisson,
-  type Shape,
-  ShapeError,
-  sparseCategoricalCrossentropy,
-  squaredHinge,
-  Tensor,
-  tversky,
-  ValueError,
-} from '@adjoint/core'
+import * as core from '@adjoint/core'
+import { type Shape, ShapeError, Tensor, ValueError } from '@adjoint/core'
 import { formatShape, isThenable, typeName } from '@adjoint/core/extend'
+import {
+  type Configured,
+  configuredOf,
+  type ConfiguredLoss,
+  type LossFactory,
+  lossFactory,
+  lossOfCore,
+} from './losses/configured.js'
+import type { Reduction } from './losses/reduction.js'
 import { Names, type Spelling } from './names.js'
 
 /**
@@ -63,8 +49,8 @@ type KerasLossName =
 
 /** Losses by name: in Keras' spelling, or in camel case. */
 export type LossName = Spelling<KerasLossName>
-/** A loss by name, or as a function. */
-export type LossLike = LossName | LossFn
+/** A loss by name, with options, or as a function of the user's own. */
+export type LossLike = LossName | LossFn | ConfiguredLoss
 
 /**
  * What a loss expects of its targets: probabilities of yes or no, a distribution over classes, class numbers; or
@@ -77,51 +63,71 @@ export interface Loss {
   /** In Keras' spelling; a function's own name. */
   readonly name: string
   readonly fn: LossFn
+  /** How its values become one; Keras' default where undefined. */
+  readonly reduction: Reduction | undefined
+  /** Whether nothing is known here of the targets that it takes. */
+  readonly isOwn: boolean
   /** For targets of the given shape and predictions of the other, both with the batch. */
   kind(targets: Shape, predictions: Shape): LossKind
 }
 
-/** All losses, as functions of targets, predictions and options. */
+/**
+ * All losses, each in two forms: a function of targets, predictions and options, that gives a value for each sample; and,
+ * of options alone, what `compile` takes.
+ * @example m.compile({ loss: losses.binaryCrossentropy({ fromLogits: true, labelSmoothing: 0.1 }) })
+ */
 export const losses: {
-  readonly meanSquaredError: typeof meanSquaredError
-  readonly meanAbsoluteError: typeof meanAbsoluteError
-  readonly meanAbsolutePercentageError: typeof meanAbsolutePercentageError
-  readonly meanSquaredLogarithmicError: typeof meanSquaredLogarithmicError
-  readonly huber: typeof huber
-  readonly logCosh: typeof logCosh
-  readonly binaryCrossentropy: typeof binaryCrossentropy
-  readonly binaryFocalCrossentropy: typeof binaryFocalCrossentropy
-  readonly categoricalCrossentropy: typeof categoricalCrossentropy
-  readonly categoricalFocalCrossentropy: typeof categoricalFocalCrossentropy
-  readonly sparseCategoricalCrossentropy: typeof sparseCategoricalCrossentropy
-  readonly klDivergence: typeof klDivergence
-  readonly poisson: typeof poisson
-  readonly cosineSimilarity: typeof cosineSimilarity
-  readonly hinge: typeof hinge
-  readonly squaredHinge: typeof squaredHinge
-  readonly categoricalHinge: typeof categoricalHinge
-  readonly dice: typeof dice
-  readonly tversky: typeof tversky
+  readonly meanSquaredError: LossFactory<core.AxisLossOptions>
+  readonly meanAbsoluteError: LossFactory<core.AxisLossOptions>
+  readonly meanAbsolutePercentageError: LossFactory<core.EpsilonLossOptions>
+  readonly meanSquaredLogarithmicError: LossFactory<core.EpsilonLossOptions>
+  readonly huber: LossFactory<core.HuberOptions>
+  readonly logCosh: LossFactory<core.AxisLossOptions>
+  readonly binaryCrossentropy: LossFactory<core.SmoothedCrossentropyOptions>
+  readonly binaryFocalCrossentropy: LossFactory<core.BinaryFocalOptions>
+  readonly categoricalCrossentropy: LossFactory<core.SmoothedCrossentropyOptions>
+  readonly categoricalFocalCrossentropy: LossFactory<core.FocalOptions>
+  readonly sparseCategoricalCrossentropy: LossFactory<core.CrossentropyOptions>
+  readonly klDivergence: LossFactory<core.EpsilonLossOptions>
+  readonly poisson: LossFactory<core.EpsilonLossOptions>
+  readonly cosineSimilarity: LossFactory<core.EpsilonLossOptions>
+  readonly hinge: LossFactory<core.AxisLossOptions>
+  readonly squaredHinge: LossFactory<core.AxisLossOptions>
+  readonly categoricalHinge: LossFactory<core.AxisLossOptions>
+  readonly dice: LossFactory<core.OverlapOptions>
+  readonly tversky: LossFactory<core.TverskyOptions>
 } = {
-  meanSquaredError,
-  meanAbsoluteError,
-  meanAbsolutePercentageError,
-  meanSquaredLogarithmicError,
-  huber,
-  logCosh,
-  binaryCrossentropy,
-  binaryFocalCrossentropy,
-  categoricalCrossentropy,
-  categoricalFocalCrossentropy,
-  sparseCategoricalCrossentropy,
-  klDivergence,
-  poisson,
-  cosineSimilarity,
-  hinge,
-  squaredHinge,
-  categoricalHinge,
-  dice,
-  tversky,
+  meanSquaredError: lossFactory('mean_squared_error', core.meanSquaredError),
+  meanAbsoluteError: lossFactory('mean_absolute_error', core.meanAbsoluteError),
+  meanAbsolutePercentageError: lossFactory(
+    'mean_absolute_percentage_error',
+    core.meanAbsolutePercentageError,
+  ),
+  meanSquaredLogarithmicError: lossFactory(
+    'mean_squared_logarithmic_error',
+    core.meanSquaredLogarithmicError,
+  ),
+  huber: lossFactory('huber', core.huber),
+  logCosh: lossFactory('log_cosh', core.logCosh),
+  binaryCrossentropy: lossFactory('binary_crossentropy', core.binaryCrossentropy),
+  binaryFocalCrossentropy: lossFactory('binary_focal_crossentropy', core.binaryFocalCrossentropy),
+  categoricalCrossentropy: lossFactory('categorical_crossentropy', core.categoricalCrossentropy),
+  categoricalFocalCrossentropy: lossFactory(
+    'categorical_focal_crossentropy',
+    core.categoricalFocalCrossentropy,
+  ),
+  sparseCategoricalCrossentropy: lossFactory(
+    'sparse_categorical_crossentropy',
+    core.sparseCategoricalCrossentropy,
+  ),
+  klDivergence: lossFactory('kl_divergence', core.klDivergence),
+  poisson: lossFactory('poisson', core.poisson),
+  cosineSimilarity: lossFactory('cosine_similarity', core.cosineSimilarity),
+  hinge: lossFactory('hinge', core.hinge),
+  squaredHinge: lossFactory('squared_hinge', core.squaredHinge),
+  categoricalHinge: lossFactory('categorical_hinge', core.categoricalHinge),
+  dice: lossFactory('dice', core.dice),
+  tversky: lossFactory('tversky', core.tversky),
 }
 
 /** What 'crossentropy' and 'accuracy' stand for, as Keras tells it from the shapes. */
@@ -131,9 +137,9 @@ export function classKind(targets: Shape, predictions: Shape): Exclude<LossKind,
 }
 
 const byKind: Readonly<Record<Exclude<LossKind, 'other'>, LossFn>> = {
-  binary: binaryCrossentropy,
-  categorical: categoricalCrossentropy,
-  sparse: sparseCategoricalCrossentropy,
+  binary: losses.binaryCrossentropy,
+  categorical: losses.categoricalCrossentropy,
+  sparse: losses.sparseCategoricalCrossentropy,
 }
 
 /** The cross-entropy that fits the shapes: see {@link classKind}. */
@@ -143,26 +149,26 @@ function crossentropy(yTrue: Tensor, yPred: Tensor): Tensor {
 
 /** By Keras' names. @internal */
 export const lossTable: Readonly<Record<string, LossFn>> = {
-  mean_squared_error: meanSquaredError,
-  mean_absolute_error: meanAbsoluteError,
-  mean_absolute_percentage_error: meanAbsolutePercentageError,
-  mean_squared_logarithmic_error: meanSquaredLogarithmicError,
-  huber,
-  log_cosh: logCosh,
-  binary_crossentropy: binaryCrossentropy,
-  binary_focal_crossentropy: binaryFocalCrossentropy,
-  categorical_crossentropy: categoricalCrossentropy,
-  categorical_focal_crossentropy: categoricalFocalCrossentropy,
-  sparse_categorical_crossentropy: sparseCategoricalCrossentropy,
+  mean_squared_error: losses.meanSquaredError,
+  mean_absolute_error: losses.meanAbsoluteError,
+  mean_absolute_percentage_error: losses.meanAbsolutePercentageError,
+  mean_squared_logarithmic_error: losses.meanSquaredLogarithmicError,
+  huber: losses.huber,
+  log_cosh: losses.logCosh,
+  binary_crossentropy: losses.binaryCrossentropy,
+  binary_focal_crossentropy: losses.binaryFocalCrossentropy,
+  categorical_crossentropy: losses.categoricalCrossentropy,
+  categorical_focal_crossentropy: losses.categoricalFocalCrossentropy,
+  sparse_categorical_crossentropy: losses.sparseCategoricalCrossentropy,
   crossentropy,
-  kl_divergence: klDivergence,
-  poisson,
-  cosine_similarity: cosineSimilarity,
-  hinge,
-  squared_hinge: squaredHinge,
-  categorical_hinge: categoricalHinge,
-  dice,
-  tversky,
+  kl_divergence: losses.klDivergence,
+  poisson: losses.poisson,
+  cosine_similarity: losses.cosineSimilarity,
+  hinge: losses.hinge,
+  squared_hinge: losses.squaredHinge,
+  categorical_hinge: losses.categoricalHinge,
+  dice: losses.dice,
+  tversky: losses.tversky,
 }
 
 /** Keras' short forms. @internal */
@@ -185,16 +191,16 @@ export const lossAliases: Readonly<Record<string, string>> = {
 const names = new Names<LossFn>('loss', 'a function', lossTable, lossAliases)
 
 const kinds = new Map<unknown, LossKind>([
-  [binaryCrossentropy, 'binary'],
-  [binaryFocalCrossentropy, 'binary'],
-  [categoricalCrossentropy, 'categorical'],
-  [categoricalFocalCrossentropy, 'categorical'],
-  [sparseCategoricalCrossentropy, 'sparse'],
+  [losses.binaryCrossentropy, 'binary'],
+  [losses.binaryFocalCrossentropy, 'binary'],
+  [losses.categoricalCrossentropy, 'categorical'],
+  [losses.categoricalFocalCrossentropy, 'categorical'],
+  [losses.sparseCategoricalCrossentropy, 'sparse'],
 ])
 
 /** The name of one of the losses here, in Keras' spelling. @internal */
 export function lossName(fn: unknown): string | undefined {
-  return names.nameOf(fn as LossFn)
+  return names.nameOf((lossOfCore(fn as object) ?? fn) as LossFn)
 }
 
 /**
@@ -206,16 +212,33 @@ export function resolveLoss(spec: unknown): Loss {
     const { name, value } = names.get(spec)
     return lossOf(name, value)
   }
-  const known = names.nameOf(spec as LossFn)
+  const options = configuredOf(spec)
+  if (options !== undefined) {
+    const base = options.base as LossFn
+    return { ...lossOf(names.nameOf(base)!, base), ...optioned(spec as ConfiguredLoss, options) }
+  }
+  const fn = (lossOfCore(spec) ?? spec) as LossFn
+  const known = names.nameOf(fn)
   // What a user's function returns is checked when it has.
   return known === undefined
-    ? lossOf(spec.name || 'loss', checkedLoss(spec as LossFn))
-    : lossOf(known, spec as LossFn)
+    ? { ...lossOf(spec.name || 'loss', checkedLoss(spec as LossFn)), isOwn: true }
+    : lossOf(known, fn)
+}
+
+function optioned(fn: LossFn, { reduction, isAlongLast }: Configured): Partial<Loss> {
+  // Along another axis targets have a shape that training knows nothing of.
+  return isAlongLast ? { fn, reduction } : { fn, reduction, kind: () => 'other', isOwn: true }
 }
 
 function lossOf(name: string, fn: LossFn): Loss {
   const kind = kinds.get(fn) ?? 'other'
-  return { name, fn, kind: fn === crossentropy ? classKind : () => kind }
+  return {
+    name,
+    fn,
+    reduction: undefined,
+    isOwn: false,
+    kind: fn === crossentropy ? classKind : () => kind,
+  }
 }
 
 /** A user's loss, its results checked. */

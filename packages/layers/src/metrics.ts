@@ -1,8 +1,10 @@
 import { ValueError } from '@adjoint/core'
 import { show } from '@adjoint/core/extend'
-import { lossAliases, type LossFn, type LossName, lossTable, resolveLoss } from './losses.js'
+import { lossAliases, losses, type LossFn, type LossName, lossTable, resolveLoss } from './losses.js'
+import type { LossFactory } from './losses/configured.js'
 import {
   accuracy,
+  type MetricOptions,
   binaryAccuracy,
   categoricalAccuracy,
   sparseCategoricalAccuracy,
@@ -25,7 +27,7 @@ import {
   trueNegatives,
   truePositives,
 } from './metrics/confusion.js'
-import { type Metric, meanMetric } from './metrics/metric.js'
+import { type Metric, meanMetric, type StatefulMetric } from './metrics/metric.js'
 import { cosineSimilarity, r2Score, rootMeanSquaredError } from './metrics/regression.js'
 import { Names, type Spelling } from './names.js'
 
@@ -57,8 +59,33 @@ export type MetricLike = MetricName | LossFn | Metric
 
 const origins = new WeakMap<object, { readonly name: string; readonly args: readonly unknown[] }>()
 
-/** Metrics with options: `metrics.auc({ curve: 'PR' })`. Each call makes a new one. */
-export const metrics: {
+/** The losses that are metrics too: their values are averaged over all samples. */
+type LossMetric = Exclude<keyof typeof losses, 'cosineSimilarity'>
+type LossMetricOptions<F> =
+  F extends LossFactory<infer O> ? Omit<O, 'reduction'> & MetricOptions : MetricOptions
+
+/** The mean of a loss with options, under Keras' name unless another is given. */
+function ofLoss<K extends LossMetric>(
+  key: K,
+): (options?: LossMetricOptions<(typeof losses)[K]>) => StatefulMetric {
+  return (options) => {
+    const { name, ...rest } = (options ?? {}) as MetricOptions
+    const loss = (losses[key] as (given: object) => LossFn)(rest)
+    return meanMetric(name ?? resolveLoss(losses[key]).name, loss)
+  }
+}
+
+const lossMetrics = Object.fromEntries(
+  (Object.keys(losses) as LossMetric[])
+    .filter((key) => (key as string) !== 'cosineSimilarity')
+    .map((key) => [key, ofLoss(key)]),
+) as { readonly [K in LossMetric]: ReturnType<typeof ofLoss<K>> }
+
+/**
+ * Metrics with options: `metrics.auc({ curve: 'PR' })`, `metrics.binaryCrossentropy({ fromLogits: true })`. Each call
+ * makes a new one.
+ */
+export const metrics: typeof lossMetrics & {
   readonly accuracy: typeof accuracy
   readonly binaryAccuracy: typeof binaryAccuracy
   readonly categoricalAccuracy: typeof categoricalAccuracy
@@ -83,6 +110,7 @@ export const metrics: {
   readonly cosineSimilarity: typeof cosineSimilarity
   readonly r2Score: typeof r2Score
 } = remembered({
+  ...lossMetrics,
   accuracy,
   binaryAccuracy,
   categoricalAccuracy,

@@ -170,6 +170,7 @@ const PARTS: Readonly<Record<keyof TrainingState, (x: unknown) => boolean>> = {
   meter: (x) =>
     x === undefined ||
     (isRecord(x) && typeof x['rows'] === 'number' && isSums(x['losses']) && Array.isArray(x['metrics'])),
+  lossWeights: (x) => Array.isArray(x) && x.every((w) => w === null || typeof w === 'number'),
   callbacks: (x) => Array.isArray(x) && x.every((state) => state === null || isRecord(state)),
 }
 

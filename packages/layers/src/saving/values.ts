@@ -2,7 +2,7 @@ import { FormatError, Tensor, ValueError } from '@adjoint/core'
 import { isRecord, show, typeName } from '@adjoint/core/extend'
 import { constraints } from '../constraints.js'
 import { initializers } from '../initializers.js'
-import { lossName } from '../losses.js'
+import { losses, lossName } from '../losses.js'
 import { metrics, originOf } from '../metrics.js'
 import { regularizers } from '../regularizers.js'
 import { schedules } from '../schedules.js'
@@ -10,7 +10,7 @@ import { isJsonList, isJsonRecord, isReservedKey, type Json, listOf, recordOf, t
 import { functionName, functionNamed } from './registry.js'
 
 // Values of configs as JSON. What JSON lacks is a record with one key that begins with $: numbers such as -0 and NaN,
-// functions by their registered names; initializers, regularizers, constraints, schedules and metrics by theirs with their options.
+// functions by their registered names; initializers, regularizers, constraints, schedules, losses and metrics by theirs with their options.
 
 const SPECIAL_NUMBERS: ReadonlyMap<string, number> = new Map([
   ['-0', -0],
@@ -82,7 +82,7 @@ function encodeFunction(what: string, fn: (...args: never[]) => unknown, depth: 
 type Maker = (options: Record<string, unknown>) => unknown
 /** What makes functions by Keras' names, of the options that their configs tell. */
 const makers: Readonly<
-  Record<'$initializer' | '$regularizer' | '$constraint' | '$schedule', ReadonlyMap<string, Maker>>
+  Record<'$initializer' | '$regularizer' | '$constraint' | '$schedule' | '$loss', ReadonlyMap<string, Maker>>
 > = {
   $initializer: new Map([
     ...snakeNamed(initializers),
@@ -96,6 +96,7 @@ const makers: Readonly<
   ]),
   $constraint: new Map(snakeNamed(constraints)),
   $schedule: new Map(snakeNamed(schedules)),
+  $loss: new Map(snakeNamed(losses)),
 }
 const kinds = Object.keys(makers) as (keyof typeof makers)[]
 
@@ -140,7 +141,8 @@ function decodeSpecial(what: string, key: string, value: Json): unknown {
     case '$initializer':
     case '$regularizer':
     case '$constraint':
-    case '$schedule': {
+    case '$schedule':
+    case '$loss': {
       const kind = key.slice(1)
       if (!isJsonRecord(value)) throw new FormatError(`${what}: ${kind} must be a record`)
       const { name, ...options } = value

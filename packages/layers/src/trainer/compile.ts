@@ -121,7 +121,11 @@ function lossesOf(targets: Ends, option: unknown): ({ loss: Loss; isOwn: boolean
   return spreadOption('compile: loss', targets, option, isSpec).map((spec, i) => {
     if (spec === undefined) return undefined
     const loss = named(targets, i, () => resolveLoss(spec))
-    return { loss, isOwn: typeof spec === 'function' && loss.fn !== spec }
+    if (loss.reduction === 'none')
+      throw new ValueError(
+        `compile: output ${show(targets.keys[i])}: a loss with reduction "none" has no minimum to go to; leave it out or take "sum"`,
+      )
+    return { loss, isOwn: loss.isOwn }
   })
 }
 

@@ -286,7 +286,7 @@ export class Training {
       history: this.#history,
       meter: meter?.getState(),
       callbacks: this.#callbacks.getStates(),
-      ...stateOf(this.#model, this.#compiled.optimizer),
+      ...stateOf(this.#model, this.#compiled),
     }
   }
 
@@ -294,7 +294,7 @@ export class Training {
   async #resumed(): Promise<TrainingState | undefined> {
     const state = await this.#backup?.load(this.#shape)
     if (state === undefined) return undefined
-    restore(this.#model, this.#compiled.optimizer, state)
+    restore(this.#model, this.#compiled, state)
     this.#origin = state.origin
     // The program's random numbers too are as they were.
     setRandomState({ ...state.origin, draws: state.origin.draws + 1 })

@@ -62,11 +62,18 @@ export class Meter {
         )
       }),
     )
-    return { rows: this.#rows, loss: this.#loss, losses: [...this.#losses], own: this.#own, metrics }
+    return {
+      rows: this.#rows,
+      loss: this.#loss,
+      modelLoss: this.#modelLoss,
+      losses: [...this.#losses],
+      own: this.#own,
+      metrics,
+    }
   }
 
   /** Goes on from what `getState` told. @throws ValueError where that is of other metrics. */
-  setState({ rows, loss, losses, own, metrics }: MeterState): void {
+  setState({ rows, loss, modelLoss, losses, own, metrics }: MeterState): void {
     if (
       JSON.stringify(metrics.map((list) => list.length)) !==
       JSON.stringify(this.#metrics.map((list) => list.length))
@@ -74,6 +81,7 @@ export class Meter {
       throw new ValueError('backupAndRestore: the backup is of a model with other metrics')
     this.#rows = rows
     this.#loss = loss
+    this.#modelLoss = modelLoss
     for (let i = 0; i < this.#losses.length; i++) this.#losses[i] = losses[i] ?? 0
     this.#own = own && { ...own }
     this.#metrics.forEach((plans, output) =>

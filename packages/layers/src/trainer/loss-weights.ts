@@ -16,6 +16,8 @@ export interface LossWeights {
   sum(losses: readonly (Tensor | undefined)[], step: number): Tensor | undefined
   /** The weight of one output's loss at a step. */
   at(index: number, step: number): number
+  /** By output: null where a weight is learned or follows a schedule. */
+  getState(): (number | null)[]
   /**
    * As the option of `compile` would give them after setting some.
    * @throws ValueError for what cannot be set.
@@ -66,6 +68,10 @@ class GivenWeights implements LossWeights {
     return checkNumber(what, `its value at step ${step}`, weight(step), NOT_NEGATIVE)
   }
 
+  getState(): (number | null)[] {
+    return this.#weights.map((weight) => (typeof weight === 'function' ? null : weight))
+  }
+
   set(option: unknown): unknown {
     // All are checked before any is set.
     spread('setLossWeights', this.#targets, option).forEach((weight, i) => {
@@ -105,6 +111,10 @@ class LearnedWeights implements LossWeights {
   at(index: number): number {
     const s = this.#logVariances[index]
     return s === undefined ? 1 : Math.exp(-s.dataSync()[0]!)
+  }
+
+  getState(): (number | null)[] {
+    return this.#logVariances.map(() => null)
   }
 
   set(): never {

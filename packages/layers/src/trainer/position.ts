@@ -8,6 +8,7 @@ import type { CallbackState } from './types.js'
 export interface MeterState {
   readonly rows: number
   readonly loss: number
+  readonly modelLoss: number
   /** By output. */
   readonly losses: readonly number[]
   /** Sums of what a step of the user's own returned. */
@@ -47,6 +48,8 @@ export interface TrainingState {
   /** Paths of the weights that the optimizer remembers something of, in the order of its state. */
   readonly trained: readonly string[]
   readonly optimizer: OptimizerState
+  /** What losses count, by output: null where that is learned or follows a schedule. */
+  readonly lossWeights: readonly (number | null)[]
   /** Undefined between two epochs. */
   readonly meter: MeterState | undefined
   /** null for those without a state. */

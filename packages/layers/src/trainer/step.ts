@@ -1,14 +1,4 @@
-import {
-  mean,
-  mul,
-  NonFiniteError,
-  reshape,
-  ShapeError,
-  type Tensor,
-  valueAndGrads,
-  ValueError,
-  type Variable,
-} from '@adjoint/core'
+import { NonFiniteError, type Tensor, valueAndGrads, ValueError, type Variable } from '@adjoint/core'
 import {
   formatShape,
   randomState,
@@ -18,6 +8,7 @@ import {
   show,
 } from '@adjoint/core/extend'
 import type { OptimizerState } from '../optimizers.js'
+import { reduced } from '../losses/reduction.js'
 import { isSymbolic } from '../symbolic.js'
 import { type LayerBase, withLosses } from '../layer.js'
 import type { Model } from '../model.js'
@@ -147,7 +138,7 @@ export class Stepper {
     const losses = new Array<Tensor | undefined>(predictions.length).fill(undefined)
     for (const { index, loss } of this.#scored) {
       const values = loss!.fn(batch.y[index]!, predictions[index]!)
-      losses[index] = meanOf(values, batch.weights[index], loss!.name)
+      losses[index] = reduced(values, batch.weights[index], loss!)
     }
     return losses
   }
@@ -394,19 +385,4 @@ function ownerOf(layers: readonly LayerBase[], variable: Variable): LayerBase | 
 
 function where({ op, epoch, step }: Place): string {
   return op.startsWith('fit') ? `${op}: epoch ${epoch}, step ${step}` : op
-}
-
-/** The mean over all values, after weighing them: Keras' sum over batch size. */
-function meanOf(values: Tensor, weights: Tensor | undefined, loss: string): Tensor {
-  if (weights === undefined) return values.rank === 0 ? values : mean(values)
-  if (values.rank === 0) return mul(values, mean(weights))
-  if (weights.rank > values.rank)
-    throw new ShapeError(
-      `loss ${loss}: its values are ${formatShape(values.shape)} and the weights ${formatShape(weights.shape)}`,
-      { shapes: [values.shape, weights.shape] },
-    )
-  const missing = values.rank - weights.rank
-  const aligned =
-    missing === 0 ? weights : reshape(weights, [...weights.shape, ...new Array<number>(missing).fill(1)])
-  return mean(mul(values, aligned))
 }
