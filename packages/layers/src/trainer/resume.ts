@@ -41,7 +41,8 @@ export function restore(model: Model, compiled: Compiled, state: Kept): void {
   compiled.optimizer.setState(state.optimizer, trained as Exclude<(typeof trained)[number], undefined>[])
   for (const [path, weight] of weights) weight.assign(state.weights[path] as Tensor)
   // Those that a callback has set.
-  if (state.lossWeights.some((weight) => weight !== null))
+  const now = compiled.lossWeights.getState()
+  if (state.lossWeights.some((weight, i) => weight !== null && weight !== now[i]))
     model.setLossWeights(
       replaceLeaves(
         compiled.targets.tree as never,
