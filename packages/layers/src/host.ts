@@ -28,30 +28,79 @@ interface Surroundings {
     options: { readonly fatal: boolean; readonly ignoreBOM: boolean },
   ) => { decode(bytes: Uint8Array): string }
   readonly fetch?: (url: string) => Promise<Response>
+  readonly indexedDB?: IndexedDB
 }
 
 /** What is used of an answer from the network. */
 interface Response {
   readonly ok: boolean
   readonly status: number
+  readonly body?: {
+    getReader(): {
+      read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>
+      cancel(): Promise<void>
+    }
+  } | null
   arrayBuffer(): Promise<ArrayBuffer>
 }
 
 /** What is used of Node's `fs/promises`. */
 export interface Files {
   readFile(path: string): Promise<Uint8Array>
-  stat(path: string): Promise<{ readonly size: number; isFile(): boolean }>
+  stat(path: string): Promise<FileInfo>
+  /** As stat, of a link itself. */
+  lstat(path: string): Promise<FileInfo>
   open(path: string, flags: string): Promise<OpenFile>
+  mkdir(path: string): Promise<unknown>
+  rmdir(path: string): Promise<void>
+  readdir(path: string): Promise<string[]>
   rename(from: string, to: string): Promise<void>
   unlink(path: string): Promise<void>
   mkdir(path: string, options: { readonly recursive: true }): Promise<unknown>
   appendFile(path: string, data: string | Uint8Array): Promise<void>
   truncate(path: string, length: number): Promise<void>
 }
+export interface FileInfo {
+  readonly size: number
+  /** Which file it is, on which device, and under how many names. */
+  readonly ino: number
+  readonly dev: number
+  readonly nlink: number
+  readonly mtimeMs: number
+  isFile(): boolean
+  isDirectory(): boolean
+}
 export interface OpenFile {
+  stat(): Promise<FileInfo>
+  readFile(): Promise<Uint8Array>
   writeFile(bytes: Uint8Array): Promise<void>
   sync(): Promise<void>
   close(): Promise<void>
+}
+
+/** What is used of a browser's storage for large values. */
+export interface IndexedDB {
+  open(name: string, version: number): Request<Database> & { onupgradeneeded: (() => void) | null }
+}
+export interface Request<R> {
+  readonly result: R
+  readonly error: unknown
+  onsuccess: (() => void) | null
+  onerror: (() => void) | null
+}
+export interface Database {
+  createObjectStore(name: string): unknown
+  transaction(store: string, mode: 'readonly' | 'readwrite'): Transaction
+  close(): void
+}
+interface Transaction {
+  readonly error: unknown
+  oncomplete: (() => void) | null
+  onabort: (() => void) | null
+  objectStore(name: string): {
+    get(key: string): Request<unknown>
+    put(value: unknown, key: string): Request<unknown>
+  }
 }
 
 const surroundings = globalThis as unknown as Surroundings
@@ -111,6 +160,11 @@ export function pathOfUrl(address: string): string | undefined {
 /** What tells this process from others that run at the same time. */
 export function processId(): number {
   return surroundings.process?.pid ?? 0
+}
+
+/** The storage of a browser, where there is one. */
+export function indexedDb(): IndexedDB | undefined {
+  return surroundings.indexedDB
 }
 
 /** Asks the network for what is at an address. */

@@ -380,12 +380,15 @@ export class Model<I = any, O = any> extends LayerBase {
   // ---- saving
 
   /**
-   * Writes the model into one file, from which {@link loadModel} makes it again: architecture, weights, preprocessing,
+   * Writes the model into one file, or a folder, from which {@link loadModel} makes it again: architecture, weights, preprocessing,
    * and, if it was compiled, the optimizer with all it remembers and the random state. The file is a safetensors
-   * file. It is written whole or not at all; all values are those of the moment of the call.
+   * file. A path that ends with a slash is a folder, with the architecture in `model.json` and the weights beside it;
+   * `indexeddb://name` is a browser's storage. It is written whole or not at all; all values are those of the moment
+   * of the call.
    * @throws ValueError for what cannot be saved, such as a function that has no name; BackendError where there are no
    * files, or this one cannot be written.
    * @example await m.save('model.safetensors')
+   * @example await m.save('model/')
    */
   save(path: string, options: SaveOptions = {}): Promise<void> {
     return saveModel(this as Model, path, options)

@@ -2,7 +2,8 @@ import { FormatError, LimitError, NonFiniteError, type Tensor, type Variable } f
 import { formatShape, isFloat, sameShape, show } from '@adjoint/core/extend'
 import type { LayerBase } from '../layer.js'
 import { checkKeys } from '../option-checks.js'
-import { bytesOf, type ModelSource } from './files.js'
+import { type ModelSource, openSource } from './files.js'
+import { PART, readFolder } from './folder.js'
 import { asFormatError, listOf, parseJson, textOf } from './json.js'
 import { type Paths, pathsOf } from './paths.js'
 import { type Contents, readSafetensors } from './safetensors.js'
@@ -13,7 +14,7 @@ import { decodeValue } from './values.js'
 /** How deep the JSON of a file may be nested. */
 export const MOST_DEPTH = 400
 const MOST_KEYS = 1000
-const KNOWN_METADATA = ['format', 'version', 'model', 'training', 'state']
+const KNOWN_METADATA = ['format', 'version', 'model', 'training', 'state', PART]
 
 /**
  * Sets a model's weights to those in a file, of `saveWeights` or of a whole model. All or none.
@@ -26,7 +27,9 @@ export async function loadWeights(
 ): Promise<void> {
   const what = 'loadWeights'
   checkKeys(what, options, ['finiteOnly'])
-  const file = readSafetensors(what, await bytesOf(what, source))
+  const opened = await openSource(what, source)
+  const file =
+    opened instanceof Uint8Array ? readSafetensors(what, opened) : (await readFolder(what, opened)).contents
   checkHead(what, file, [WEIGHTS_FORMAT, MODEL_FORMAT])
   const paths = pathsOf(model)
   const assign = assignmentOf(what, file, paths, options.finiteOnly ?? false)

@@ -5,7 +5,8 @@ import type { Model } from '../model.js'
 import { checkKeys } from '../option-checks.js'
 import { optimizers, type OptimizerState } from '../optimizers.js'
 import { modelOf } from './decode.js'
-import { bytesOf, type ModelSource } from './files.js'
+import { type ModelSource, openSource } from './files.js'
+import { readFolder } from './folder.js'
 import {
   asFormatError,
   countOf,
@@ -19,7 +20,7 @@ import {
 import { assignmentOf, checkHead, listed, MOST_DEPTH, restorersOf } from './load-weights.js'
 import { LOSS_WEIGHTS, type Paths, pathsOf } from './paths.js'
 import { type Contents, readSafetensors } from './safetensors.js'
-import { MODEL_FORMAT } from './save.js'
+import { MODEL_FORMAT, WEIGHTS_FORMAT } from './save.js'
 import { tensorOf } from './tensors.js'
 import { decodeValue } from './values.js'
 
@@ -39,7 +40,7 @@ export interface LoadOptions {
 /**
  * Loads what `model.save` or `model.toBytes` made: the model with its weights, and, if it was compiled, the
  * optimizer with all it remembers. Nothing in a file is ever run.
- * @param source a path, a URL, or bytes.
+ * @param source a path of a file or a folder, a URL (of a folder with a slash at its end), `indexeddb://name`, or bytes.
  * @throws FormatError for a file that is not what it should be, LimitError for one that asks for too much; nothing
  * has changed then.
  * @example const m = await loadModel('model.safetensors')
@@ -50,11 +51,11 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
   for (const key of ['compile', 'restoreRandomState', 'finiteOnly'] as const)
     if (options[key] !== undefined && typeof options[key] !== 'boolean')
       throw new ValueError(`${what}: ${key} must be true or false, got ${show(options[key])}`)
-  const file = readSafetensors(what, await bytesOf(what, source))
+  const parts = await partsOf(what, source)
   const before = randomState()
   let random = before
   try {
-    const { model, random: saved } = modelIn(what, file, options)
+    const { model, random: saved } = modelIn(what, parts, options)
     if (saved !== undefined && (options.restoreRandomState ?? options.compile ?? true)) random = saved
     return model
   } finally {
@@ -62,18 +63,46 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
   }
 }
 
+/** What was saved of a model, read but not yet understood. */
+interface Parts {
+  readonly architecture: Json
+  readonly training: Json | undefined
+  readonly contents: Contents
+}
+
+async function partsOf(what: string, source: ModelSource): Promise<Parts> {
+  const opened = await openSource(what, source)
+  if (opened instanceof Uint8Array) {
+    const contents = readSafetensors(what, opened)
+    checkHead(what, contents, [MODEL_FORMAT])
+    const { metadata } = contents
+    const json = metadata.get('model')
+    if (json === undefined) throw new FormatError(`${what}: the field "model" is missing in __metadata__`)
+    const training = metadata.get('training')
+    return {
+      architecture: parseJson(`${what}: model`, json, MOST_DEPTH),
+      training: training === undefined ? undefined : parseJson(`${what}: training`, training, MOST_DEPTH),
+      contents,
+    }
+  }
+  const { head, contents } = await readFolder(what, opened)
+  const record = recordOf(`${what}: model.json`, head, ['format', 'version', 'model'], ['training'])
+  const own = new Map(
+    ['format', 'version'].map((key) => [key, textOf(`${what}: model.json: ${key}`, record[key])]),
+  )
+  checkHead(`${what}: model.json`, { ...contents, metadata: own }, [MODEL_FORMAT])
+  checkHead(what, contents, [WEIGHTS_FORMAT])
+  return { architecture: record['model']!, training: record['training'], contents }
+}
+
 type Random = ReturnType<typeof randomState>
 
 function modelIn(
   what: string,
-  file: Contents,
+  { architecture, training: saved, contents: file }: Parts,
   { compile = true, finiteOnly = false }: LoadOptions,
 ): { model: Model; random: Random | undefined } {
-  checkHead(what, file, [MODEL_FORMAT])
-  const { tensors, metadata } = file
-  const json = metadata.get('model')
-  if (json === undefined) throw new FormatError(`${what}: the field "model" is missing in __metadata__`)
-  const architecture = parseJson(`${what}: model`, json, MOST_DEPTH)
+  const { tensors } = file
   const constants: Tensor[] = []
   for (let i = 0; tensors.has(`@constant/${i}`); i++)
     constants.push(tensorOf(`${what}: constant ${i}`, tensors.get(`@constant/${i}`)!))
@@ -92,8 +121,6 @@ function modelIn(
     },
     () => modelOf(what, architecture, constants),
   )
-  const training = metadata.get('training')
-  const saved = training === undefined ? undefined : parseJson(`${what}: training`, training, MOST_DEPTH)
   // Compiling may make weights from which losses learn what they count.
   if (compile && saved !== undefined) compileAsIn(what, saved, model)
   const paths = pathsOf(model)

@@ -2,12 +2,13 @@ import { BackendError, ValueError } from '@adjoint/core'
 import { isRecord, randomState, show } from '@adjoint/core/extend'
 import type { LayerBase } from '../layer.js'
 import type { Model } from '../model.js'
-import { checkKeys } from '../option-checks.js'
+import { checkChoice, checkFlag, checkKeys, checkNumber, COUNT } from '../option-checks.js'
 import { type Optimizer, optimizers, resolveOptimizer } from '../optimizers.js'
 import { architectureOf } from './encode.js'
 import { writeFile } from './files.js'
+import { writeFolder } from './folder.js'
 import type { Json, JsonRecord } from './json.js'
-import { type Paths, pathsOf } from './paths.js'
+import { LOSS_WEIGHTS, type Paths, pathsOf } from './paths.js'
 import { type Stored, writeSafetensors } from './safetensors.js'
 import { snapshotOf } from './tensors.js'
 import { encodeValue, wellFormed } from './values.js'
@@ -21,6 +22,13 @@ export const WEIGHTS_FORMAT = 'adjoint-weights'
 export interface SaveOptions {
   /** Whether to save how the model is trained, the optimizer's memory and the random state (default true). */
   readonly includeOptimizer?: boolean
+  /**
+   * One file, or a folder with the architecture as JSON and the weights beside it (default: a folder where the path
+   * ends with a slash).
+   */
+  readonly format?: 'file' | 'folder'
+  /** In a folder: weights go into several files so that each stays below (default 1 GiB). */
+  readonly maxFileBytes?: number
 }
 
 /** Bytes in memory of their own, which a Blob takes; TypeScript before 5.7 cannot say Uint8Array<ArrayBuffer>. */
@@ -29,43 +37,83 @@ export type Bytes = Uint8Array & { readonly buffer: ArrayBuffer }
 /** What is needed to go on training, as JSON; the tensors are beside it. */
 type Snapshots = Map<string, () => Promise<Stored>>
 
+/** Everything that is saved of a model, read or about to be. */
+interface Saved {
+  readonly model: JsonRecord
+  readonly training: JsonRecord | undefined
+  readonly states: readonly [string, string][]
+  readonly snapshots: Snapshots
+}
+
 /** @throws ValueError at once for what cannot be saved. All values are read before the first `await`. */
-export async function modelBytes(what: string, model: Model, options: SaveOptions = {}): Promise<Bytes> {
-  checkKeys(what, options, ['includeOptimizer'])
+function savedOf(what: string, model: Model, options: SaveOptions): Saved {
+  checkKeys(what, options, ['includeOptimizer', 'format', 'maxFileBytes'])
   const { includeOptimizer = true } = options
-  if (typeof includeOptimizer !== 'boolean')
-    throw new ValueError(`${what}: includeOptimizer must be true or false, got ${show(includeOptimizer)}`)
+  checkFlag(what, 'includeOptimizer', includeOptimizer)
   const paths = pathsOf(model)
   const { json, constants } = architectureOf(what, model)
   const snapshots = weightSnapshots(what, paths)
   constants.forEach((x, i) => snapshots.set(`@constant/${i}`, snapshotOf(x)))
+  const states = statesOf(what, paths)
+  const training =
+    includeOptimizer && model.compileOptions !== undefined
+      ? trainingOf(what, model, paths, snapshots)
+      : undefined
+  // Without how it is trained nobody would know what they are for.
+  if (training === undefined)
+    for (const name of snapshots.keys()) if (name.startsWith(LOSS_WEIGHTS)) snapshots.delete(name)
+  return { model: json, training, states, snapshots }
+}
+
+/** The bytes of one file with everything. */
+export async function modelBytes(what: string, model: Model, options: SaveOptions = {}): Promise<Bytes> {
+  const saved = savedOf(what, model, options)
   const metadata = new Map([
     ['format', MODEL_FORMAT],
     ['version', VERSION],
-    ['model', JSON.stringify(json)],
-    ...statesOf(what, paths),
+    ['model', JSON.stringify(saved.model)],
+    ...saved.states,
   ])
-  if (includeOptimizer && model.compileOptions !== undefined)
-    metadata.set('training', JSON.stringify(trainingOf(what, model, paths, snapshots)))
-  return fileOf(snapshots, metadata)
+  if (saved.training !== undefined) metadata.set('training', JSON.stringify(saved.training))
+  return writeSafetensors(await readAll(saved.snapshots), metadata)
 }
 
 /** As {@link modelBytes}, without the architecture. */
 export async function weightsBytes(what: string, model: LayerBase): Promise<Bytes> {
   const paths = pathsOf(model)
   const metadata = new Map([['format', WEIGHTS_FORMAT], ['version', VERSION], ...statesOf(what, paths)])
-  return fileOf(weightSnapshots(what, paths), metadata)
+  return writeSafetensors(await readAll(weightSnapshots(what, paths)), metadata)
 }
 
-async function fileOf(snapshots: Snapshots, metadata: ReadonlyMap<string, string>): Promise<Bytes> {
+async function readAll(snapshots: Snapshots): Promise<Map<string, Stored>> {
   const tensors = new Map<string, Stored>()
   for (const [name, read] of snapshots) tensors.set(name, await read())
-  return writeSafetensors(tensors, metadata)
+  return tensors
 }
 
-export async function saveModel(model: Model, path: string, options?: SaveOptions): Promise<void> {
-  checkPath('save', path)
-  await writeFile('save', path, await modelBytes('save', model, options))
+export async function saveModel(model: Model, path: string, options: SaveOptions = {}): Promise<void> {
+  const what = 'save'
+  checkPath(what, path)
+  const { format = /[/\\]$/.test(path) ? 'folder' : 'file', maxFileBytes = 2 ** 30 } = options
+  checkChoice(what, 'format', format, ['file', 'folder'])
+  checkNumber(what, 'maxFileBytes', maxFileBytes, COUNT)
+  if (format === 'file') return writeFile(what, path, await modelBytes(what, model, options))
+  const saved = savedOf(what, model, options)
+  await writeFolder(what, path, {
+    head: {
+      format: MODEL_FORMAT,
+      version: VERSION,
+      model: saved.model,
+      ...(saved.training !== undefined && { training: saved.training }),
+    },
+    tensors: await readAll(saved.snapshots),
+    metadata: new Map([
+      ['format', WEIGHTS_FORMAT],
+      ['version', VERSION],
+    ]),
+    firstMetadata: new Map(saved.states),
+    mostBytes: maxFileBytes,
+  })
 }
 
 export async function saveWeights(model: LayerBase, path: string): Promise<void> {
