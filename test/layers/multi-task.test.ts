@@ -12,6 +12,7 @@ import {
 } from '@adjoint/core'
 import {
   adam,
+  backupAndRestore,
   type Callback,
   type CallContext,
   dense,
@@ -32,6 +33,9 @@ import {
   type Variable,
   variable,
 } from '@adjoint/layers'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { stateOf } from '../support/state.js'
 
@@ -441,3 +445,40 @@ describe('training by addLoss alone', () => {
     await expect(compiled().fit({ x: X }, null, plain)).rejects.toThrow(/target|keys a, b/)
   })
 })
+
+test.each([{ lossWeights: { a: 2, b: 1 } }, { lossWeights: 'uncertainty' }] as const)(
+  'a training with $lossWeights that was killed ends as one that was not',
+  async ({ lossWeights }) => {
+    const folder = mkdtempSync(join(tmpdir(), 'multi-task-'))
+    const run = async (killedAt: number | undefined, backup: string | undefined): Promise<unknown> => {
+      setSeed(5)
+      const m = build().compile({
+        loss: LOSSES,
+        lossWeights,
+        modelLoss: (_, { a, b }) => a.sub(b).square().mean(),
+      })
+      let step = 0
+      const once: Callback = {
+        onEpochBegin: (epoch) => {
+          if (epoch === 1 && typeof lossWeights === 'object') m.setLossWeights({ b: 0.25 })
+        },
+        onBatchEnd: () => {
+          if (step++ === killedAt) throw new Error('killed')
+        },
+      }
+      const callbacks = [...(backup === undefined ? [] : [backupAndRestore(backup, { saveFreq: 1 })]), once]
+      const { history } = await m.fit({ x: X }, Y, { ...plain, callbacks })
+      return [history, m.getWeights().map((w) => w.arraySync()), m.lossWeights]
+    }
+    try {
+      const whole = await run(undefined, undefined)
+      for (const killedAt of [1, 4, 7]) {
+        const path = join(folder, `${killedAt}`)
+        await expect(run(killedAt, path)).rejects.toThrow('killed')
+        expect(await run(undefined, path)).toEqual(whole)
+      }
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  },
+)

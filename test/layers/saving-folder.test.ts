@@ -340,6 +340,7 @@ const PATHS = [
   'model.json',
   '__proto__',
 ]
+const PIPE_MAKER = 'mkfifo'
 /** Puts something else in the place of the first file of weights. */
 const instead = (put: (path: string, folder: string) => void) => (manifest: Manifest, folder: string) => {
   const path = join(folder, manifest.weights[0]!.file)
@@ -360,7 +361,7 @@ const cases: readonly (readonly [string, Parameters<typeof spoilt>[0], RegExp])[
   ['E24 a symbolic link to a device', instead((path) => symlinkSync('/dev/zero', path)), /is no file/],
   ['E24 a hard link', instead((path, away) => linkSync(away, path)), /is a link to a file elsewhere/],
   ['E24 a directory', instead((path) => mkdirSync(path)), /is no file/],
-  ['E24 a pipe', instead((path) => execFileSync('mkfifo', [path])), /is no file/],
+  ['E24 a pipe', instead((path) => execFileSync(PIPE_MAKER, [path])), /is no file/],
   [
     'E24 model.json is a link',
     (m, folder) => {

@@ -110,6 +110,14 @@ export async function openSource(what: string, source: ModelSource): Promise<Uin
   })
 }
 
+/** As {@link openSource}, for what can only be a file. */
+export async function bytesOf(what: string, source: ModelSource): Promise<Uint8Array> {
+  const opened = await openSource(what, source)
+  if (!(opened instanceof Uint8Array))
+    throw new FormatError(`${what}: ${show(opened.label)} is a folder, not a file`)
+  return opened
+}
+
 async function toldAsFormat<R>(what: string, f: () => Promise<R>): Promise<R> {
   try {
     return await f()
