@@ -28,7 +28,7 @@ const importRules: readonly ImportRule[] = [
   { within: core, except: [`${core}/testing`], only: [core] },
   { within: `${core}/testing`, only: [core], types: ['fast-check'] },
   { within: layers, only: [layers, ...entriesOfCore] },
-  { within: gpu, only: [gpu, ...entriesOfCore] },
+  { within: gpu, only: [gpu, ...entriesOfCore, 'gpu.js'] },
   { within: '', except: ['benchmarks'], never: ['benchmarks', '@adjoint/benchmarks'] },
   { within: '', except: ['test'], never: ['test', '@adjoint/test'] },
 ]
@@ -192,6 +192,8 @@ const plants: readonly [file: string, text: string, found: string | null][] = [
   [`${layers}/a.ts`, `const fs = require('node:fs')`, 'uses require()'],
   [`${gpu}/a.ts`, `import { dense } from '@adjoint/layers'`, 'imports @adjoint/layers'],
   [`${gpu}/a.ts`, `import { t } from '../../../test/tools.js'`, 'imports test/tools'],
+  [`${gpu}/a.ts`, `async () => await import('gpu.js')`, null],
+  [`${layers}/a.ts`, `import 'gpu.js'`, 'imports gpu.js'],
   ['examples/a.ts', `import { t } from '../benchmarks/run.ts'`, 'imports benchmarks/run'],
   ['benchmarks/a.ts', `import { t } from './rounds.js'`, null],
   ['test/a.test.ts', `import '../packages/core/src/plan/fuse.js'\nimport './tools.js'`, null],

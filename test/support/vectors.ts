@@ -160,6 +160,28 @@ function outputsOf(c: VectorCase, xs: readonly Tensor[]): readonly Tensor[] {
 
 /** What a case finds wrong with the ops, in words. */
 export function failuresOf(c: VectorCase, precision: FloatDType): string[] {
+  const checks = checksOf(c, precision)
+  for (let next = checks.next(); ; next = checks.next(next.value.dataSync()))
+    if (next.done === true) return next.value
+}
+
+/** The same where values are read asynchronously. `ease` widens tolerances of float outputs and gradients. */
+export async function failuresWhenRead(
+  c: VectorCase,
+  precision: FloatDType,
+  ease: (tolerance: Tolerance) => Tolerance = (tolerance) => tolerance,
+): Promise<string[]> {
+  const checks = checksOf(c, precision, ease)
+  for (let next = checks.next(); ; next = checks.next(await next.value.data()))
+    if (next.done === true) return next.value
+}
+
+/** Asks for the values of tensors one by one, and ends with what is wrong. */
+function* checksOf(
+  c: VectorCase,
+  precision: FloatDType,
+  ease: (tolerance: Tolerance) => Tolerance = (tolerance) => tolerance,
+): Generator<Tensor, string[], ArrayLike<number>> {
   const failures: string[] = []
   const fail = (what: string, found: string | undefined): void => {
     if (found !== undefined) failures.push(`${what}${found}`)
@@ -170,7 +192,7 @@ export function failuresOf(c: VectorCase, precision: FloatDType): string[] {
   const factor = !isFloat32 && c.tags?.includes('edge') ? 100 : 1
   const tolerance = (what: 'output' | 'grads' | 'hvp'): Tolerance => {
     const [absolute, relative] = TOLERANCES[precision][what]
-    return (isFloat32 && c.tol32?.[what]) || [absolute * factor, relative * factor]
+    return ease((isFloat32 && c.tol32?.[what]) || [absolute * factor, relative * factor])
   }
   const slackOfOutput = 4 * (f32?.maxAbsErrOut ?? 0)
   const slackOfGrads = 4 * (f32?.maxAbsErrGrad ?? 0)
@@ -180,18 +202,20 @@ export function failuresOf(c: VectorCase, precision: FloatDType): string[] {
   const xs: Tensor[] = []
   for (const input of c.inputs) xs.push('sameAs' in input ? xs[input.sameAs]! : made(input))
 
-  outputsOf(c, xs).forEach((out, i) => {
+  for (const [i, out] of outputsOf(c, xs).entries()) {
     const want = c.outputs[i]!
-    if (String(out.shape) !== String(want.shape))
-      return fail(`output ${i} has shape `, `[${out.shape.join()}], want [${want.shape.join()}]`)
-    const got = out.dataSync()
+    if (String(out.shape) !== String(want.shape)) {
+      fail(`output ${i} has shape `, `[${out.shape.join()}], want [${want.shape.join()}]`)
+      continue
+    }
+    const got = yield out
     const exact = want.dtype === 'float' ? tolerance('output') : ([0, 0] as const)
     const found = mismatch(got, want.data, exact, { slack: slackOfOutput, signedZero: true })
     // Overflow and underflow in float32 are right where the reference has them too.
     const other = f32?.outputs[i]
     if (found !== undefined && !(other && mismatch(got, other, tolerance('output')) === undefined))
       fail(`output ${i}`, found)
-  })
+  }
   if (!c.checks.includes('grads')) return failures
 
   const differentiated = c.inputs.flatMap((input, i) => (c.grads[i] && !('sameAs' in input) ? [i] : []))
@@ -210,18 +234,17 @@ export function failuresOf(c: VectorCase, precision: FloatDType): string[] {
 
   const [, pullback] = vjp(f, primals)
   const grads = pullback(cotangents)
+  const values: ArrayLike<number>[] = []
+  for (const g of grads) values.push(yield g)
   const compared = (wanted: VectorCase['grads']): string | undefined => {
     for (const [k, i] of differentiated.entries()) {
       const want = wanted[i]!
       const got = grads[k]!
       if (String(got.shape) !== String(want.shape))
         return ` ${c.inputs[i]!.name} has shape [${got.shape.join()}]`
-      const found = mismatch(got.dataSync(), want.data, tolerance('grads'), { slack: slackOfGrads })
+      const found = mismatch(values[k]!, want.data, tolerance('grads'), { slack: slackOfGrads })
       const other = wanted === c.grads ? f32?.grads[i] : undefined
-      if (
-        found !== undefined &&
-        !(other && mismatch(got.dataSync(), other, tolerance('grads')) === undefined)
-      )
+      if (found !== undefined && !(other && mismatch(values[k]!, other, tolerance('grads')) === undefined))
         return ` ${c.inputs[i]!.name}${found}`
     }
     return undefined
@@ -232,10 +255,10 @@ export function failuresOf(c: VectorCase, precision: FloatDType): string[] {
 
   const [, pullbackOfGrads] = vjp((...ys: Tensor[]) => vjp(f, ys)[1](cotangents), primals)
   const products = pullbackOfGrads(differentiated.map((i) => made(c.hvp!.tangents[i]!)))
-  differentiated.forEach((i, k) => {
+  for (const [k, i] of differentiated.entries()) {
     const want = c.hvp!.result[i]!.data
-    const found = mismatch(products[k]!.dataSync(), want, tolerance('hvp'), { slack: 10 * slackOfGrads })
+    const found = mismatch(yield products[k]!, want, tolerance('hvp'), { slack: 10 * slackOfGrads })
     fail(`Hessian-vector product ${c.inputs[i]!.name}`, found)
-  })
+  }
   return failures
 }

@@ -83,6 +83,8 @@ export interface Backend {
   read(handle: Handle, aval: Aval): Promise<HostArray>
   /** The same at once, where the device can. */
   readSync?(handle: Handle, aval: Aval): HostArray
+  /** A copy of values that the host has anyway, where the device reads asynchronously: of what was made of host data. */
+  known?(handle: Handle, aval: Aval): HostArray | undefined
   /** Flat position of the first value that is no whole number in [0, limit), or -1; absent where unknowable. */
   firstOutside?(handle: Handle, aval: Aval, limit: number): number
   /** Gives memory back early. */
@@ -91,6 +93,11 @@ export interface Backend {
 
 /** Computes on the CPU: by WebAssembly where it may be used, else by plain loops. */
 export const cpuBackend: Backend = hasWebAssembly() ? wasmBackend : plainBackend
+
+/** The values of `handle`, where its backend can say them at once. */
+export function readNow(backend: Backend, handle: Handle, aval: Aval): HostArray | undefined {
+  return backend.readSync?.(handle, aval) ?? backend.known?.(handle, aval)
+}
 
 let base: Backend = cpuBackend
 let current: Backend = cpuBackend

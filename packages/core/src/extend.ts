@@ -3,10 +3,12 @@ export { abstractBackend } from './abstract.js'
 export {
   type Aval,
   baseBackend,
+  cpuBackend,
   currentBackend,
   type Handle,
   isThenable,
   type Kernel,
+  readNow,
   type ReduceOp,
   type Stored,
 } from './backend.js'

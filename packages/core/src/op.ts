@@ -1,6 +1,14 @@
 import { abstractBackend } from './abstract.js'
 import { checkAnomaly, isWatchingForAnomalies } from './anomaly.js'
-import { type Aval, type Backend, currentBackend, type Kernel, type Stored, withBackend } from './backend.js'
+import {
+  type Aval,
+  type Backend,
+  currentBackend,
+  type Kernel,
+  readNow,
+  type Stored,
+  withBackend,
+} from './backend.js'
 import { allocate, type DType, floatx, isFloat, type NumericDType, promote, toFloat } from './dtype.js'
 import { BackendError, didYouMean, DTypeError, show, typeName, ValueError } from './errors.js'
 import { ScalarFunction } from './expr/scalar.js'
@@ -234,12 +242,13 @@ function resident(row: Row<string, never>, x: Tensor, backend: Backend): Stored 
       `${row.name}: a tensor without values, made while shapes were inferred, was kept and used afterwards`,
       { op: row.name },
     )
-  if (x.backend.readSync === undefined)
+  const values = readNow(x.backend, x.handle, x)
+  if (values === undefined)
     throw new BackendError(
       `${row.name}: a tensor on the ${x.backend.name} backend was used on ${backend.name}; copy it with tensor(await x.data())`,
       { op: row.name },
     )
-  return { shape: x.shape, dtype: x.dtype, handle: backend.upload(x.backend.readSync(x.handle, x), x) }
+  return { shape: x.shape, dtype: x.dtype, handle: backend.upload(values, x) }
 }
 
 function checkBounds<P>(row: Row<string, P>, inputs: readonly Stored[], attrs: P, backend: Backend): void {
@@ -249,7 +258,7 @@ function checkBounds<P>(row: Row<string, P>, inputs: readonly Stored[], attrs: P
   const most = bounds.limit(inputs, attrs)
   const at = backend.firstOutside(indices.handle, indices, most)
   if (at < 0) return
-  const value = (backend.readSync!(indices.handle, indices) as ArrayLike<number>)[at]!
+  const value = (readNow(backend, indices.handle, indices) as ArrayLike<number>)[at]!
   throw new ValueError(
     `${row.name}: ${bounds.what} ${show(value)} at position ${formatIndex(unflatten(at, indices.shape))} is out of range; ` +
       `valid are 0..${most - 1}`,

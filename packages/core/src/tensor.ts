@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" />
-import { type Aval, type Backend, baseBackend, currentBackend, type Handle } from './backend.js'
+import { type Aval, type Backend, baseBackend, currentBackend, type Handle, readNow } from './backend.js'
 import { abstractBackend } from './abstract.js'
 import {
   allocate,
@@ -95,12 +95,13 @@ export class Tensor<out D extends DType = NumericDType, out S extends Sizes = Si
   /** As {@link data}, at once. @throws BackendError where the device reads back asynchronously only. */
   dataSync(): D extends 'string' ? string[] : NumericArray {
     this.#checkReadable('dataSync')
-    const { backend } = this
-    if (backend.readSync === undefined)
-      throw new BackendError(`dataSync: the ${backend.name} backend reads asynchronously; use await data()`, {
-        op: 'dataSync',
-      })
-    return backend.readSync(this.handle, this) as D extends 'string' ? string[] : NumericArray
+    const values = readNow(this.backend, this.handle, this)
+    if (values === undefined)
+      throw new BackendError(
+        `dataSync: the ${this.backend.name} backend reads asynchronously; use await data()`,
+        { op: 'dataSync' },
+      )
+    return values as D extends 'string' ? string[] : NumericArray
   }
 
   /** As {@link array}, at once. */
@@ -134,8 +135,8 @@ export class Tensor<out D extends DType = NumericDType, out S extends Sizes = Si
 
   #valuesToPrint(): HostArray | undefined {
     const { handle, backend } = this
-    if (handle === DISPOSED || backend === abstractBackend || backend.readSync === undefined) return undefined
-    return backend.readSync(handle, this)
+    if (handle === DISPOSED || backend === abstractBackend) return undefined
+    return readNow(backend, handle, this)
   }
 
   #outline(): string {

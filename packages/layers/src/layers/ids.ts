@@ -1,5 +1,5 @@
 import { type Tensor, ValueError } from '@adjoint/core'
-import { show } from '@adjoint/core/extend'
+import { readNow, show } from '@adjoint/core/extend'
 
 /**
  * Refuses ids that are no whole numbers from 0 to count - 1, before anything is computed from them. While only shapes
@@ -12,7 +12,7 @@ export function checkIds(what: string, ids: Tensor, count: number): void {
   const at = backend.firstOutside?.(handle, { shape, dtype }, count) ?? -1
   if (at < 0) return
   const rowSize = shape.slice(1).reduce((n, side) => n * side, 1)
-  const value = (backend.readSync!(handle, { shape, dtype }) as ArrayLike<number>)[at]!
+  const value = (readNow(backend, handle, { shape, dtype }) as ArrayLike<number>)[at]!
   const place = rowSize > 1 ? `row ${Math.floor(at / rowSize)} (place ${at % rowSize} in it)` : `row ${at}`
   throw new ValueError(
     `${what}: id ${show(value)} in ${place} is out of range; ids are whole numbers in 0..${count - 1}`,

@@ -1,0 +1,50 @@
+/** Numbers on the device: flat, in float32, never changed once written. */
+export interface Storage {
+  readonly length: number
+}
+
+/** A kernel as text: the body of a function of these arguments that returns one value (or four) of the output. */
+export interface Source {
+  readonly args: readonly (readonly [name: string, type: ArgumentType])[]
+  readonly body: string
+  /** How many neighbouring values one run of the body returns, as a list where more than one. */
+  readonly width?: number
+}
+
+/** Whole numbers are exact to 32 bits. */
+export type ArgumentType = 'array' | 'number' | 'integer'
+
+/** A kernel made ready by one device. */
+export interface Program {
+  readonly source: Source
+}
+
+/** The way a GPU is reached. `headlessgl` is WebGL 1 without a window, in Node. */
+export type GpuMode = 'webgpu' | 'webgl2' | 'headlessgl'
+
+export interface GpuInfo {
+  readonly mode: GpuMode
+  /** The adapter as its driver names it. */
+  readonly adapter: string
+  readonly driver: string
+  /** Whether the adapter computes on the CPU. */
+  readonly isSoftware: boolean
+}
+
+/** Where kernels run. Everything happens in the order in which it is asked for. */
+export interface Device {
+  readonly info: GpuInfo
+  /** Most arrays that one kernel may read. */
+  readonly mostArrays: number
+  /** The program for `key`, made of `source` when it is first needed. */
+  program(key: string, source: () => Source): Program
+  upload(values: Float32Array): Storage
+  /** Starts a program that computes `length` values. Arguments stand in the order of its source. */
+  run(program: Program, args: readonly (Storage | number)[], length: number): Storage
+  read(storage: Storage): Promise<Float32Array>
+  readSync?(storage: Storage): Float32Array
+  /** Gives memory back. What was started before still reads it. */
+  free(storage: Storage): void
+  /** How many storages are held, and their bytes. */
+  readonly held: { readonly buffers: number; readonly bytes: number }
+}

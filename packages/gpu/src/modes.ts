@@ -1,0 +1,106 @@
+import { BackendError } from '@adjoint/core'
+import type { Device, GpuInfo, GpuMode } from './device.js'
+import { type GpuAdapter, type GpuJs, loadGpuJs, type WebGpu } from './gpujs.js'
+import { WebGpuDevice } from './webgpu-device.js'
+
+export interface DeviceOptions {
+  readonly allowSoftware: boolean
+  readonly mostBytes: number
+}
+
+/** Tries one mode. @throws Error saying why there is none. */
+export const OPENERS: { readonly [M in GpuMode]: (options: DeviceOptions) => Promise<Device> } = {
+  webgpu: openWebGpu,
+  webgl2: () => Promise.reject(new Error('not yet')),
+  headlessgl: () => Promise.reject(new Error('not yet')),
+}
+
+// What host environments may have. This package is written for all of them, so none of their types are used.
+interface Host {
+  readonly navigator?: { readonly gpu?: WebGpu }
+  readonly process?: { readonly versions?: { readonly node?: string } }
+}
+const host = globalThis as unknown as Host
+
+async function openWebGpu({ allowSoftware, mostBytes }: DeviceOptions): Promise<Device> {
+  const webgpu = host.navigator?.gpu ?? (await provideWebGpu())
+  const adapter = await webgpu.requestAdapter()
+  if (adapter === null)
+    throw new Error(
+      'there is no adapter' +
+        (host.process?.versions?.node === undefined
+          ? ''
+          : ' (on Linux, is libvulkan1 and a Vulkan driver installed?)'),
+    )
+  const info = infoOf(adapter)
+  if (info.isSoftware && !allowSoftware)
+    throw new Error(
+      `the adapter (${info.adapter}) computes on the CPU; pass allowSoftware: true to use it all the same`,
+    )
+  const js = await loadGpuJs()
+  const gpu = new js.GPU({ mode: 'webgpu' })
+  const context = await js.WebGPUContext.acquire()
+  await checkMode(js, 'webgpu')
+  return new WebGpuDevice(js, gpu, context, info, mostBytes)
+}
+
+/** WebGPU in Node: Dawn, by the package `webgpu`. */
+async function provideWebGpu(): Promise<WebGpu> {
+  if (host.process?.versions?.node === undefined) throw new Error('this browser has no navigator.gpu')
+  // A name that bundlers do not look up: the package is for Node alone.
+  const name = 'webgpu'
+  let dawn: { create(options: readonly string[]): WebGpu }
+  try {
+    dawn = (await import(/* @vite-ignore */ /* webpackIgnore: true */ name)) as typeof dawn
+  } catch (error) {
+    throw new Error(
+      'the package webgpu is not installed (npm install webgpu), and Node has no WebGPU of its own',
+      {
+        cause: error,
+      },
+    )
+  }
+  const webgpu = dawn.create([])
+  // gpu.js looks there. Node 20 has no navigator; later ones have one without gpu.
+  const navigator = host.navigator ?? {}
+  Object.defineProperty(navigator, 'gpu', { value: webgpu, configurable: true })
+  if (host.navigator === undefined)
+    Object.defineProperty(globalThis, 'navigator', { value: navigator, configurable: true })
+  return webgpu
+}
+
+function infoOf(adapter: GpuAdapter): GpuInfo {
+  const {
+    vendor = '',
+    architecture = '',
+    device = '',
+    description = '',
+    isFallbackAdapter,
+  } = adapter.info ?? {}
+  const names = [vendor, architecture, device].filter((name) => name !== '').join(' ') || 'an unnamed adapter'
+  return {
+    mode: 'webgpu',
+    adapter: names,
+    driver: description,
+    isSoftware: isFallbackAdapter ?? adapter.isFallbackAdapter ?? isSoftwareName(`${names} ${description}`),
+  }
+}
+
+export function isSoftwareName(name: string): boolean {
+  return /swiftshader|llvmpipe|lavapipe|softpipe|software|basic render/i.test(name)
+}
+
+/** @throws Error unless a kernel of this mode runs on this mode: gpu.js falls back to the CPU where it cannot. */
+async function checkMode(js: GpuJs, mode: GpuMode): Promise<void> {
+  const gpu = new js.GPU({ mode })
+  const kernel = gpu.createKernel('function (x) { return x * 2 + this.thread.x; }', {
+    output: [2],
+    argumentTypes: ['Number'],
+    precision: 'single',
+  })
+  const [a, b] = (await kernel(20)) as ArrayLike<number> & Iterable<number>
+  const ran = kernel.kernel.constructor.mode
+  kernel.kernel.destroy()
+  if (ran !== mode) throw new BackendError(`gpu.js ran on ${ran ?? 'something unknown'} instead`)
+  if (a !== 40 || b !== 41) throw new Error(`a trial gave ${a}, ${b} where 40, 41 is right`)
+}

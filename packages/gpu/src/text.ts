@@ -1,0 +1,55 @@
+import type { Source } from './device.js'
+
+/** What every kernel is made with: see the traps in packages/gpu/README.md. */
+export const SETTINGS = {
+  precision: 'single',
+  tactic: 'precision',
+  pipeline: true,
+  dynamicArguments: true,
+  strictIntegers: true,
+  fixIntegerDivisionAccuracy: false,
+  loopMaxIterations: 65535,
+} as const
+
+/** The kernel as gpu.js reads it. */
+export function textOf({ args, body }: Source): string {
+  return `function (${args.map(([name]) => name).join(', ')}) {\n${body}\n}`
+}
+
+/** The position of the value that is computed. */
+export const I = 'this.thread.x'
+
+/**
+ * `body` with whole numbers by name, each made of those before it. gpu.js keeps a `let` as a float, which is exact to
+ * 2^24 only; the counter of a loop is a 32-bit integer, so each is the counter of a loop that runs once.
+ */
+export function withIntegers(
+  values: readonly (readonly [name: string, value: string])[],
+  body: string,
+): string {
+  return values.reduceRight(
+    (inner, [name, value]) =>
+      `for (let ${name} = 0; ${name} < 1; ${name}++) {\n${name} = ${value};\n${inner}\n}`,
+    body,
+  )
+}
+
+/**
+ * Runs `body` for `name` from 0 to below `count`. A loop whose end is an argument ends at 65535 at the latest, so a
+ * long one is two, one in the other.
+ */
+export function loop(name: string, count: string, isLong: boolean, body: string): string {
+  if (!isLong) return `for (let ${name} = 0; ${name} < ${count}; ${name}++) {\n${body}\n}`
+  return (
+    `for (let ${name}b = 0; ${name}b * ${BLOCK} < ${count}; ${name}b++) {\n` +
+    `for (let ${name}i = 0; ${name}i < ${BLOCK}; ${name}i++) {\n` +
+    withIntegers([[name, `${name}b * ${BLOCK} + ${name}i`]], `if (${name} < ${count}) {\n${body}\n}`) +
+    '\n}\n}'
+  )
+}
+const BLOCK = 4096
+
+/** Whether a loop of `count` must be written as two. */
+export function isLong(count: number): boolean {
+  return count > 60_000
+}

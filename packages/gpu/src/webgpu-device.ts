@@ -1,0 +1,267 @@
+import { BackendError, LimitError } from '@adjoint/core'
+import type { Device, GpuInfo, Program, Source, Storage } from './device.js'
+import { functionsIn } from './functions.js'
+import type { GpuBuffer, GpuDevice, GpuInstance, GpuJs, KernelShortcut, WebGpuContext } from './gpujs.js'
+import { SETTINGS, textOf } from './text.js'
+
+// WebGPU's own numbers, of GPUBufferUsage and GPUMapMode.
+const MAP_READ = 1
+const COPY_SRC = 4
+const COPY_DST = 8
+const STORAGE = 128
+const FOR_READING = 1
+
+interface Buffer extends Storage {
+  readonly buffer: GpuBuffer
+  readonly bytes: number
+  /** What went wrong while it was computed. */
+  error?: Error
+}
+
+interface Built extends Program {
+  readonly kernel: KernelShortcut
+  readonly width: number
+  /** Unfinished until the driver has compiled it. */
+  readonly ready: Promise<unknown>
+  isReady: boolean
+  /** Why it cannot be run. */
+  error?: Error
+}
+
+/**
+ * WebGPU through gpu.js. Kernels are compiled asynchronously, and everything else waits its turn in one queue until
+ * they are; later runs go to the driver at once. Buffers are used again: the driver keeps the order.
+ */
+export class WebGpuDevice implements Device {
+  readonly info: GpuInfo
+  readonly mostArrays: number
+  readonly #js: GpuJs
+  readonly #gpu: GpuInstance
+  readonly #context: WebGpuContext
+  readonly #programs = new Map<string, Built>()
+  readonly #waiting: (() => void | Promise<unknown>)[] = []
+  #draining: Promise<void> | undefined
+  readonly #free = new Map<number, GpuBuffer[]>()
+  #freeBytes = 0
+  #buffers = 0
+  #bytes = 0
+  readonly #mostBytes: number
+  #lost: string | undefined
+
+  constructor(js: GpuJs, gpu: GpuInstance, context: WebGpuContext, info: GpuInfo, mostBytes: number) {
+    this.#js = js
+    this.#gpu = gpu
+    this.#context = context
+    this.info = info
+    this.#mostBytes = mostBytes
+    // One is taken by the output.
+    this.mostArrays = Math.min(context.device.limits.maxStorageBuffersPerShaderStage, 8) - 1
+    void context.device.lost.then(({ message }) => {
+      this.#lost = message
+    })
+  }
+
+  get #device(): GpuDevice {
+    return this.#context.device
+  }
+
+  get held(): { buffers: number; bytes: number } {
+    return { buffers: this.#buffers, bytes: this.#bytes }
+  }
+
+  // ---- programs
+
+  program(key: string, source: () => Source): Program {
+    const known = this.#programs.get(key)
+    if (known !== undefined) return known
+    const made = this.#build(source())
+    this.#programs.set(key, made)
+    return made
+  }
+
+  #build(source: Source): Built {
+    const text = textOf(source)
+    const kernel = this.#gpu.createKernel(text, {
+      ...SETTINGS,
+      functions: functionsIn(text),
+      argumentTypes: source.args.map(([, type]) =>
+        type === 'array' ? 'Array' : type === 'integer' ? 'Integer' : 'Number',
+      ),
+      dynamicOutput: true,
+      // Outputs are handed in, see run.
+      immutable: false,
+      output: [1],
+    })
+    const built: Built = {
+      source,
+      kernel,
+      width: source.width ?? 1,
+      ready: kernel.kernel.build(...source.args.map(() => 0)).then(
+        () => {
+          built.isReady = true
+        },
+        (error: unknown) => {
+          built.error = asError(error)
+        },
+      ),
+      isReady: false,
+    }
+    return built
+  }
+
+  // ---- the queue
+
+  /** Does `task` in its turn: at once where nothing waits and `isReady`. */
+  #enqueue(task: () => void, ready: Promise<unknown> | undefined): void {
+    if (this.#draining === undefined && ready === undefined) {
+      task()
+      return
+    }
+    if (ready !== undefined) this.#waiting.push(() => ready)
+    this.#waiting.push(task)
+    this.#draining ??= this.#drain()
+  }
+
+  async #drain(): Promise<void> {
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+      const pending = next()
+      if (pending !== undefined) await pending
+    }
+    this.#draining = undefined
+  }
+
+  // ---- values
+
+  upload(values: Float32Array): Storage {
+    const made = this.#allocate(values.length)
+    this.#enqueue(() => this.#device.queue.writeBuffer(made.buffer, 0, values), undefined)
+    return made
+  }
+
+  run(program: Program, args: readonly (Storage | number)[], length: number): Storage {
+    const built = program as Built
+    const out = this.#allocate(length)
+    this.#enqueue(() => this.#dispatch(built, args, out), built.isReady ? undefined : built.ready)
+    return out
+  }
+
+  #dispatch(
+    { kernel, width, error: unbuilt }: Built,
+    args: readonly (Storage | number)[],
+    out: Buffer,
+  ): void {
+    const instance = kernel.kernel
+    if (unbuilt !== undefined) out.error = unbuilt
+    for (const arg of args)
+      if (typeof arg !== 'number' && (arg as Buffer).error) out.error = (arg as Buffer).error!
+    if (out.error !== undefined) return
+    try {
+      instance.setOutput([out.length / width])
+      instance.outputBuffer = out.buffer
+      instance.bindGroupDirty = true
+      const given = args.map((arg) =>
+        typeof arg === 'number' ? arg : this.#asArgument(arg as Buffer, kernel),
+      )
+      const result = instance._runInternal(instance._snapshotArguments(given))
+      result.catch((error: unknown) => {
+        out.error = asError(error)
+      })
+    } catch (error) {
+      out.error = asError(error)
+    }
+  }
+
+  #asArgument({ buffer, length }: Buffer, kernel: KernelShortcut): object {
+    return new this.#js.WebGPUBufferResult({
+      buffer,
+      output: [length],
+      componentCount: 1,
+      context: this.#context,
+      kernel: kernel.kernel,
+    })
+  }
+
+  async read(storage: Storage): Promise<Float32Array> {
+    const { buffer, length } = storage as Buffer
+    const size = length * 4
+    const staging = this.#device.createBuffer({ size, usage: MAP_READ | COPY_DST })
+    this.#enqueue(() => {
+      const encoder = this.#device.createCommandEncoder()
+      encoder.copyBufferToBuffer(buffer, 0, staging, 0, size)
+      this.#device.queue.submit([encoder.finish()])
+    }, undefined)
+    // What failed before the copy was made is known when the queue is empty.
+    while (this.#draining !== undefined) await this.#draining
+    try {
+      const { error } = storage as Buffer
+      if (error !== undefined) throw error
+      await staging.mapAsync(FOR_READING)
+      return new Float32Array(staging.getMappedRange(0, size).slice(0))
+    } catch (error) {
+      if (this.#lost !== undefined) throw this.#lostError()
+      throw new BackendError(`data: the ${this.info.mode} device failed: ${asError(error).message}`, {
+        op: 'data',
+        cause: error,
+      })
+    } finally {
+      staging.destroy()
+    }
+  }
+
+  #lostError(): BackendError {
+    return new BackendError(
+      `data: the ${this.info.mode} device was lost (${this.#lost}); make another backend with createGpuBackend`,
+      { op: 'data' },
+    )
+  }
+
+  // ---- memory
+
+  #allocate(length: number): Buffer {
+    if (this.#lost !== undefined) throw this.#lostError()
+    const bytes = roundedUp(length * 4)
+    const most = this.#device.limits.maxStorageBufferBindingSize
+    if (bytes > most)
+      throw new LimitError(`${length} values need ${bytes} bytes; this device allows ${most} for one tensor`)
+    const kept = this.#free.get(bytes)?.pop()
+    if (kept === undefined) this.#makeRoom(bytes)
+    else this.#freeBytes -= bytes
+    const buffer = kept ?? this.#device.createBuffer({ size: bytes, usage: STORAGE | COPY_SRC | COPY_DST })
+    this.#buffers++
+    this.#bytes += bytes
+    return { length, buffer, bytes }
+  }
+
+  #makeRoom(bytes: number): void {
+    if (this.#bytes + this.#freeBytes + bytes <= this.#mostBytes) return
+    for (const buffers of this.#free.values()) for (const buffer of buffers) buffer.destroy()
+    this.#free.clear()
+    this.#freeBytes = 0
+    if (this.#bytes + bytes > this.#mostBytes)
+      throw new LimitError(
+        `${bytes} more bytes are over the GPU's budget of ${this.#mostBytes}, of which ${this.#bytes} are held by ` +
+          `${this.#buffers} tensors; await now and then (memory is given back between tasks), or dispose() of tensors`,
+      )
+  }
+
+  free(storage: Storage): void {
+    const { buffer, bytes } = storage as Buffer
+    this.#buffers--
+    this.#bytes -= bytes
+    const list = this.#free.get(bytes)
+    if (list === undefined) this.#free.set(bytes, [buffer])
+    else list.push(buffer)
+    this.#freeBytes += bytes
+  }
+}
+
+/** To one of few sizes, so that buffers are used again. */
+function roundedUp(bytes: number): number {
+  if (bytes <= 256) return 256
+  const step = 2 ** (Math.floor(Math.log2(bytes)) - 2)
+  return Math.ceil(bytes / step) * step
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
+}
