@@ -163,6 +163,7 @@ export {
   sgd,
 } from './optimizers.js'
 export { plotModel, type PlotFormat, type PlotOptions } from './plot/plot-model.js'
+export { type ReportedHistory, trainingReport } from './plot/training-report.js'
 export { type L1L2Options, type Regularizer, regularizers } from './regularizers.js'
 export type { ModelSource } from './saving/files.js'
 export { loadModel, type LoadOptions } from './saving/load.js'
@@ -193,6 +194,7 @@ export type {
   Callback,
   CallbackState,
   CompileOptions,
+  CurvesOptions,
   DatasetBatch,
   DatasetOptions,
   EvaluateOptions,

@@ -14,6 +14,12 @@ const LARGE_IS_GOOD =
 const SMALL_IS_GOOD =
   /(^|_)(loss|error|mse|mae|mape|msle|rmse|crossentropy|divergence|poisson|hinge|huber|logcosh|log_cosh|false_positives|false_negatives|learning_rate)(_\d+)?$/
 
+/** Whether a log is better when large or small, by its name; undefined where that does not tell. */
+export function directionOf(name: string): 'max' | 'min' | undefined {
+  if (LARGE_IS_GOOD.test(name)) return 'max'
+  return SMALL_IS_GOOD.test(name) ? 'min' : undefined
+}
+
 /** Compares one log over the epochs. */
 export class Monitor {
   #sign: 1 | -1 = 1
@@ -34,13 +40,12 @@ export class Monitor {
         `${what}: there will be no ${show(name)}; logs are ${either(logNames)}${hint}.${didYouMean(name, logNames)}`,
       )
     }
-    if (mode !== 'auto') this.#sign = mode === 'max' ? -1 : 1
-    else if (LARGE_IS_GOOD.test(name)) this.#sign = -1
-    else if (SMALL_IS_GOOD.test(name)) this.#sign = 1
-    else
+    const direction = mode === 'auto' ? directionOf(name) : mode
+    if (direction === undefined)
       throw new ValueError(
         `${what}: is ${show(name)} better when small or large? Say so: { mode: 'min' } or 'max'`,
       )
+    this.#sign = direction === 'max' ? -1 : 1
   }
 
   value(logs: Logs): number | undefined {

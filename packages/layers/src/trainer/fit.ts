@@ -10,6 +10,7 @@ import { claim } from './busy.js'
 import { CallbackRun } from './callback-run.js'
 import { type Compiled, compiledOf, logNamesOf } from './compile.js'
 import { checkCanEvaluate, evaluateOn } from './evaluate.js'
+import { TrainingHistory } from './history.js'
 import { Meter } from './logs.js'
 import type { MeterState, TrainingShape, TrainingState } from './position.js'
 import { Report, type Verbosity } from './report.js'
@@ -188,11 +189,7 @@ export class Training {
       this.#bound.run(() => this.#compiled.optimizer.finalize(this.#model.trainableVariables))
     await this.#callbacks.call('onTrainEnd')
     if (isDone) await this.#backup?.done()
-    return {
-      epoch: this.#history.epoch,
-      history: this.#history.logs as History['history'],
-      params: { ...this.#params() },
-    }
+    return new TrainingHistory(this.#history.epoch, this.#history.logs, this.#params())
   }
 
   #record(epoch: number, logs: Logs): void {

@@ -21,6 +21,21 @@ export interface History<O = any> {
   readonly epoch: number[]
   readonly history: { readonly [K in LogKey<O>]: number[] }
   readonly params: Readonly<Record<string, unknown>>
+  /**
+   * The curves as an SVG picture: a panel for each loss and metric, training and validation in it, the best epoch
+   * of the validation ringed. With `toFile` it is written too, and promised instead of given.
+   * @example await writeFile('curves.svg', history.toSVG())
+   */
+  toSVG(options: CurvesOptions & { readonly toFile: string }): Promise<string>
+  toSVG(options?: CurvesOptions & { readonly toFile?: never }): string
+}
+
+/** Options of `history.toSVG`. */
+export interface CurvesOptions {
+  /** What stands above the curves (default 'Training'). */
+  readonly title?: string
+  /** A path to write it to. */
+  readonly toFile?: string
 }
 
 /** One batch as a custom training step gets it. */
