@@ -1,7 +1,7 @@
 import { types } from 'node:util'
 import * as core from '@adjoint/core'
 import { AdjointError, floatx, GradientTape, setFloatx, tensor, Tensor } from '@adjoint/core'
-import { currentBackend, methods, randomState, setRandomState } from '@adjoint/core/extend'
+import { currentBackend, methods, randomState, rows, setRandomState } from '@adjoint/core/extend'
 import { fc } from '@fast-check/vitest'
 import { describe, expect, test } from 'vitest'
 import { examples } from '../../scripts/docs/examples.js'
@@ -105,7 +105,20 @@ const tensors = fc.oneof(
 )
 
 const words = fc.oneof(
-  fc.constantFrom('float32', 'int32', 'string', 'ij,jk->ik', '...i->i', 'ii', 'mean', 'sum', 'none', 'inf'),
+  fc.constantFrom(
+    'float32',
+    'int32',
+    'string',
+    'ij,jk->ik',
+    '...i->i',
+    'ii',
+    '1:-1',
+    '..., None',
+    'mean',
+    'sum',
+    'none',
+    'inf',
+  ),
   fc.constantFrom('reflect', 'keras2', '__proto__', 'constructor', 'toString', '', '('.repeat(1e5)),
   fc.string({ unit: 'binary', maxLength: 8 }),
 )
@@ -256,6 +269,7 @@ const MAKING: Readonly<Record<string, readonly string[]>> = {
   'random.truncatedNormal': ['mean', 'std', 'seed', 'dtype'],
   'random.randint': ['seed'],
   'random.bernoulli': ['seed'],
+  'random.categorical': ['seed'],
   'random.permutation': ['seed'],
 }
 const optionNames = new Map(Object.entries(MAKING))
@@ -327,7 +341,13 @@ function timeOf(call: Call, given: readonly unknown[]): number {
 /** Calls it, and throws where it did anything that it may not. */
 function check(name: string, call: Call, given: readonly unknown[]): void {
   const inputs = tensorsIn(given)
-  const before = { inputs: valuesOf(inputs), random: randomState(), float: floatx(), keys: keysOf() }
+  const before = {
+    inputs: valuesOf(inputs),
+    random: randomState(),
+    float: floatx(),
+    keys: keysOf(),
+    rows: rows.size,
+  }
   const bytes = process.memoryUsage().arrayBuffers
   const start = performance.now()
   const { thrown, returned } = attempt(call, given)
@@ -349,6 +369,7 @@ function check(name: string, call: Call, given: readonly unknown[]): void {
   }
   expect(allocated, 'bytes allocated').toBeLessThan(MOST_BYTES)
   expect(valuesOf(inputs), 'its arguments').toEqual(before.inputs)
+  expect(rows.size, 'the table of ops').toBe(before.rows)
   expect(keysOf(), 'the built-in prototypes').toBe(before.keys)
   expect(({} as Record<string, unknown>)['polluted']).toBeUndefined()
   expect(randomState(), 'the random state').toEqual(before.random)

@@ -5,6 +5,7 @@ import {
   hvp,
   jacobian,
   NonFiniteError,
+  TapeError,
   type Tensor,
   tensor,
   valueAndGrads,
@@ -37,10 +38,34 @@ test('a tensor kept from another gradient is a constant', () => {
 test('a variable that is not trainable is a constant, unless it is watched', () => {
   const v = variable(f64(2), { trainable: false })
   const byItself = gradientTape()
-  expect(byItself.gradient(v.square(), v).itemSync()).toBe(0)
+  expect(() => byItself.gradient(v.square(), v)).toThrow(
+    /^gradientTape.gradient: the tape does not watch xs, a variable that is not trainable; call tape.watch/,
+  )
+  expect(grad((x: Tensor) => x.mul(v))(f64(1)).itemSync()).toBe(2)
   const watching = gradientTape()
   watching.watch(v)
   expect(watching.gradient(v.square(), v).itemSync()).toBe(4)
+})
+
+test('what the tape has not seen has no gradient, which is not the same as zero', () => {
+  const [x, w] = [f64(2), variable(f64(3), { name: 'w', trainable: false })]
+  using tape = gradientTape({ persistent: true })
+  const seen = f64(4)
+  tape.watch(seen)
+  const y = x.mul(seen).mul(w)
+  const z = x.square()
+  for (const [xs, what] of [
+    [x, /does not watch xs, of shape \[\]/],
+    [{ a: [seen, x] }, /does not watch xs\.a\[1\]/],
+    [[w], /does not watch "w", a variable that is not trainable; call tape.watch/],
+    [z, /does not watch xs/],
+  ] as const) {
+    expect(() => tape.gradient(y, xs as Tensor)).toThrow(TapeError)
+    expect(() => tape.gradient(y, xs as Tensor)).toThrow(what)
+  }
+  expect(tape.gradient(y, [seen, y]).map((g) => g.itemSync())).toEqual([6, 1])
+  // Seen, and without influence.
+  expect(tape.gradient(seen.mul(2), [y, variable(f64(1))]).map((g) => g.itemSync())).toEqual([0, 0])
 })
 
 test('a tensor may be watched by a tape inside another one, and is what it was afterwards', () => {

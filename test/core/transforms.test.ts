@@ -1,3 +1,4 @@
+import { Script } from 'node:vm'
 import {
   checkpoint,
   customGradient,
@@ -157,6 +158,24 @@ describe('detectAnomalies', () => {
     expect(() => detectAnomalies(() => grad(f)(tensor([0, 1])))).toThrow(
       /in the gradient of sqrt, applied at .*transforms\.test\.ts/,
     )
+  })
+
+  test('names the line of the user, wherever that is and however deep the call', () => {
+    const deep = (x: Tensor, depth: number): Tensor =>
+      depth === 0 ? log(x) : checkpoint((y: Tensor) => deep(y, depth - 1))(x)
+    expect(() => detectAnomalies(() => grad((x: Tensor) => deep(x, 8).sum())(tensor([-1])))).toThrow(
+      /transforms\.test\.ts/,
+    )
+    // As if it were called from a folder that is named like ours.
+    const inside = new Script('(log, x) => log(x)', { filename: '/home/user/layers/src/loss.js' })
+    const f = inside.runInThisContext() as (op: typeof log, x: Tensor) => Tensor
+    expect(() => detectAnomalies(() => f(log, tensor([-1])))).toThrow(/home.user.layers.src.loss\.js:1/)
+  })
+
+  test('refuses an asynchronous function', () => {
+    const f = (): Promise<Tensor> => Promise.resolve(tensor(1))
+    expect(() => detectAnomalies(f)).toThrow(/^detectAnomalies: the function is asynchronous.*first await/)
+    expect(() => tensor(-1).log()).not.toThrow()
   })
 
   test('leaves functions alone that make none', () => {

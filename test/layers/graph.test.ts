@@ -8,6 +8,7 @@ import {
   GraphError,
   identity,
   input,
+  inputLayer,
   lambda,
   Layer,
   model,
@@ -418,6 +419,16 @@ describe('ops on symbolic tensors', () => {
     expect(() => core.add(input({ shape: [3] }), null as never)).toThrow(ValueError)
   })
 
+  it('have no values, and say how to get them', () => {
+    const x = dense(4, { name: 'last' })(input({ shape: [3] }))
+    for (const method of ['data', 'dataSync', 'array', 'arraySync', 'item', 'itemSync']) {
+      const read = (): unknown => (x as unknown as Record<string, () => unknown>)[method]!()
+      expect(read).toThrow(GraphError)
+      expect(read).toThrow(new RegExp(`^${method}: "last" is a node of a graph and has no values; .*predict`))
+    }
+    expect(JSON.stringify(x)).toBe('{"name":"last","shape":[null,4],"dtype":"float32"}')
+  })
+
   it('are named as in Keras', () => {
     const x = input({ shape: [3], name: 'x' })
     const m = model({ inputs: x, outputs: x.sub(1).mul(2).div(3).exp() })
@@ -494,4 +505,18 @@ describe('a random graph', () => {
       expect(flatten()(m(rows)[0] as Tensor).shape).toEqual([3, 2])
     },
   )
+})
+
+describe('what is no tensor', () => {
+  it('is refused by a layer, with the way out', () => {
+    expect(() => dense(1)([[1, 2]] as never)).toThrow(
+      /expected tensors, got number \(1\); wrap data in tensor\(…\)/,
+    )
+  })
+
+  it('is refused by an input under its own name', () => {
+    expect(() => input({ shap: [3] } as never)).toThrow(/^input: unknown option "shap".*shape/)
+    expect(() => input({ shape: 3, name: 'x' } as never)).toThrow(/^input "x": expected a shape/)
+    expect(() => inputLayer({ shap: [3] } as never)).toThrow(/^inputLayer: unknown option/)
+  })
 })

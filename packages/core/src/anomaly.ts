@@ -1,6 +1,7 @@
 import { abstractBackend } from './abstract.js'
 import { isFloat } from './dtype.js'
-import { NonFiniteError } from './errors.js'
+import { isThenable } from './backend.js'
+import { NonFiniteError, ValueError } from './errors.js'
 import { checkFunction } from './options.js'
 import { formatShape } from './shape.js'
 import type { Tensor } from './tensor.js'
@@ -16,29 +17,66 @@ export function isWatchingForAnomalies(): boolean {
 /**
  * Runs `f` and stops at the first op that makes a NaN or an Infinity from finite numbers, forward or in a gradient.
  * Slow: every value is looked at, and every op remembers where it was called. `f` must be synchronous.
- * @throws NonFiniteError naming the op, its shapes and the line that called it.
+ * @throws NonFiniteError naming the op, its shapes and the line that called it; ValueError when `f` is asynchronous.
  */
 export function detectAnomalies<R>(f: () => R): R {
   checkFunction('detectAnomalies', f)
   depth++
   try {
-    return f()
+    const result = f()
+    if (isThenable(result))
+      throw new ValueError(
+        'detectAnomalies: the function is asynchronous, and what runs after its first await would not be looked at; ' +
+          'call it inside, around what is synchronous',
+        { op: 'detectAnomalies' },
+      )
+    return result
   } finally {
     depth--
   }
 }
 
-/** Says where in the user's code an op was applied: the first line of the stack that is not this library's. */
-export function callSite(): string {
-  const lines = (new Error('where').stack ?? '').split('\n').slice(1)
-  const own = lines.findIndex((line) => !isOwnLine(line))
-  return own < 0 ? 'an unknown place' : lines[own]!.trim().replace(/^at /, '')
+/** Folders of this library's code, as stack traces spell them. */
+const ownFolders = new Set<string>()
+
+/** Has lines of the file that calls this, and of those in its folder, passed over when places are told. */
+export function markOwnCode(): void {
+  const folder = folderOf(linesOf(new Error('where'))[1] ?? '')
+  if (folder !== undefined) ownFolders.add(folder)
 }
 
-/** Lines of this package, from its source or its built files, wherever it is installed. */
-function isOwnLine(line: string): boolean {
-  return /[\\/](?:core|layers)[\\/](?:src|dist)[\\/]/.test(line) || /[\\/]@adjoint[\\/]/.test(line)
+/** `file:///home/u/core/src/` of a line of a stack trace. */
+function folderOf(line: string): string | undefined {
+  return /(?:\(|@|at )((?:[\w-]+:\/\/|[\\/]|[A-Za-z]:[\\/]).*[\\/])[^\\/]*:\d+:\d+\)?$/.exec(line)?.[1]
 }
+
+/** The lines of a stack trace that name a place; V8 has the message in front of them. */
+function linesOf({ stack = '' }: Error): string[] {
+  return stack.split('\n').filter((line) => /:\d+:\d+\)?$/.test(line))
+}
+
+/** Deep enough to reach the user's code from within models of models. */
+const DEEPEST = 200
+
+/** Says where in the user's code an op was applied: the first line of the stack that is not this library's. */
+export function callSite(): string {
+  // V8 keeps ten lines unless told otherwise; other engines know no such limit.
+  const limit = Error as { stackTraceLimit?: number }
+  const before = limit.stackTraceLimit
+  if (before !== undefined) limit.stackTraceLimit = DEEPEST
+  const lines = linesOf(new Error('where'))
+  if (before !== undefined) limit.stackTraceLimit = before
+  const own = lines.find((line) => !isOwnLine(line))
+  return own === undefined ? 'an unknown place' : own.trim().replace(/^at /, '')
+}
+
+/** Where a bundler has put user and library into one file, all lines are the library's. */
+function isOwnLine(line: string): boolean {
+  for (const folder of ownFolders) if (line.includes(folder)) return true
+  return /[\\/]node_modules[\\/]@adjoint[\\/]/.test(line)
+}
+
+markOwnCode()
 
 /** Runs a gradient rule so that what it makes is told as part of that gradient. */
 export function inBackwardOf<R>(op: string, site: string | undefined, f: () => R): R {

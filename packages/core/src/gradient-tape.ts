@@ -1,9 +1,10 @@
 /// <reference lib="esnext.disposable" />
-import { TapeError } from './errors.js'
+import { show, TapeError } from './errors.js'
 import { checkOptions } from './options.js'
 import { formatSegment } from './tape-text.js'
-import { Scope } from './tape.js'
-import { ones, type Tensor } from './tensor.js'
+import { formatShape } from './shape.js'
+import { positionOf, Scope } from './tape.js'
+import { ones, type Tensor, Variable } from './tensor.js'
 import {
   checkCotangent,
   checkDifferentiable,
@@ -13,7 +14,7 @@ import {
   isTensor,
   type TensorTree,
 } from './transforms.js'
-import { leavesOf, replaceLeaves } from './tree.js'
+import { formatPath, leavesOf, mapTree, replaceLeaves } from './tree.js'
 
 /** The gradients of a structure of tensors: the same structure, variables replaced by tensors. */
 export type Gradients<T> = T extends Tensor ? Tensor : { -readonly [K in keyof T]: Gradients<T[K]> }
@@ -52,10 +53,12 @@ export class GradientTape {
   }
 
   /**
-   * The gradients of `y` by `xs`, in the structure of `xs`; zeros where y does not depend on one.
+   * The gradients of `y` by `xs`, in the structure of `xs`; zeros where y does not depend on one. Each must be a
+   * trainable variable, or watched, or computed from such.
    * Unless the tape is persistent this closes it.
    * @param cotangent of y; needed unless y is a scalar.
-   * @throws TapeError when the tape was used up or crossed an await; ValueError for a y that is no scalar.
+   * @throws TapeError when the tape was used up or crossed an await, or does not know one of `xs`; ValueError for a
+   * y that is no scalar.
    */
   gradient<const T extends Tensor | readonly Tensor[] | Readonly<Record<string, unknown>>>(
     y: Tensor,
@@ -66,14 +69,34 @@ export class GradientTape {
     checkOutput('gradientTape.gradient', y)
     if (cotangent === undefined) checkScalar('gradientTape.gradient', y)
     else checkCotangent('gradientTape.gradient', cotangent, y)
-    const sources = leavesOf<Tensor>(xs as TensorTree, isTensor)
-    for (const x of sources) checkDifferentiable('gradientTape.gradient', 'what to differentiate by', x)
+    const sources: Tensor[] = []
+    mapTree(xs as TensorTree, isTensor, (x, path) => {
+      this.#checkSource(x, formatPath('xs', path))
+      sources.push(x)
+    })
     try {
       const found = gradientsBy(this.#scope, y, cotangent ?? ones([], y.dtype), sources)
       return replaceLeaves<Tensor, Tensor>(xs as TensorTree, isTensor, found) as Gradients<T>
     } finally {
       if (!this.#persistent) this.close()
     }
+  }
+
+  /** @throws TapeError for what the tape has not seen: its gradient is not known, which is not the same as zero. */
+  #checkSource(x: unknown, what: string): void {
+    checkDifferentiable('gradientTape.gradient', what, x)
+    const tensor = x as Tensor
+    const isSeen = this.#scope.watches(tensor) || positionOf(tensor) >= this.#scope.start
+    if (isSeen || (tensor instanceof Variable && tensor.trainable)) return
+    const name = tensor instanceof Variable && tensor.name !== '' ? show(tensor.name) : what
+    const which =
+      tensor instanceof Variable
+        ? `${name}, a variable that is not trainable`
+        : `${name}, of shape ${formatShape(tensor.shape)}`
+    throw new TapeError(
+      `gradientTape.gradient: the tape does not watch ${which}; call tape.watch(…) on it before computing with it`,
+      { op: 'gradientTape.gradient', shapes: [tensor.shape] },
+    )
   }
 
   /** Ends the recording. `using tape = gradientTape()` does it by itself. */

@@ -1,7 +1,8 @@
 import { abstractBackend } from './abstract.js'
 import { currentBackend } from './backend.js'
 import { floatx, type FloatDType, type NumericArray } from './dtype.js'
-import { LimitError, show, ValueError } from './errors.js'
+import { LimitError, ShapeError, show, typeName, ValueError } from './errors.js'
+import { checkNumeric } from './op.js'
 import {
   integersBelow,
   normalFloat32,
@@ -11,8 +12,8 @@ import {
   uniformFloat64,
 } from './rng.js'
 import { checkOptions } from './options.js'
-import { checkShape, type Sizes, sizeOf } from './shape.js'
-import { fromHost, type Tensor } from './tensor.js'
+import { checkShape, formatShape, type Sizes, sizeOf } from './shape.js'
+import { formatIndex, fromHost, Tensor, unflatten } from './tensor.js'
 
 /** Where the random numbers of this process stand: a seed, and how many draws were made since it was set. */
 export interface RandomState {
@@ -190,6 +191,80 @@ function permutation(n: number, options: { readonly seed?: number } = {}): Tenso
 }
 
 /**
+ * Classes drawn with the probabilities softmax(logits) along the last axis: of [..., classes] one for each row,
+ * [...], or `count` for each, [..., count]. A class whose logit is -Infinity is never drawn.
+ * @throws ValueError for a logit that is NaN or Infinity, and for a row without a class that could be drawn.
+ * @example random.categorical(tensor([[0, 0], [0, -Infinity]]), 3).shape // [2, 3]
+ */
+function categorical(
+  logits: Tensor,
+  count?: number,
+  options: { readonly seed?: number } = {},
+): Tensor<'int32'> {
+  const op = 'random.categorical'
+  checkOptions(op, options, ['seed'])
+  if (!(logits instanceof Tensor))
+    throw new ValueError(`${op}: logits must be a tensor, got ${typeName(logits)}; wrap them in tensor(…)`, {
+      op,
+    })
+  checkNumeric(op, logits)
+  const classes = logits.shape.at(-1)
+  if (classes === undefined || classes === 0)
+    throw new ShapeError(
+      `${op}: logits ${formatShape(logits.shape)} have no classes; the last axis must have at least one`,
+      { op, shapes: [logits.shape] },
+    )
+  const rows = logits.shape.slice(0, -1)
+  const shape = count === undefined ? rows : [...rows, count]
+  return drawn(op, shape, options, 'int32', (s, stream, size) => {
+    const values = new Int32Array(size)
+    const points = uniformFloat64(s, stream, size)
+    const scores = logits.read().dataSync()
+    const perRow = count ?? 1
+    const below = new Float64Array(classes)
+    for (let row = 0; row * perRow < size; row++) {
+      accumulate(scores, row * classes, below, logits.shape)
+      const total = below[classes - 1]!
+      for (let i = row * perRow; i < (row + 1) * perRow; i++)
+        values[i] = firstAbove(below, points[i]! * total)
+    }
+    return values
+  }) as unknown as Tensor<'int32'>
+}
+
+/** below[k] = the sum of exp(scores[start + i] - their maximum) over i <= k. @throws ValueError for no such sum. */
+function accumulate(scores: NumericArray, start: number, below: Float64Array, shape: Sizes): void {
+  let most = -Infinity
+  for (let k = 0; k < below.length; k++) {
+    const score = scores[start + k]!
+    if (!(score < Infinity))
+      throw new ValueError(
+        `random.categorical: the logit at ${formatIndex(unflatten(start + k, shape))} is ${score}; ` +
+          'logits must be finite, or -Infinity for what is never drawn',
+      )
+    most = Math.max(most, score)
+  }
+  if (most === -Infinity)
+    throw new ValueError(
+      `random.categorical: all logits of row ${formatIndex(unflatten(start, shape).slice(0, -1))} are -Infinity; ` +
+        'at least one class must be possible',
+    )
+  let sum = 0
+  for (let k = 0; k < below.length; k++) below[k] = sum += Math.exp(scores[start + k]! - most)
+}
+
+/** The first position whose value is above `point`: a class without weight is as low as the one before, and passed over. */
+function firstAbove(below: Float64Array, point: number): number {
+  let [low, high] = [0, below.length - 1]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (below[middle]! > point) high = middle
+    else low = middle + 1
+  }
+  return low
+}
+
+/**
  * Random numbers, all from one counter-based generator (Philox): the same seed gives the same numbers on every
  * machine and engine. Each call takes the next stream of the global seed, or its own `seed` where one is given.
  */
@@ -199,5 +274,6 @@ export const random: {
   readonly truncatedNormal: typeof truncatedNormal
   readonly randint: typeof randint
   readonly bernoulli: typeof bernoulli
+  readonly categorical: typeof categorical
   readonly permutation: typeof permutation
-} = { uniform, normal, truncatedNormal, randint, bernoulli, permutation }
+} = { uniform, normal, truncatedNormal, randint, bernoulli, categorical, permutation }

@@ -133,6 +133,14 @@ export class Tensor<out D extends DType = NumericDType, out S extends Sizes = Si
     return values === undefined ? this.#outline() : formatTensor(values, this.shape, this.dtype)
   }
 
+  /**
+   * What `JSON.stringify` writes: the values as nested lists, which `tensor` reads again. JSON has neither NaN nor
+   * Infinity and writes null for them. @throws BackendError where the device reads back asynchronously only.
+   */
+  toJSON(): unknown {
+    return this.arraySync()
+  }
+
   #valuesToPrint(): HostArray | undefined {
     const { handle, backend } = this
     if (handle === DISPOSED || backend === abstractBackend) return undefined
@@ -177,6 +185,11 @@ if (typeof Symbol.dispose === 'symbol')
 // The methods are put on the prototype by ops/index.ts.
 export interface Tensor<out D extends DType, out S extends Sizes>
   extends Disposable, TensorMethods<Tensor, TensorLike> {
+  /**
+   * The slices along axis 0, one after another: `for (const row of x)`, `const [a, b] = x`. A scalar has none and is
+   * not iterable.
+   */
+  [Symbol.iterator](): IterableIterator<Tensor>
   /** The part that NumPy's `x[text]` is, `x.slice('0, 1:-1, ::2, ..., None')`; or the block that begins at `where` and has `size`. */
   slice<const T extends string | readonly number[]>(
     where: SliceWhere<S, T>,
@@ -409,8 +422,9 @@ function expectedType(first: unknown, asked: DType | undefined): 'string' | 'boo
 
 function notExpected(value: unknown, expected: string, index: readonly number[]): DTypeError {
   const hint = expected === 'boolean' ? ', as at the start' : ''
+  const way = typeof value === 'string' ? "; for a tensor of strings pass { dtype: 'string' }" : ''
   return new DTypeError(
-    `tensor: expected a ${expected}${hint}, got ${typeName(value)} (${show(value)}) at index ${formatIndex(index)}`,
+    `tensor: expected a ${expected}${hint}, got ${typeName(value)} (${show(value)}) at index ${formatIndex(index)}${way}`,
     { op: 'tensor' },
   )
 }

@@ -42,12 +42,16 @@ export interface InputOptions<S extends Shape, N extends string, D extends DType
  * @example sequential([inputLayer({ shape: [10] }), dense(1)])
  */
 export function inputLayer(options: InputOptions<Shape, string, DType>): InputLayer {
-  checkOptions('inputLayer', options, ['shape', 'name', 'dtype'])
+  return made('inputLayer', options)
+}
+
+function made(what: string, options: InputOptions<Shape, string, DType>): InputLayer {
+  checkOptions(what, options, ['shape', 'name', 'dtype'])
   const { shape, name, dtype } = options
   return new InputLayer(
-    checkInputShape(name === undefined ? 'input' : `input ${show(name)}`, shape),
-    dtype === undefined ? undefined : checkDType('input', dtype),
-    name === undefined ? {} : { name: checkName('input', name) },
+    checkInputShape(name === undefined ? what : `${what} ${show(name)}`, shape),
+    dtype === undefined ? undefined : checkDType(what, dtype),
+    name === undefined ? {} : { name: checkName(what, name) },
   )
 }
 
@@ -62,5 +66,5 @@ export function input<
   const D extends DType = 'float32',
   // Where the result goes must not decide its dtype, which is float32 unless it is given.
 >(options: InputOptions<S, N, D>): SymbolicTensor<S, NoInfer<D>, N> {
-  return inputLayer(options).output as SymbolicTensor<S, D, N>
+  return made('input', options).output as SymbolicTensor<S, D, N>
 }

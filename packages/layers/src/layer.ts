@@ -27,6 +27,7 @@ import {
   formatShape,
   isFloat,
   isRecord,
+  markOwnCode,
   randomState,
   sameShape,
   setRandomState,
@@ -61,6 +62,8 @@ export interface CallContext {
 export interface CallOptions {
   readonly training?: boolean
 }
+
+markOwnCode()
 
 /** Sides of 79 and 83 (then 73 and 89) stand for unknown ones while shapes are inferred; what changes with them is unknown. */
 const STAND_INS = [
@@ -465,7 +468,7 @@ export abstract class LayerBase<N extends string = string> extends Callable {
         `${this.label}: called on the layer ${leaf.label} itself; call that on its input first`,
       )
     return new ValueError(
-      `${this.label}: expected tensors, got ${typeName(leaf)} (${show(leaf)})${typeof leaf === 'object' ? '; wrap data in tensor(…)' : ''}`,
+      `${this.label}: expected tensors, got ${typeName(leaf)} (${show(leaf)})${typeof leaf === 'function' ? '' : '; wrap data in tensor(…)'}`,
     )
   }
 

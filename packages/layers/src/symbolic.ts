@@ -1,4 +1,4 @@
-import type { Dim, DType, Shape } from '@adjoint/core'
+import { type Dim, type DType, GraphError, type Shape } from '@adjoint/core'
 import type {
   AnyRow,
   APPLY,
@@ -11,7 +11,7 @@ import type {
   STAGED,
   UnaryName,
 } from '@adjoint/core/extend'
-import { formatShape } from '@adjoint/core/extend'
+import { formatShape, show } from '@adjoint/core/extend'
 import type { LayerBase } from './layer.js'
 import { checkName } from './naming.js'
 import type { NumIn, Sym } from './types.js'
@@ -69,6 +69,11 @@ export class SymbolicTensor<
     return new SymbolicTensor(this.shape, this.dtype, this.node, this.outputIndex, checkName('named', name))
   }
 
+  /** What `JSON.stringify` writes: what it is, without the graph that it hangs on. */
+  toJSON(): { readonly name: string; readonly shape: Shape; readonly dtype: DType } {
+    return { name: this.name, shape: [null, ...this.shape], dtype: this.dtype }
+  }
+
   toString(): string {
     return `<symbolic ${this.name}: ${formatShape([null, ...this.shape])} ${this.dtype}>`
   }
@@ -98,6 +103,18 @@ export interface SymbolicTensor<out S extends Shape, out D extends DType, out N 
 }
 
 Object.defineProperty(SymbolicTensor.prototype, 'kind', { value: 'symbolic' })
+
+// Not in the type: there it is a compile error, which is better. This is for those who run without types.
+for (const method of ['data', 'dataSync', 'array', 'arraySync', 'item', 'itemSync'])
+  Object.defineProperty(SymbolicTensor.prototype, method, {
+    value(this: SymbolicTensor): never {
+      throw new GraphError(
+        `${method}: ${show(this.name)} is a node of a graph and has no values; ` +
+          'make a model of it and call that on data: model({ inputs, outputs })(x), or use await predict(x)',
+        { op: method },
+      )
+    },
+  })
 
 export function isSymbolic(x: unknown): x is Sym.Any {
   return x instanceof SymbolicTensor

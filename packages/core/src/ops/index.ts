@@ -13,7 +13,7 @@ import { logSoftmax, softmax } from './nn.js'
 import { all, any, argMax, argMin, logSumExp, max, mean, min, prod, sum } from './reduce.js'
 import * as rounding from './rounding.js'
 import { cast, clip } from './select.js'
-import { flip, slice, stridedSlice } from './slicing.js'
+import { flip, part, slice, stridedSlice } from './slicing.js'
 import { norm, std, variance } from './statistics.js'
 import * as trigonometric from './trigonometric.js'
 
@@ -95,6 +95,16 @@ export const methods: Readonly<Record<MethodName, (x: never, ...rest: never[]) =
   triu,
   diagonal,
 }
+
+function* slices(this: Tensor): Generator<Tensor> {
+  for (let i = 0; i < this.shape[0]!; i++) yield squeeze(part(this, 0, i, 1), 0)
+}
+// A getter, since whoever asks whether a scalar is iterable must be told that it is not.
+Object.defineProperty(Tensor.prototype, Symbol.iterator, {
+  get(this: Tensor) {
+    return this.rank === 0 ? undefined : slices
+  },
+})
 
 for (const [name, op] of Object.entries(methods) as unknown as [string, (...args: unknown[]) => unknown][])
   Object.defineProperty(Tensor.prototype, name, {

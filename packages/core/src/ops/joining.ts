@@ -10,6 +10,7 @@ import {
   type Operand,
   type Result,
   type Row,
+  sidesOf,
 } from '../op.js'
 import { checkOptions } from '../options.js'
 import { checkAxis, checkSize, formatShape, holdsFor, isList } from '../shape.js'
@@ -77,8 +78,28 @@ export function concat<X extends Operand>(xs: readonly X[], axis: number = 0): R
 /** Tensors of one shape as slices along a new `axis` (of the result). */
 export function stack<X extends Operand>(xs: readonly X[], axis: number = 0): Result<X> {
   checkList('stack', xs)
+  checkAlike(xs)
+  checkAxis('stack', axis, sidesOf(xs[0]!).length + 1)
   const expanded = Array.from(xs, (x) => expandDims(x, axis) as Operand)
   return concat(expanded, axis) as Result<X>
+}
+
+/** @throws ShapeError unless all have one shape, as far as their sides are known. */
+function checkAlike(xs: readonly Operand[]): void {
+  const first = sidesOf(xs[0]!)
+  for (let i = 1; i < xs.length; i++) {
+    // What is no operand is told so next, and a list may claim any number of holes.
+    if (xs[i] === undefined) return
+    const own = sidesOf(xs[i]!)
+    const isAlike =
+      own.length === first.length &&
+      own.every((side, a) => side === null || first[a] === null || side === first[a])
+    if (!isAlike)
+      throw new ShapeError(
+        `stack: input ${i} is ${formatShape(own)}, input 0 is ${formatShape(first)}: all must have one shape`,
+        { op: 'stack', shapes: [first, own] },
+      )
+  }
 }
 
 function checkList(op: string, xs: unknown): void {

@@ -1,5 +1,5 @@
 import type { DType } from '../dtype.js'
-import { ShapeError, show, ValueError } from '../errors.js'
+import { GraphError, ShapeError, show, ValueError } from '../errors.js'
 import {
   call,
   composite,
@@ -155,8 +155,14 @@ const getItemRow: Row<'x', { readonly text: string }> = composite({
   },
   shapeInGraph(shape, { text }) {
     const { range, axes } = readSlice(text, shape)
-    const sides = sidesAfter(shape, range)
-    return sides === null || axes[0] !== 0 ? null : axes.map((axis) => (axis === null ? 1 : sides[axis]!))
+    const sides = axes[0] === 0 ? sidesAfter(shape, range) : null
+    if (sides === null)
+      throw new GraphError(
+        `slice: ${show(text)} would mix the rows of the batch: on a symbolic tensor axis 0 is the batch, ` +
+          `here ${formatShape(shape)}; begin with : or ...`,
+        { op: 'slice', shapes: [shape] },
+      )
+    return axes.map((axis) => (axis === null ? 1 : sides[axis]!))
   },
 })
 
