@@ -46,6 +46,7 @@ export {
 } from './callbacks/model-checkpoint.js'
 export type { MonitorMode } from './callbacks/monitor.js'
 export { reduceLROnPlateau, type ReduceLROnPlateauOptions } from './callbacks/reduce-lr-on-plateau.js'
+export { tensorBoard, type TensorBoardOptions } from './callbacks/tensor-board.js'
 export { terminateOnNaN } from './callbacks/terminate-on-nan.js'
 export {
   type Constraint,
