@@ -23,6 +23,9 @@ import {
 } from '@adjoint/layers'
 import { currentBackend, randomState } from '@adjoint/core/extend'
 import { type Backend, setBackend } from '@adjoint/core'
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { stateOf } from '../support/state.js'
 
@@ -563,9 +566,10 @@ describe('what it prints', () => {
     expect(text).toMatch(/^Epoch 1\/1\n\r/)
     expect(text).toMatch(/4\/4 .*━.* - loss: [\d.]+ - a_loss: .*\n$/)
   })
-  test('nothing where that is asked for, nor by evaluate and predict unless it is', async () => {
+  test('nothing where that is asked for, by predict unless it is, nor by itself in tests', async () => {
     const text = await printed(async (m) => {
       await m.fit({ x: X }, Y, quiet)
+      await m.fit({ x: X }, Y)
       await m.evaluate({ x: X }, Y)
       await m.predict({ x: X })
     })
@@ -573,6 +577,29 @@ describe('what it prints', () => {
     expect(await printed((m) => m.evaluate({ x: X }, Y, { verbose: 2 }))).toMatch(
       /^1\/1 - 0s - \S+ - loss: [^\n]+\n$/,
     )
+  })
+  test('lines in a pipe, by fit and evaluate, from a program that a test starts', () => {
+    const script = `
+      import { dense, sequential } from '@adjoint/layers'
+      const m = sequential([dense(1, { inputShape: [1] })])
+      m.compile({ loss: 'mse' })
+      await m.fit([[1], [2]], [1, 2])
+      await m.evaluate([[1], [2]], [1, 2])
+      await m.predict([[1], [2]])`
+    const options = ['--conditions=@adjoint/source', '--import', 'tsx', '--input-type=module', '-e', script]
+    const text = execFileSync(process.execPath, options, {
+      cwd: join(import.meta.dirname, '..'),
+      encoding: 'utf8',
+    })
+    expect(text).toMatch(/^Epoch 1\/1\n1\/1 - 0s - \S+ - loss: [\d.]+\n1\/1 - 0s - \S+ - loss: [\d.]+\n$/)
+  })
+  test('a bar that never keeps the event loop from its turn for long', async () => {
+    const delay = monitorEventLoopDelay({ resolution: 5 })
+    delay.enable()
+    await printed((m) => m.fit({ x: X }, Y, { batchSize: 1, epochs: 60, verbose: 1 }))
+    delay.disable()
+    // Steps here take well below a millisecond; on a busy machine single turns may be late, most are not.
+    expect(delay.percentile(90) / 1e6).toBeLessThan(50)
   })
 })
 

@@ -115,6 +115,16 @@ export function terminal(): { readonly isTTY: boolean; readonly columns: number 
   }
 }
 
+/** Whether a test runner (Vitest, Jest, node --test) runs this; not where a test has started a program of its own. */
+export function isTesting(): boolean {
+  const env = surroundings.process?.env
+  return (
+    '__vitest_worker__' in globalThis ||
+    env?.['JEST_WORKER_ID'] !== undefined ||
+    env?.['NODE_TEST_CONTEXT'] !== undefined
+  )
+}
+
 /** Writes text as it is where there is a stream for it; line by line to the console elsewhere. */
 export function write(text: string): void {
   const stdout = surroundings.process?.stdout

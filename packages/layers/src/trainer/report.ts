@@ -1,12 +1,13 @@
 import { epochHeader, plainLine, ProgressBar } from '../progress.js'
-import { now, terminal, write } from '../host.js'
+import { isTesting, now, terminal, write } from '../host.js'
 import type { Logs } from './types.js'
 
 export type Verbosity = 0 | 1 | 2
 
-/** 1 on a terminal, 2 elsewhere. */
+/** By itself 0 in tests, 1 on a terminal, 2 elsewhere. */
 export function verbosityOf(verbose: Verbosity | 'auto'): Verbosity {
-  return verbose === 'auto' ? (terminal().isTTY ? 1 : 2) : verbose
+  if (verbose !== 'auto') return verbose
+  return isTesting() ? 0 : terminal().isTTY ? 1 : 2
 }
 
 /** Prints how a pass over the data goes, as Keras does: a bar, or one line at its end. */

@@ -128,7 +128,7 @@ export function datasetSettings(
   checkKeys(op, options, ['steps', 'verbose', 'nonFinite'])
   return {
     steps: optionalCount(op, 'steps', options.steps),
-    verbosity: common(op, options, 0).verbosity,
+    verbosity: common(op, options, byDefault(op)).verbosity,
   }
 }
 
@@ -142,14 +142,19 @@ function optionalCount(op: string, name: string, value: unknown): number | undef
   return value === undefined ? undefined : checkNumber(op, name, value, COUNT)
 }
 
-/** Options of `evaluate` and `predict`, which print nothing unless asked to. */
+/** Options of `evaluate` and `predict`. */
 export function passSettings(
   op: string,
   options: EvaluateOptions | PredictOptions,
   others: readonly string[] = [],
 ): { batchSize: number; verbosity: Verbosity } {
   checkKeys(op, options, [...BOTH, ...others])
-  return common(op, options, 0)
+  return common(op, options, byDefault(op))
+}
+
+/** `predict` is called for its result, often for a few rows: it prints only when asked to. */
+function byDefault(op: string): Verbosity | 'auto' {
+  return op.startsWith('predict') ? 0 : 'auto'
 }
 
 function common(

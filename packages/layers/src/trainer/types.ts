@@ -136,7 +136,7 @@ export interface FitOptions<I = any, O = any> {
   readonly batchSize?: number
   /** Whether each epoch takes the rows in another order (default true). */
   readonly shuffle?: boolean
-  /** 0 silent, 1 a progress bar, 2 one line per epoch, 'auto' (default) 1 on a terminal and 2 elsewhere. */
+  /** 0 silent, 1 a progress bar, 2 one line per epoch, 'auto' (default) 1 on a terminal, 0 in tests, 2 elsewhere. */
   readonly verbose?: 0 | 1 | 2 | 'auto'
   /** The part of the rows, at the end, that is kept for validation. */
   readonly validationSplit?: number
