@@ -10,12 +10,14 @@ import {
   dropout,
   embedding,
   flatten,
+  globalAveragePooling1D,
   hashing,
   identity,
   input,
   integerLookup,
   lambda,
   type LayerBase,
+  masking,
   maximum,
   type Model,
   model,
@@ -62,6 +64,11 @@ const squared = lambda((t) => t.square(), { outputShape: [4, 3] })(x)
 is<typeof squared, F32<readonly [4, 3]>>(true)
 const merged = lambda((xs: readonly Tensor[]) => xs[0]!.add(xs[1]!))([x, x])
 is<typeof merged, F32<Shape>>(true)
+
+const pooled = globalAveragePooling1D()(masking({ maskValue: -1 })(x))
+is<typeof pooled, F32<readonly [3]>>(true)
+const kept = globalAveragePooling1D({ keepDims: true })(embedding(9, 2, { maskZero: true })(v))
+is<typeof kept, F32<readonly [1, 2]>>(true)
 
 // Merges broadcast from the last axis on.
 const sum = add([v, x])

@@ -57,7 +57,7 @@ export {
 } from './constraints.js'
 export { initializers } from './initializers.js'
 export { InputLayer, input, inputLayer, type InputOptions } from './input-layer.js'
-export { type CallContext, type CallOptions, Layer, LayerBase } from './layer.js'
+export { type CallContext, type CallOptions, Layer, LayerBase, type OutputMasks } from './layer.js'
 export { Activation, activation, type ActivationOptions } from './layers/activation.js'
 export {
   BatchNormalization,
@@ -75,6 +75,12 @@ export { Dense, dense, type DenseOptions } from './layers/dense.js'
 export { Dot, dot, type DotOptions } from './layers/dot.js'
 export { Dropout, dropout, type DropoutOptions } from './layers/dropout.js'
 export { Embedding, embedding, type EmbeddingOptions } from './layers/embedding.js'
+export {
+  GlobalAveragePooling1D,
+  globalAveragePooling1D,
+  type GlobalAveragePooling1DOptions,
+} from './layers/global-average-pooling.js'
+export { Masking, masking, type MaskingOptions } from './layers/masking.js'
 export { Flatten, flatten } from './layers/flatten.js'
 export {
   GroupNormalization,

@@ -38,6 +38,7 @@ import { Callable } from './callable.js'
 import { constrain, resolveConstraint } from './constraints.js'
 import { resolveInitializer } from './initializers.js'
 import { contentOf, isLeaf, type Leaf, leavesIn, withLeaves } from './leaves.js'
+import { maskOf, masksAreUsed, setMask } from './masks.js'
 import { checkName, snakeCase } from './naming.js'
 import { checkScalar, regularize, regularizedOf, resolveRegularizer, weightLoss } from './regularizers.js'
 import { isSymbolic, type Node, SymbolicTensor } from './symbolic.js'
@@ -55,8 +56,14 @@ import type {
 export interface CallContext {
   /** Whether the model is being trained: dropout drops, batch statistics are used. */
   readonly training: boolean
+  /** Which time steps of the first input count: bool, of its leading axes; none where all do. */
   readonly mask?: Tensor | null
+  /** The masks of all inputs, in order; not set where none has one. */
+  readonly masks?: readonly (Tensor | undefined)[]
 }
+
+/** The masks of a layer's outputs: that of the first one, or a list for all. */
+export type OutputMasks = Tensor | null | undefined | readonly (Tensor | null | undefined)[]
 
 /** Options of a call: `layer(x, { training: true })`. */
 export interface CallOptions {
@@ -385,6 +392,23 @@ export abstract class LayerBase<N extends string = string> extends Callable {
     return undefined
   }
 
+  /**
+   * Whether what it makes of a time step depends on that step alone, so that its output has the mask of its input.
+   * Other layers stop masks, as in Keras; or override {@link computeMask}.
+   */
+  get supportsMasking(): boolean {
+    return false
+  }
+
+  /**
+   * The mask of the output: by default that of the first input, if the layer supports masking, and none otherwise.
+   * @param inputs all tensors of the call, in order.
+   * @param masks theirs, undefined where all of a tensor counts.
+   */
+  computeMask(_inputs: readonly Tensor[], masks: readonly (Tensor | undefined)[]): OutputMasks {
+    return this.supportsMasking ? masks[0] : undefined
+  }
+
   /** Computes the output. Called with the arguments of the call, then the context. */
   abstract call(...args: unknown[]): unknown
 
@@ -509,14 +533,55 @@ export abstract class LayerBase<N extends string = string> extends Callable {
     // A layer is a function, and inherits another `call` where its class has none.
     if (this.call === Function.prototype.call || typeof this.call !== 'function')
       throw new ValueError(`${this.label}: its class has no call method; define call(x, context)`)
-    running.push({ layer: this, context })
+    const known = this.#withMasks(values, context)
+    running.push({ layer: this, context: known })
     try {
-      return this.call(...values, context)
+      const result: unknown = this.call(...values, known)
+      this.#maskOutputs(values, known, result)
+      return result
     } catch (error) {
       throw named(error, this.label)
     } finally {
       running.pop()
     }
+  }
+
+  /** The context, with the masks of the inputs and no others. */
+  #withMasks(values: readonly unknown[], context: CallContext): CallContext {
+    if (!masksAreUsed()) return context
+    const masks = contentOf(values).map((x) => maskOf(x as object))
+    const { training } = context
+    return masks.some((mask) => mask !== undefined)
+      ? { training, mask: masks[0] ?? null, masks }
+      : { training }
+  }
+
+  #maskOutputs(values: readonly unknown[], { masks }: CallContext, result: unknown): void {
+    if (masks === undefined && this.computeMask === LayerBase.prototype.computeMask) return
+    // While shapes are inferred there is nothing to mask.
+    if (currentBackend() === abstractBackend) return
+    const inputs = contentOf(values) as readonly Tensor[]
+    const made = this.computeMask(inputs, masks ?? inputs.map(() => undefined))
+    const list: readonly unknown[] = Array.isArray(made) ? made : [made]
+    contentOf(result).forEach((output, i) => {
+      const mask = list[i]
+      if (mask === undefined || mask === null || !(output instanceof Tensor)) return
+      this.#checkMask(mask, output as Tensor)
+      setMask(output, mask)
+    })
+  }
+
+  #checkMask(mask: unknown, output: Tensor): asserts mask is Tensor {
+    if (!(mask instanceof Tensor))
+      throw new ValueError(`computeMask: expected a bool tensor, got ${typeName(mask)}`)
+    const { shape, dtype } = mask as Tensor<DType>
+    if (dtype !== 'bool') throw new ValueError(`computeMask: expected a bool tensor, got ${dtype}`)
+    const fits = shape.length <= output.rank && shape.every((n, i) => n === 1 || n === output.shape[i])
+    if (!fits)
+      throw new ShapeError(
+        `computeMask: the mask ${formatShape(shape)} does not fit the output ${formatShape(output.shape)}`,
+        { op: this.name, shapes: [shape, output.shape] },
+      )
   }
 
   /** Makes the weights if that has not happened yet. @internal */

@@ -21,6 +21,7 @@ import {
   type SymbolicAval,
 } from './layer.js'
 import { isTensor, mapLeaves, tensorsIn, withLeaves } from './leaves.js'
+import { maskOf, setMask } from './masks.js'
 import { checkName } from './naming.js'
 import { architectureOf } from './saving/encode.js'
 import type { ModelSource } from './saving/files.js'
@@ -194,7 +195,11 @@ export class Model<I = any, O = any> extends LayerBase {
     const { inputs } = this.#wired
     const values = tensorsIn(args[0]).map((x, i) => {
       const { dtype } = inputs[i]!
-      return x.dtype === dtype ? x : (x as Tensor).cast(dtype as NumericDType)
+      if (x.dtype === dtype) return x
+      const cast = (x as Tensor).cast(dtype as NumericDType)
+      const mask = maskOf(x)
+      if (mask !== undefined) setMask(cast, mask)
+      return cast
     })
     const outputs = this.compute(values, args[1] as CallContext)
     return withLeaves(this.outputs, outputs)

@@ -19,6 +19,10 @@ export class Activation<N extends string = string> extends SingleInputLayer<N> {
     this.#activation = resolveActivation(options.activation)
   }
 
+  override get supportsMasking(): boolean {
+    return true
+  }
+
   override get runsUserCode(): boolean {
     return true
   }

@@ -1,6 +1,7 @@
 import {
   add,
   cast,
+  div,
   mean,
   mul,
   reshape,
@@ -8,6 +9,7 @@ import {
   type Shape,
   square,
   sub,
+  sum,
   type Tensor,
   ValueError,
   type Variable,
@@ -15,6 +17,7 @@ import {
 import { abstractBackend, currentBackend, show, withoutRecording } from '@adjoint/core/extend'
 import { resolveInitializer } from '../initializers.js'
 import type { CallContext } from '../layer.js'
+import { maskWeights } from '../masks.js'
 import { checkNumber, SHARE } from '../option-checks.js'
 import type { InitializerLike } from '../types.js'
 import { SCALED_OPTIONS, ScaledLayer, type ScaledOptions } from './scaled.js'
@@ -69,17 +72,24 @@ export class BatchNormalization<N extends string = string> extends ScaledLayer<N
     })
   }
 
-  override call(x: Tensor, { training }: CallContext): Tensor {
+  override call(x: Tensor, { training, mask }: CallContext): Tensor {
     // Of no rows there is no mean.
-    return this.scaled(training && this.trainable && x.size > 0 ? this.#byBatch(x) : this.#byHistory(x))
+    return this.scaled(
+      training && this.trainable && x.size > 0 ? this.#byBatch(x, mask ?? undefined) : this.#byHistory(x),
+    )
   }
 
-  #byBatch(x: Tensor): Tensor {
+  #byBatch(x: Tensor, mask: Tensor | undefined): Tensor {
     const kept = this.axesIn(x.shape)
     const axes = x.shape.flatMap((_, axis) => (kept.includes(axis) ? [] : [axis]))
-    const center = mean(x, axes, true)
+    const weights = mask && maskWeights(mask, x)
+    const meanOf = (values: Tensor): Tensor =>
+      weights === undefined
+        ? mean(values, axes, true)
+        : div(sum(mul(values, weights), axes, true), add(sum(weights, axes, true), 1e-7))
+    const center = meanOf(x)
     const deviation = sub(x, center)
-    const variance = mean(square(deviation), axes, true)
+    const variance = meanOf(square(deviation))
     withoutRecording(() => {
       this.#follow(this.#mean, center)
       this.#follow(this.#variance, variance)

@@ -1,6 +1,17 @@
-import { concat, type Dim, type Shape, ShapeError, type Tensor, ValueError } from '@adjoint/core'
+import {
+  any,
+  broadcastTo,
+  concat,
+  type Dim,
+  ones,
+  type Shape,
+  ShapeError,
+  type Tensor,
+  ValueError,
+} from '@adjoint/core'
 import { formatShape, promote, show } from '@adjoint/core/extend'
 import type { CallOptions, SymbolicAval } from '../layer.js'
+import { alignedMask } from '../masks.js'
 import type { LayerOptions, NumIn } from '../types.js'
 import type { ConcatCheck, Concatenated } from './merge-types.js'
 import { bothForms, ListLayer } from './merge.js'
@@ -74,6 +85,16 @@ export class Concatenate<N extends string = string, out A extends number = numbe
       })
     }
     return out
+  }
+
+  /** The masks one after another, or where any input counts along the last axis; an input without one counts whole. */
+  override computeMask(xs: readonly Tensor[], masks: readonly (Tensor | undefined)[]): Tensor | undefined {
+    if (masks.every((mask) => mask === undefined)) return undefined
+    const whole = xs.map((x, i) => {
+      const mask = masks[i]
+      return mask === undefined ? ones(x.shape, 'bool') : broadcastTo(alignedMask(mask, x.rank), x.shape)
+    })
+    return any(concat(whole, this.axis), -1)
   }
 
   override call(xs: readonly Tensor[]): Tensor {

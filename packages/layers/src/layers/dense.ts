@@ -81,6 +81,10 @@ export class Dense<U extends number = number, N extends string = string> extends
     this.#options = options
   }
 
+  override get supportsMasking(): boolean {
+    return true
+  }
+
   override checkInputs([x]: readonly SymbolicAval[]): void {
     const last = x!.shape.at(-1)
     if (x!.dtype === 'string' || x!.shape.length < 2 || last === null)

@@ -19,6 +19,10 @@ export class ELU<N extends string = string> extends SingleInputLayer<N> {
     this.alpha = checkNumber(this.label, 'alpha', options.alpha ?? 1, FINITE)
   }
 
+  override get supportsMasking(): boolean {
+    return true
+  }
+
   override call(x: Tensor): Tensor {
     return elu(x, this.alpha)
   }

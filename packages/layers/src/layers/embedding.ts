@@ -1,6 +1,7 @@
-import { cast, gather, type Shape, type Tensor, type Variable } from '@adjoint/core'
+import { cast, gather, notEqual, type Shape, type Tensor, type Variable } from '@adjoint/core'
 import { resolveConstraint } from '../constraints.js'
 import { resolveInitializer } from '../initializers.js'
+import { checkFlag } from '../option-checks.js'
 import { activityLoss, resolveRegularizer } from '../regularizers.js'
 import type { SymbolicTensor } from '../symbolic.js'
 import type {
@@ -23,6 +24,8 @@ export interface EmbeddingOptions<N extends string = string> extends LayerOption
   /** What the output adds to the loss; it is divided by the number of rows. */
   readonly activityRegularizer?: RegularizerLike
   readonly embeddingsConstraint?: ConstraintLike
+  /** Whether id 0 means that there is nothing: then it is masked (default false). */
+  readonly maskZero?: boolean
 }
 
 /** A table of vectors, one for each id: [inputDim, outputDim]. */
@@ -34,9 +37,11 @@ export class Embedding<E extends number = number, N extends string = string> ext
     'embeddingsRegularizer',
     'activityRegularizer',
     'embeddingsConstraint',
+    'maskZero',
   ]
   readonly inputDim: number
   readonly outputDim: E
+  readonly maskZero: boolean
   readonly #options: EmbeddingOptions<N>
   readonly #initializer: Initializer
   readonly #regularizer: ((w: Tensor) => Tensor) | undefined
@@ -48,6 +53,7 @@ export class Embedding<E extends number = number, N extends string = string> ext
     super(options)
     this.inputDim = checkCount(this.label, 'inputDim', options.inputDim)
     this.outputDim = checkCount(this.label, 'outputDim', options.outputDim) as E
+    this.maskZero = checkFlag(this.label, 'maskZero', options.maskZero ?? false)
     this.#initializer = resolveInitializer(options.embeddingsInitializer ?? 'random_uniform')
     this.#regularizer = resolveRegularizer(options.embeddingsRegularizer)
     this.#activityRegularizer = resolveRegularizer(options.activityRegularizer)
@@ -61,6 +67,10 @@ export class Embedding<E extends number = number, N extends string = string> ext
       regularizer: this.#regularizer,
       constraint: this.#constraint,
     })
+  }
+
+  override computeMask([ids]: readonly Tensor[]): Tensor | undefined {
+    return this.maskZero ? notEqual(ids!, 0) : undefined
   }
 
   override call(ids: Tensor): Tensor {

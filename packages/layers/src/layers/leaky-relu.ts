@@ -19,6 +19,10 @@ export class LeakyReLU<N extends string = string> extends SingleInputLayer<N> {
     this.negativeSlope = checkNumber(this.label, 'negativeSlope', options.negativeSlope ?? 0.3, NOT_NEGATIVE)
   }
 
+  override get supportsMasking(): boolean {
+    return true
+  }
+
   override call(x: Tensor): Tensor {
     return leakyRelu(x, this.negativeSlope)
   }

@@ -1,5 +1,6 @@
 import {
   type Dim,
+  logicalOr,
   type NumericDType,
   reshape,
   type Shape,
@@ -8,7 +9,8 @@ import {
   withBackend,
 } from '@adjoint/core'
 import { abstractBackend, type Aval, formatShape, isRecord, typeName } from '@adjoint/core/extend'
-import { type CallOptions, LayerBase, type SymbolicAval } from '../layer.js'
+import { type CallContext, type CallOptions, LayerBase, type SymbolicAval } from '../layer.js'
+import { alignedMask } from '../masks.js'
 import type { LayerOptions, NumIn } from '../types.js'
 import type { MergeCheck, Merged } from './merge-types.js'
 
@@ -52,8 +54,14 @@ export abstract class Merge<
   static override readonly optionNames: readonly string[] = []
   declare readonly op?: Op
 
-  /** Makes one tensor of several, all of the same rank. */
-  protected abstract combine(xs: readonly Tensor[]): Tensor
+  /**
+   * Makes one tensor of several, all of the same rank.
+   * @param masks where each counts, of that rank too; not given where none has a mask.
+   */
+  protected abstract combine(
+    xs: readonly Tensor[],
+    masks: readonly (Tensor | undefined)[] | undefined,
+  ): Tensor
 
   override checkInputs(inputs: readonly SymbolicAval[]): void {
     super.checkInputs(inputs)
@@ -97,9 +105,22 @@ export abstract class Merge<
     )
   }
 
-  override call(xs: readonly Tensor[]): Tensor {
+  /** What counts in any input counts in the output; where one input has no mask all does. */
+  override computeMask(xs: readonly Tensor[], masks: readonly (Tensor | undefined)[]): Tensor | undefined {
     const rank = Math.max(...xs.map((x) => x.rank))
-    return this.combine(xs.map((x) => withRank(x, rank)))
+    const aligned = masks.map((mask, i) => mask && withRank(mask, mask.rank + rank - xs[i]!.rank))
+    return aligned.reduce((a, b) => a && b && logicalOr(a, b))
+  }
+
+  override call(xs: readonly Tensor[], context?: CallContext): Tensor {
+    const rank = Math.max(...xs.map((x) => x.rank))
+    const masks = context?.masks?.map(
+      (mask, i) => mask && alignedMask(withRank(mask, mask.rank + rank - xs[i]!.rank), rank),
+    )
+    return this.combine(
+      xs.map((x) => withRank(x, rank)),
+      masks,
+    )
   }
 }
 

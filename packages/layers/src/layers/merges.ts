@@ -1,12 +1,14 @@
 import {
   add as plus,
   div,
+  logicalOr,
   maximum as largest,
   minimum as smallest,
   mul,
   ShapeError,
   sub,
   type Tensor,
+  where,
 } from '@adjoint/core'
 import type { SymbolicAval } from '../layer.js'
 import type { LayerOptions } from '../types.js'
@@ -35,10 +37,15 @@ export class Subtract<N extends string = string> extends Merge<'subtract', N> {
   }
 }
 
-/** The product of its inputs, element by element. */
+/** The product of its inputs, element by element; what is masked counts as 1, and 0 is left where all are masked. */
 export class Multiply<N extends string = string> extends Merge<'multiply', N> {
-  protected override combine(xs: readonly Tensor[]): Tensor {
-    return xs.reduce((a, b) => mul(a, b))
+  protected override combine(
+    xs: readonly Tensor[],
+    masks: readonly (Tensor | undefined)[] | undefined,
+  ): Tensor {
+    if (masks === undefined) return xs.reduce((a, b) => mul(a, b))
+    const product = xs.map((x, i) => whereCounts(masks[i], x, 1)).reduce((a, b) => mul(a, b))
+    return whereCounts(anyOf(masks), product, 0)
   }
 }
 
@@ -52,18 +59,50 @@ export class Average<N extends string = string> extends Merge<'average', N> {
   }
 }
 
-/** The largest of its inputs at each place. */
+/** The largest of its inputs at each place, of those that are not masked there. */
 export class Maximum<N extends string = string> extends Merge<'maximum', N> {
-  protected override combine(xs: readonly Tensor[]): Tensor {
-    return xs.reduce((a, b) => largest(a, b))
+  protected override combine(
+    xs: readonly Tensor[],
+    masks: readonly (Tensor | undefined)[] | undefined,
+  ): Tensor {
+    return reduced(xs, masks, (a, b) => largest(a, b))
   }
 }
 
-/** The smallest of its inputs at each place. */
+/** The smallest of its inputs at each place, of those that are not masked there. */
 export class Minimum<N extends string = string> extends Merge<'minimum', N> {
-  protected override combine(xs: readonly Tensor[]): Tensor {
-    return xs.reduce((a, b) => smallest(a, b))
+  protected override combine(
+    xs: readonly Tensor[],
+    masks: readonly (Tensor | undefined)[] | undefined,
+  ): Tensor {
+    return reduced(xs, masks, (a, b) => smallest(a, b))
   }
+}
+
+function whereCounts(mask: Tensor | undefined, x: Tensor, otherwise: number | Tensor): Tensor {
+  return mask === undefined ? x : where(mask, x, otherwise)
+}
+
+/** Where any of several counts: everywhere, if one has no mask. */
+function anyOf(masks: readonly (Tensor | undefined)[]): Tensor | undefined {
+  return masks.reduce((a, b) => a && b && logicalOr(a, b))
+}
+
+/** One after another by `op`; where one of two is masked it is the other. */
+function reduced(
+  xs: readonly Tensor[],
+  masks: readonly (Tensor | undefined)[] | undefined,
+  op: (a: Tensor, b: Tensor) => Tensor,
+): Tensor {
+  if (masks === undefined) return xs.reduce((a, b) => op(a, b))
+  let out = xs[0]!
+  let seen = masks[0]
+  for (let i = 1; i < xs.length; i++) {
+    const next = whereCounts(masks[i], xs[i]!, out)
+    out = op(whereCounts(seen, out, next), next)
+    seen = seen && masks[i] && logicalOr(seen, masks[i]!)
+  }
+  return out
 }
 
 /**

@@ -34,6 +34,10 @@ export abstract class NoiseLayer<N extends string = string> extends SingleInputL
     return this.#seed === undefined ? {} : { seed: mixed(this.#seed, this.#draws++) }
   }
 
+  override get supportsMasking(): boolean {
+    return true
+  }
+
   override savedState(): unknown {
     return this.#seed === undefined || this.#draws === 0 ? undefined : { draws: this.#draws }
   }

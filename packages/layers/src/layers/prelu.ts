@@ -72,6 +72,10 @@ export class PReLU<N extends string = string> extends SingleInputLayer<N> {
     })
   }
 
+  override get supportsMasking(): boolean {
+    return true
+  }
+
   override call(x: Tensor): Tensor {
     return where(greater(x, 0), x, mul(x, this.#alpha))
   }

@@ -28,6 +28,10 @@ export class ReLU<N extends string = string> extends SingleInputLayer<N> {
     this.threshold = checkNumber(this.label, 'threshold', threshold, NOT_NEGATIVE)
   }
 
+  override get supportsMasking(): boolean {
+    return true
+  }
+
   override call(x: Tensor): Tensor {
     const { maxValue, negativeSlope, threshold } = this
     const above = maxValue === null ? x : minimum(x, maxValue)

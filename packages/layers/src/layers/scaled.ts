@@ -85,6 +85,10 @@ export abstract class ScaledLayer<N extends string = string> extends SingleInput
     return axes
   }
 
+  override get supportsMasking(): boolean {
+    return true
+  }
+
   override checkInputs([x]: readonly SymbolicAval[]): void {
     const sides = this.axesIn(x!.shape).map((axis) => x!.shape[axis] as Dim)
     if (sides.includes(null))

@@ -32,6 +32,10 @@ export class UnitNormalization<N extends string = string> extends SingleInputLay
         )
   }
 
+  override get supportsMasking(): boolean {
+    return true
+  }
+
   override call(x: Tensor): Tensor {
     const squares = sum(square(x), [...this.#axes], true)
     return mul(x, rsqrt(maximum(squares, LEAST_SQUARE)))

@@ -8,6 +8,7 @@ import { Dot } from '../layers/dot.js'
 import { Dropout } from '../layers/dropout.js'
 import { Embedding } from '../layers/embedding.js'
 import { Flatten } from '../layers/flatten.js'
+import { GlobalAveragePooling1D } from '../layers/global-average-pooling.js'
 import { GroupNormalization } from '../layers/group-normalization.js'
 import { Hashing } from '../layers/hashing.js'
 import { Identity } from '../layers/identity.js'
@@ -27,6 +28,7 @@ import { Discretization } from '../layers/discretization.js'
 import { IntegerLookup } from '../layers/integer-lookup.js'
 import { Lambda } from '../layers/lambda.js'
 import { LayerNormalization } from '../layers/layer-normalization.js'
+import { Masking } from '../layers/masking.js'
 import { Add, Average, Maximum, Minimum, Multiply, Subtract } from '../layers/merges.js'
 import { Normalization } from '../layers/normalization.js'
 import { Rescaling } from '../layers/rescaling.js'
@@ -53,6 +55,7 @@ const builtin: Readonly<Record<string, LayerClass>> = {
   Dropout,
   Embedding,
   Flatten,
+  GlobalAveragePooling1D,
   GroupNormalization,
   Hashing,
   Identity,
@@ -72,6 +75,7 @@ const builtin: Readonly<Record<string, LayerClass>> = {
   IntegerLookup,
   Lambda,
   LayerNormalization,
+  Masking,
   Maximum,
   Minimum,
   Multiply,

@@ -4,6 +4,7 @@ import { type Metric, StatefulMetric } from '../metrics.js'
 import type { Batch } from './batches.js'
 import type { Bound } from './bound.js'
 import type { Compiled, MetricPlan } from './compile.js'
+import { metricWeights } from './masked.js'
 import { MODEL_LOSS } from './model-loss.js'
 import type { MeterState } from './position.js'
 import type { Outcome } from './step.js'
@@ -49,7 +50,11 @@ export class Meter {
     }
     for (let i = 0; i < this.#metrics.length; i++)
       for (const { metric, isWeighted } of this.#metrics[i]!)
-        metric.update(batch.y[i]!, predictions[i]!, isWeighted ? batch.weights[i] : undefined)
+        metric.update(
+          batch.y[i]!,
+          predictions[i]!,
+          metricWeights(predictions[i]!, isWeighted ? batch.weights[i] : undefined),
+        )
   }
 
   /** @throws ValueError for a metric whose state cannot be told. */

@@ -16,6 +16,7 @@ import { regularizedOf, weightLoss, withAdded } from '../regularizers.js'
 import type { Batch } from './batches.js'
 import type { Bound } from './bound.js'
 import type { Compiled, OutputPlan } from './compile.js'
+import { lossWeights } from './masked.js'
 import { isKnownNonFinite, readMagnitudes, readScalars } from './read.js'
 import { readLogs } from './logs.js'
 
@@ -138,7 +139,8 @@ export class Stepper {
     const losses = new Array<Tensor | undefined>(predictions.length).fill(undefined)
     for (const { index, loss } of this.#scored) {
       const values = loss!.fn(batch.y[index]!, predictions[index]!)
-      losses[index] = reduced(values, batch.weights[index], loss!)
+      const weights = lossWeights(predictions[index]!, values, batch.weights[index], loss!.reduction)
+      losses[index] = reduced(values, weights, loss!)
     }
     return losses
   }
