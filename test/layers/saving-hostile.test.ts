@@ -17,7 +17,10 @@ import {
   flatten,
 } from '@adjoint/layers'
 import { randomState } from '@adjoint/core/extend'
-import { describe, expect, it } from 'vitest'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 
 interface Entry {
   dtype: unknown
@@ -504,6 +507,7 @@ function mutant(bytes: Uint8Array, below: (n: number) => number): Uint8Array {
   }
   const inner = header['__metadata__']!
   const keys = ['model', 'model', 'training', 'state'].filter((key) => inner[key] !== undefined)
+  if (keys.length === 0) return file(swap(JSON.stringify(header)), data)
   const key = keys[below(keys.length)]!
   let json = inner[key]!
   if (kind < 9) for (let k = 1 + below(2); k > 0; k--) json = swap(json)
@@ -517,16 +521,73 @@ function mutant(bytes: Uint8Array, below: (n: number) => number): Uint8Array {
   return file(JSON.stringify(header), data)
 }
 
+/** A folder on the web whose files are these. */
+function serve(files: ReadonlyMap<string, Uint8Array>): void {
+  vi.stubGlobal('fetch', (address: string) => {
+    const bytes = files.get(address.replace('https://models.example/m/', ''))
+    return Promise.resolve(
+      bytes === undefined
+        ? { ok: false, status: 404 }
+        : { ok: true, status: 200, arrayBuffer: () => Promise.resolve(bytes.slice().buffer) },
+    )
+  })
+}
+
+/** The files of a model's folder. */
+async function folderOf(m: Model): Promise<Map<string, Uint8Array>> {
+  const path = mkdtempSync(join(tmpdir(), 'mutants-'))
+  try {
+    await m.save(path, { format: 'folder', maxFileBytes: 80 })
+    return new Map(readdirSync(path).map((name) => [name, new Uint8Array(readFileSync(join(path, name)))]))
+  } finally {
+    rmSync(path, { recursive: true })
+  }
+}
+
+/** A folder with something wrong: in its JSON, in one of its files, or with two of them changed for each other. */
+function mutantFolder(
+  files: ReadonlyMap<string, Uint8Array>,
+  below: (n: number) => number,
+): Map<string, Uint8Array> {
+  const out = new Map(files)
+  const names = [...files.keys()]
+  const name = names[below(names.length)]!
+  const kind = below(8)
+  if (kind === 0) out.delete(name)
+  else if (kind === 1) out.set(name, files.get(names[below(names.length)]!)!)
+  else if (kind < 4 && name !== 'model.json') out.set(name, mutant(files.get(name)!, below))
+  else {
+    const text = new TextDecoder().decode(files.get('model.json'))
+    const places = [...text.matchAll(/"[^"]*"|-?[\d.e+]+|true|false|null|\[\]|\{\}/g)]
+    let changed = text
+    for (let k = 1 + below(2); k > 0; k--) {
+      const place = places[below(places.length)]!
+      const other = below(3) === 0 ? places[below(places.length)]![0] : TOKENS[below(TOKENS.length)]!
+      changed = changed.slice(0, place.index) + other + changed.slice(place.index + place[0].length)
+    }
+    out.set('model.json', encode(changed))
+  }
+  return out
+}
+
 describe('mutants', () => {
-  it('20 000 of them: each is a model or a FormatError or LimitError, and soon', async () => {
+  afterEach(() => {
+    vi.unstubAllGlobals()
+  })
+
+  it('20 000 of them, files and folders: each is a model or a FormatError or LimitError, and soon', async () => {
     const below = generator(20_260_101)
     let accepted = 0
     let slowest = 0
+    const folders = [await folderOf(small), await folderOf(graph)]
+    const address = new URL('https://models.example/m/')
     for (let i = 0; i < 20_000; i++) {
-      const bytes = mutant(i % 2 === 0 ? good : graphBytes, below)
+      const [k, isFolder] = [i & 1, i % 5 >= 3]
+      const source = isFolder ? address : mutant(k === 0 ? good : graphBytes, below)
+      if (isFolder) serve(mutantFolder(folders[k]!, below))
       const start = performance.now()
       try {
-        await loadModel(bytes, { restoreRandomState: false })
+        await loadModel(source, { restoreRandomState: false })
         accepted++
       } catch (error) {
         if (!(error instanceof FormatError) && !(error instanceof LimitError))

@@ -22,7 +22,7 @@ interface Surroundings {
   readonly performance?: { now(): number }
   readonly setTimeout?: (f: () => void, ms: number) => unknown
   readonly setImmediate?: (f: () => void) => unknown
-  readonly TextEncoder?: new () => { encode(text: string): Uint8Array<ArrayBuffer> }
+  readonly TextEncoder?: new () => { encode(text: string): Uint8Array }
   readonly TextDecoder?: new (
     label: string,
     options: { readonly fatal: boolean; readonly ignoreBOM: boolean },
@@ -182,7 +182,7 @@ export function download(): ((address: string) => Promise<Response>) | undefined
   return surroundings.fetch
 }
 
-export function encodeUtf8(text: string): Uint8Array<ArrayBuffer> {
+export function encodeUtf8(text: string): Uint8Array {
   return new surroundings.TextEncoder!().encode(text)
 }
 

@@ -7,8 +7,10 @@ const lst = model({ inputs: [a], outputs: [dense(1)(a)] })
 const all: Model[] = [one, rec, lst]
 const asLayer: LayerBase = rec
 
-const loaded = await loadModel('m.json')
-await loaded.fit({ a: [[1]] }, [1])
-await loaded.fit([[[1]]], { y: [1] })
-const out = await loaded.predict([[1]])
+await one.compile({ loss: 'mse' }).save('model/')
+
+const loaded = await loadModel('model/')
+await loaded.fit({ a: [[1, 2, 3]] }, [1])
+await loaded.fit([[1, 2, 3]], { dense: [1] })
+const out = await loaded.predict([[1, 2, 3]])
 void [all, asLayer, out]

@@ -15,6 +15,8 @@ import {
   type CallContext,
 } from '@adjoint/layers'
 
+const eight = [[1, 2, 3, 4, 5, 6, 7, 8]]
+
 const a = input({ shape: [8], name: 'a' }),
   b = input({ shape: [8], name: 'b' })
 
@@ -40,13 +42,13 @@ const dist = lambda((t) => t.square().sum(-1, true), { name: 'dist' })(diff)
 
 const m = model({ inputs: [a, b], outputs: [same, dist] })
 m.compile({ optimizer: 'sgd', loss: { same: 'bce' }, metrics: [['accuracy'], null] })
-await m.fit({ a: [[1]], b: [[2]] }, { same: [1], dist: [0] })
+await m.fit({ a: eight, b: eight }, { same: [1], dist: [0] })
 
 const features = model({ inputs: m.inputs, outputs: diff })
-const f = await features.predict({ a: [[1]], b: [[2]] })
+const f = await features.predict({ a: eight, b: eight })
 const four: 4 = f.shape[1]
 
-const [s, d] = m([tensor([[1]]), tensor([[1]])])
+const [s, d] = m([tensor(eight), tensor(eight)])
 const t1: Tensor = s,
   t2: Tensor = d
 

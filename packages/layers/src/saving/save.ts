@@ -10,6 +10,7 @@ import { writeFolder } from './folder.js'
 import type { Json, JsonRecord } from './json.js'
 import { LOSS_WEIGHTS, type Paths, pathsOf } from './paths.js'
 import { type Stored, writeSafetensors } from './safetensors.js'
+import { storageName } from './storage.js'
 import { snapshotOf } from './tensors.js'
 import { encodeValue, wellFormed } from './values.js'
 
@@ -98,6 +99,10 @@ export async function saveModel(model: Model, path: string, options: SaveOptions
   checkChoice(what, 'format', format, ['file', 'folder'])
   checkNumber(what, 'maxFileBytes', maxFileBytes, COUNT)
   if (format === 'file') return writeFile(what, path, await modelBytes(what, model, options))
+  if (storageName(what, path) !== undefined)
+    throw new ValueError(
+      `${what}: a browser's storage keeps a model as one record; write indexeddb://my-model`,
+    )
   const saved = savedOf(what, model, options)
   await writeFolder(what, path, {
     head: {
