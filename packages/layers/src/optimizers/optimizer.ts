@@ -16,8 +16,10 @@ import {
 } from '@adjoint/core'
 import {
   call,
+  didYouMean,
   elementwise,
   formatShape,
+  isRecord,
   sameShape,
   show,
   typeName,
@@ -34,6 +36,12 @@ export interface OptimizerOptions {
    * allowed: nothing moves, but what the optimizer remembers of gradients.
    */
   readonly learningRate?: number | Schedule | ((step: number) => number)
+  /**
+   * What the learning rate is multiplied by, for layers, layers within models, and single weights of them:
+   * `{ encoder: 0.1, 'head/bias': 2 }`. Of several that fit, the longest counts. Layers are those of the model that is
+   * compiled with this optimizer.
+   */
+  readonly learningRateMultipliers?: Readonly<Record<string, number>>
   /** Gradients are scaled down, each by itself, to this norm at most. */
   readonly clipNorm?: number
   /** Gradients are scaled down, all by one factor, so that their common norm is this at most. */
@@ -42,7 +50,7 @@ export interface OptimizerOptions {
   readonly clipValue?: number
   /** Before each step weights lose this share, times the learning rate, of themselves. */
   readonly weightDecay?: number
-  /** Variables whose names contain one of these do not decay: `['bias']`. */
+  /** Variables whose names contain one of these do not decay: `['bias']`; nor do those of layers so named. */
   readonly excludeFromWeightDecay?: readonly string[]
   /** Whether to keep a moving average of the weights, see {@link Optimizer.finalize} (default false). */
   readonly useEma?: boolean
@@ -56,6 +64,7 @@ export interface OptimizerOptions {
 
 const COMMON_OPTIONS: readonly string[] = [
   'learningRate',
+  'learningRateMultipliers',
   'clipNorm',
   'globalClipNorm',
   'clipValue',
@@ -110,6 +119,8 @@ export abstract class Optimizer {
   readonly name: string
   readonly #options: OptimizerOptions
   readonly #entries = new Map<Variable, Entry>()
+  /** Where in its model a variable is: `encoder/dense/kernel`. */
+  readonly #paths = new WeakMap<Variable, string>()
   readonly #schedule: ((step: number) => number) | undefined
   #learningRate: number
   #iterations = 0
@@ -144,6 +155,39 @@ export abstract class Optimizer {
     if (this.#schedule !== undefined)
       throw new ValueError(`${this.name}: learningRate is given by a schedule and cannot be set`)
     this.#learningRate = checkRate(this.name, value)
+  }
+
+  /** The largest rate that any variable may have in the next step. @internal */
+  get largestRate(): number {
+    return this.learningRate * Math.max(1, ...Object.values(this.#options.learningRateMultipliers ?? {}))
+  }
+
+  /**
+   * Tells where in a model its variables are, so that options can name layers.
+   * @throws ValueError for a layer that is named in `learningRateMultipliers` and is not there.
+   * @internal
+   */
+  place(paths: ReadonlyMap<string, Variable>): void {
+    const known = [...paths.keys()]
+    for (const place of Object.keys(this.#options.learningRateMultipliers ?? {}))
+      if (!known.some((path) => isWithin(path, place))) {
+        const layers = [...new Set(known.map((path) => path.replace(/\/[^/]*$/, '')))]
+        throw new ValueError(
+          `${this.name}: learningRateMultipliers names ${show(place)}; layers with weights are ${layers.join(', ')}.` +
+            didYouMean(place, [...layers, ...known]),
+        )
+      }
+    for (const [path, v] of paths) this.#paths.set(v, path)
+  }
+
+  /** What multiplies a variable's rate. */
+  #multiplierOf(v: Variable): number {
+    const { learningRateMultipliers: multipliers } = this.#options
+    if (multipliers === undefined) return 1
+    const path = this.#paths.get(v) ?? v.name
+    const fitting = Object.keys(multipliers).filter((place) => isWithin(path, place))
+    const longest = fitting.toSorted((a, b) => b.length - a.length)[0]
+    return longest === undefined ? 1 : multipliers[longest]!
   }
 
   /** How many steps were taken. */
@@ -274,11 +318,12 @@ export abstract class Optimizer {
     gradients: readonly Tensor[],
     variables: readonly Variable[],
     entries: readonly Entry[],
-    learningRate: number,
+    commonRate: number,
   ): Update[] {
     const { useEma, gradientAccumulationSteps } = this.#options
     return clipped(gradients, this.#options).map((gradient, i) => {
       const { slots, updates } = entries[i]!
+      const learningRate = commonRate * this.#multiplierOf(variables[i]!)
       const step = { learningRate, t: updates + 1 }
       const next = this.update(this.#decayed(variables[i]!, learningRate), gradient, slots, step)
       const reset =
@@ -294,7 +339,9 @@ export abstract class Optimizer {
 
   #decayed(v: Variable, learningRate: number): Tensor {
     const { weightDecay = 0, excludeFromWeightDecay = [] } = this.#options
-    if (weightDecay === 0 || excludeFromWeightDecay.some((part) => v.name.includes(part))) return v
+    if (weightDecay === 0) return v
+    const path = this.#paths.get(v) ?? v.name
+    if (excludeFromWeightDecay.some((part) => v.name.includes(part) || isWithin(path, part))) return v
     return call(decay, [v], { rate: weightDecay * learningRate })
   }
 
@@ -390,6 +437,11 @@ function checkRate(what: string, value: unknown): number {
   return checkNumber(what, 'learningRate', value, NOT_NEGATIVE)
 }
 
+/** Whether a variable's path is that of `place`, or begins with it. */
+function isWithin(path: string, place: string): boolean {
+  return path === place || path.startsWith(`${place}/`)
+}
+
 /** Options without those that are undefined. */
 function defined<T extends object>(options: T): T {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T
@@ -405,6 +457,15 @@ function checkCommon(name: string, options: OptimizerOptions): OptimizerOptions 
     throw new ValueError(
       `${name}: excludeFromWeightDecay must be a list of names, got ${show(excludeFromWeightDecay)}`,
     )
+  const { learningRateMultipliers: multipliers } = options
+  if (multipliers !== undefined) {
+    if (!isRecord(multipliers))
+      throw new ValueError(
+        `${name}: learningRateMultipliers must be a record such as { encoder: 0.1 }, got ${show(multipliers)}`,
+      )
+    for (const [place, factor] of Object.entries(multipliers))
+      checkNumber(name, `learningRateMultipliers: ${show(place)}`, factor, NOT_NEGATIVE)
+  }
   if (useEma !== undefined) checkFlag(name, 'useEma', useEma)
   if (emaMomentum !== undefined) checkNumber(name, 'emaMomentum', emaMomentum, SHARE)
   if (emaOverwriteFrequency !== undefined)

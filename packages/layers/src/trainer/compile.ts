@@ -6,6 +6,7 @@ import type { Model } from '../model.js'
 import { firstFree } from '../naming.js'
 import { checkKeys } from '../option-checks.js'
 import { type Optimizer, resolveOptimizer } from '../optimizers.js'
+import { pathsOf } from '../saving/paths.js'
 import type { Sym } from '../types.js'
 import { checkFree } from './busy.js'
 import { type End, type Ends, endsOf, spreadOption } from './ends.js'
@@ -95,6 +96,7 @@ export function compileModel(model: Model, options: CompileOptions): Compiled {
     return output
   })
   const optimizer = resolveOptimizer(options.optimizer ?? 'rmsprop')
+  optimizer.place(pathsOf(model).weights)
   // Training starts over, also with an optimizer that was used before.
   optimizer.reset(model.weights)
   if (!optimizer.built) optimizer.reset()

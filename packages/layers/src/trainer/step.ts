@@ -174,7 +174,7 @@ export class Stepper {
       most = Math.max(most, magnitudes[i]!)
     }
     const { optimizer } = this.#compiled
-    const rate = optimizer.learningRate
+    const rate = optimizer.largestRate
     const isRisky = rate > LARGE_RATE || rate * most > LARGE_MOVE
     const state = isRisky ? this.#keepAll() : undefined
     optimizer.apply(open.grads, this.#variables)
