@@ -134,7 +134,13 @@ describe('the guide to adding an op', () => {
   })
 
   test('links to files that are there, as the index and the READMEs do', () => {
-    for (const file of [guide, 'docs/ops/README.md', 'README.md', 'packages/core/README.md'])
+    for (const file of [
+      guide,
+      'docs/looking.md',
+      'docs/ops/README.md',
+      'README.md',
+      'packages/core/README.md',
+    ])
       for (const [, link] of textOf(file).matchAll(/\]\(([^):#]+)[^):]*\)/g))
         expect(existsSync(resolve(root, file, '..', link!)), `${file}: ${link!}`).toBe(true)
   })

@@ -173,7 +173,7 @@ function valueScale(name: string, values: readonly number[]): Scale {
   const most = values.reduce((a, b) => Math.max(a, b))
   return least > 0 && most / least > 30 && directionOf(name) !== 'max'
     ? logScale(values)
-    : linearScale(values, 4)
+    : linearScale(values, 6)
 }
 
 function series(
