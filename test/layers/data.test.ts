@@ -35,6 +35,16 @@ describe('one number in each row may be given as', () => {
     ['a tensor of rank 1', tensor([1, 0, 3])],
     ['a tensor of whole numbers', tensor([1, 0, 3], { dtype: 'int32' })],
     ['a tensor of another float', tensor([1, 0, 3], { dtype: 'float64' })],
+    ['a column of a table', { toArray: () => Float32Array.of(1, 0, 3) }],
+    ['a column of numbers in a list', { toArray: () => [1, 0, 3] }],
+    ['a record of a column by name', { x: { toArray: () => [1, 0, 3] } }],
+    ['a column of rows that are columns', { toArray: () => [1, 0, 3].map((v) => ({ toArray: () => [v] })) }],
+    ['a flat array that says its shape', { data: Float32Array.of(1, 0, 3), shape: [3, 1] }],
+    ['a flat list that says its shape', { data: [1, 0, 3], shape: [3] }],
+    [
+      'an array of another library',
+      { data: Float32Array.of(1, 0, 3), shape: [3, 1], stride: [1, 1], offset: 0 },
+    ],
     ['part of a typed array', Float32Array.of(9, 1, 0, 3, 9).subarray(1, 4)],
   ])('%s', async (_what, data) => {
     expect(await read(data)).toEqual([[1], [0], [3]])
@@ -160,5 +170,106 @@ describe('D10: targets are never broadcast', () => {
     await expect(compiled(dense(3)(x)).fit(data, data, { verbose: 0 })).rejects.toThrow(
       /expected \[null,3\], got \[3\]/,
     )
+  })
+})
+
+/** A vector as Arrow makes it: its array has anything where values are missing. */
+class Vector {
+  constructor(readonly values: readonly (number | null)[]) {}
+  get nullCount(): number {
+    return this.values.filter((v) => v === null).length
+  }
+  toArray(): Float64Array {
+    return Float64Array.from(this.values, (v) => v ?? 0)
+  }
+  [Symbol.iterator](): Iterator<number | null> {
+    return this.values[Symbol.iterator]()
+  }
+}
+
+describe('columns of tables', () => {
+  test('are inputs, targets and weights', async () => {
+    const m: Model = model({ inputs: x, outputs: dense(1, { name: 'y', kernelInitializer: 'ones' })(x) })
+    m.compile({ loss: 'mse' })
+    const [a, y, w] = [new Vector([1, 2, 3]), new Vector([3, 2, 1]), new Vector([1, 0, 2])]
+    const lists = await m.evaluate([1, 2, 3], [3, 2, 1], { sampleWeight: [1, 0, 2] })
+    expect(await m.evaluate(a, y, { sampleWeight: w })).toEqual(lists)
+    expect(await m.evaluate({ x: a }, { y }, { sampleWeight: { y: w } })).toEqual(lists)
+    const toArray = (): number[] => [1, 0, 2]
+    expect(await m.evaluate(a, y, { sampleWeight: { toArray } })).toEqual(lists)
+  })
+  test('with values missing are refused, not read as zeros', async () => {
+    await expect(read(new Vector([1, null, 3]))).rejects.toThrow(
+      /input "x": expected a number, got null at row 1/,
+    )
+  })
+  test('of text', async () => {
+    const word = input({ shape: [1], name: 'word', dtype: 'string' })
+    const of: Model = model({ inputs: word, outputs: stringLookup({ vocabulary: ['a', 'b'] })(word) })
+    expect(await read({ toArray: () => ['b', 'a'] }, of)).toEqual([[2], [1]])
+  })
+  test('whose toArray() gives no array are refused', async () => {
+    await expect(read({ toArray: () => 3 })).rejects.toThrow(
+      /input "x": toArray\(\) returned number \(3\), not an array/,
+    )
+    await expect(read({ toArray: async () => [1] })).rejects.toThrow(/returned a promise; await it first/)
+    await expect(read({ toArray: () => new BigInt64Array(3) })).rejects.toThrow(
+      /BigInt64Array.*Float64Array\.from/,
+    )
+  })
+})
+
+describe('flat arrays that say their shape', () => {
+  const pairs = input({ shape: [2], name: 'pairs' })
+  const of: Model = model({ inputs: pairs, outputs: lambda((t) => t)(pairs) })
+  test('are rows', async () => {
+    expect(await read({ data: [1, 2, 3, 4], shape: [2, 2] }, of)).toEqual([
+      [1, 2],
+      [3, 4],
+    ])
+    expect(await read({ pairs: { data: Int8Array.of(1, 2), shape: [1, 2] } }, of)).toEqual([[1, 2]])
+  })
+  test.each<[unknown, RegExp]>([
+    [{ data: [1, 2, 3], shape: [2, 2] }, /input "pairs": 3 values do not fill the shape \[2,2\]/],
+    [{ data: [1, 2], shape: [] }, /the rows first, got \[\]/],
+    [{ data: [1, 2], shape: [-1, 2] }, /whole numbers/],
+    [{ data: [1, 2], shape: [2, 1] }, /expected \[null,2\], got \[2,1\]/],
+    [{ data: [1, 2, 3, 'four'], shape: [2, 2] }, /got string \("four"\) at row 1, column 1/],
+    [{ data: [1, 2, 3, 4], shape: [2, 2], strides: [1, 2] }, /a view with strides/],
+    [{ data: [1, 2, 3, 4], shape: [2, 2], offset: 1 }, /offset 1; give a copy/],
+  ])('%j is refused', async (data, says) => {
+    await expect(read(data, of)).rejects.toThrow(says)
+  })
+  test('of big integers are refused', async () => {
+    await expect(read({ data: new BigInt64Array(2), shape: [1, 2] }, of)).rejects.toThrow(/BigInt64Array/)
+  })
+  test('do not get in the way of inputs that are called so', async () => {
+    const [a, b] = [input({ shape: [1], name: 'data' }), input({ shape: [1], name: 'shape' })]
+    const two: Model = model({ inputs: [a, b], outputs: lambda((t) => t)(a.sub(b)) })
+    expect(await read({ data: [5, 6], shape: [1, 2] }, two)).toEqual([[4], [4]])
+  })
+})
+
+describe('class weights of numbers', () => {
+  const m: Model = model({ inputs: x, outputs: dense(1, { name: 'y' })(x) })
+  test.each<[readonly number[], Record<number, number>, RegExp]>([
+    [
+      [0.5, 2],
+      { 0: 1 },
+      /classWeight of "y": the targets of mse are numbers such as 0\.5 \(row 0\), and no classes.*use sampleWeight/,
+    ],
+    [
+      [0, 7],
+      { 0: 1, 1: 2 },
+      /class 7 \(row 1\) has no weight.*where the targets of mse are no classes, use sampleWeight/,
+    ],
+    [
+      [0, 7],
+      { 0: 1, 7: 2 },
+      /there is no class "7"; classes are 0\.\.1; where the targets .* use sampleWeight/,
+    ],
+  ])('%j with %j', async (y, classWeight, says) => {
+    m.compile({ loss: 'mse' })
+    await expect(m.fit([1, 2], y, { classWeight, verbose: 0 })).rejects.toThrow(says)
   })
 })

@@ -212,6 +212,7 @@ export type {
   InputBatch,
   LogKey,
   Logs,
+  MissingTargets,
   PredictOptions,
   StepBatch,
 } from './trainer/types.js'
@@ -219,6 +220,7 @@ export type {
   ActivationLike,
   ActivationName,
   CallArg,
+  ColumnData,
   ConstraintLike,
   ConstraintName,
   DataTree,
@@ -233,9 +235,12 @@ export type {
   PerOutput,
   RegularizerLike,
   RegularizerName,
+  ShapedData,
   StringData,
   Sym,
   SymTree,
+  TargetData,
+  Targets,
   TensorsOf,
 } from './types.js'
 // Puts ops and methods on symbolic tensors.

@@ -61,6 +61,7 @@ import type {
   Sym,
   SymLike,
   SymTree,
+  Targets,
   TensorsOf,
 } from './types.js'
 import { filled, type Wiring, wiringOf } from './wiring.js'
@@ -339,12 +340,12 @@ export class Model<I = any, O = any> extends LayerBase {
    * Trains on arrays: `x` and `y` in the structure of the inputs and outputs, or by the names of their tensors.
    * All data is checked before the first step. `y` is null where layers alone add to the loss.
    */
-  fit(x: Feed<I>, y: Feed<O> | null, options: FitOptions<I, O> = {}): Promise<History<O>> {
+  fit(x: Feed<I>, y: Targets<O> | null, options: FitOptions<I, O> = {}): Promise<History<O>> {
     return fit(this as Model, x, y, options as FitOptions) as Promise<History<O>>
   }
 
   /** The loss and metrics on data, as a record. */
-  evaluate(x: Feed<I>, y: Feed<O> | null, options: EvaluateOptions<O> = {}): Promise<Logs> {
+  evaluate(x: Feed<I>, y: Targets<O> | null, options: EvaluateOptions<O> = {}): Promise<Logs> {
     return evaluate(this as Model, x, y, options as EvaluateOptions)
   }
 
@@ -373,12 +374,12 @@ export class Model<I = any, O = any> extends LayerBase {
   }
 
   /** One training step on one batch; the losses before the update, and the metrics. */
-  trainOnBatch(x: Feed<I>, y: Feed<O> | null, options: BatchOptions<O> = {}): Promise<Logs> {
+  trainOnBatch(x: Feed<I>, y: Targets<O> | null, options: BatchOptions<O> = {}): Promise<Logs> {
     return trainOnBatch(this as Model, x, y, options as BatchOptions)
   }
 
   /** The losses and metrics on one batch. */
-  testOnBatch(x: Feed<I>, y: Feed<O> | null, options: BatchOptions<O> = {}): Promise<Logs> {
+  testOnBatch(x: Feed<I>, y: Targets<O> | null, options: BatchOptions<O> = {}): Promise<Logs> {
     return testOnBatch(this as Model, x, y, options as BatchOptions)
   }
 

@@ -143,8 +143,27 @@ export type Leaves<T> =
             ? Leaves<T[keyof T]>
             : never
 
-export type NumericData = Tensor<NumericDType> | TypedArray | Nested<number> | Nested<boolean>
-export type StringData = Tensor<'string'> | Nested<string>
+/** A column of a table: Arrow's vectors, polars' series, and what `fromRows` makes have such a method. */
+export interface ColumnData<T> {
+  toArray(): ArrayLike<T>
+}
+
+/** Values row after row, and their shape, the rows first. */
+export interface ShapedData {
+  readonly data: TypedArray | readonly number[]
+  readonly shape: readonly number[]
+}
+
+export type NumericData =
+  | Tensor<NumericDType>
+  | TypedArray
+  | Nested<number>
+  | Nested<boolean>
+  | ColumnData<number | boolean | null | ArrayLike<number>>
+  | ShapedData
+export type StringData = Tensor<'string'> | Nested<string> | ColumnData<string | null>
+/** Targets may be missing, where `compile` was told what becomes of them. */
+export type TargetData = NumericData | Nested<number | null>
 export type DataFor<D extends DType> = [D] extends ['string']
   ? StringData
   : [D] extends [NumericDType]
@@ -165,6 +184,21 @@ export type NamedData<T> =
     ? never
     : T extends Sym.Any | readonly unknown[]
       ? { readonly [L in Leaves<T> as L['name']]: DataFor<L['dtype']> }
+      : never
+
+/** What `fit` takes as targets: data in the structure of the outputs, or by their names. */
+export type Targets<T> = TargetTree<T> | NamedTargets<T>
+type TargetTree<T> =
+  Wide<T> extends true
+    ? Tree<TargetData | StringData>
+    : T extends SymbolicTensor<Shape, DType, string>
+      ? TargetData
+      : { readonly [K in keyof T]: TargetTree<T[K]> }
+type NamedTargets<T> =
+  Wide<T> extends true
+    ? never
+    : T extends Sym.Any | readonly unknown[]
+      ? { readonly [N in Leaves<T>['name']]: TargetData }
       : never
 
 /** What fit, evaluate and predict take for `T`. */

@@ -1,6 +1,7 @@
 import type { HostArray, NumericArray, Tensor } from '@adjoint/core'
 import { DataError } from '@adjoint/core'
 import { isRecord, show } from '@adjoint/core/extend'
+import { isColumnData, isShapedData } from './columns.js'
 import type { Compiled, OutputPlan } from './compile.js'
 import {
   asColumn,
@@ -14,6 +15,7 @@ import {
   rowsOf,
 } from './data.js'
 import { type Ends, spreadFeed, spreadOption } from './ends.js'
+import { maskWeights, shareOf } from './missing.js'
 import { asTargets, checkMetrics, targetSpec } from './targets.js'
 import { asWeights, checkRows, type ClassWeight, isClassWeight, weighClasses, weightSpec } from './weights.js'
 
@@ -24,6 +26,8 @@ export interface Dataset {
   /** Undefined for outputs without targets. */
   readonly y: readonly (Column | undefined)[]
   readonly weights: readonly (Column | undefined)[]
+  /** Which targets are there, for outputs of which some are missing; their weights are 0 where they are. */
+  readonly masks: readonly (Column | undefined)[]
 }
 
 /** Some rows of a dataset as tensors. */
@@ -32,6 +36,9 @@ export interface Batch {
   readonly x: readonly Tensor[]
   readonly y: readonly (Tensor | undefined)[]
   readonly weights: readonly (Tensor | undefined)[]
+  readonly masks: readonly (Tensor | undefined)[]
+  /** The part of the targets that is there, by output. */
+  readonly shares: readonly number[]
 }
 
 export interface DataOptions {
@@ -74,6 +81,7 @@ export function captureInputs(
       x: x as Column[],
       y: [],
       weights: [],
+      masks: [],
     })
     return made instanceof Promise ? made.then(asDataset) : asDataset(made)
   }
@@ -147,7 +155,14 @@ export function captureData(
     outputs.forEach((output, i) => {
       checkMetrics(op, output, ys[i])
     })
-    return { rows, x: xs, y: ys, weights: weighed }
+    const masks = ys.map((column) => column?.mask)
+    return {
+      rows,
+      x: xs,
+      y: ys,
+      weights: weighed.map((column, i) => (masks[i] === undefined ? column : maskWeights(column, masks[i]))),
+      masks,
+    }
   }
   return () => {
     const columns = settled([...ins, ...outs, ...weights])
@@ -172,7 +187,8 @@ function pendingWeight(op: string, output: OutputPlan, data: unknown): Pending |
 /** Weights for each output: one array for all, or by output. */
 function sampleWeightsOf(op: string, targets: Ends, option: unknown): unknown[] {
   const isNumbers = (value: unknown): value is unknown =>
-    !isRecord(value) && !(Array.isArray(value) && value.some((part) => typeof part === 'object'))
+    (!isRecord(value) || isColumnData(value) || isShapedData(value)) &&
+    !(Array.isArray(value) && value.some((part) => typeof part === 'object'))
   const isData = (value: unknown): value is unknown =>
     isNumbers(value) || (value !== option && Array.isArray(value))
   const isOne = targets.list.length === 1 && Array.isArray(option)
@@ -193,24 +209,32 @@ function isListOfOne(option: readonly unknown[]): boolean {
 }
 
 /** Rows `from` up to but without `to` of everything, without copying. */
-export function partOf({ x, y, weights }: Dataset, from: number, to: number): Dataset {
+export function partOf({ x, y, weights, masks }: Dataset, from: number, to: number): Dataset {
   const part = (column: Column | undefined): Column | undefined => column && rowsOf(column, from, to)
   return {
     rows: to - from,
     x: x.map((column) => rowsOf(column, from, to)),
     y: y.map(part),
     weights: weights.map(part),
+    masks: masks.map(part),
   }
 }
 
 /** One batch: places `from` up to `to` of `order`, or the rows themselves where there is no order. */
 export function takeBatch(
-  { x, y, weights }: Dataset,
+  { x, y, weights, masks }: Dataset,
   order: Int32Array | undefined,
   from: number,
   to: number,
 ): Batch {
   const take = (column: Column | undefined): Tensor | undefined =>
     column && (batchOf(column, order, from, to) as Tensor)
-  return { size: to - from, x: x.map(take) as Tensor[], y: y.map(take), weights: weights.map(take) }
+  return {
+    size: to - from,
+    x: x.map(take) as Tensor[],
+    y: y.map(take),
+    weights: weights.map(take),
+    masks: masks.map(take),
+    shares: masks.map((mask) => (mask === undefined ? 1 : shareOf(mask, order, from, to))),
+  }
 }

@@ -12,6 +12,7 @@ import { checkFree } from './busy.js'
 import { type End, type Ends, endsOf, spreadOption } from './ends.js'
 import { type LossWeights, lossWeightsOf } from './loss-weights.js'
 import { mayAddLosses, MODEL_LOSS, type ModelLoss, resolveModelLoss } from './model-loss.js'
+import { missingTargetsOf } from './missing.js'
 import { checkLossFits } from './targets.js'
 import type { CompileOptions } from './types.js'
 
@@ -32,6 +33,8 @@ export interface OutputPlan extends End {
   readonly lossName: string | undefined
   /** Whether targets may have another shape than the output, since the loss is the user's own or there is none. */
   readonly isFree: boolean
+  /** Whether targets that are missing are left out. */
+  readonly masksMissing: boolean
   readonly metrics: readonly MetricPlan[]
 }
 
@@ -56,7 +59,16 @@ export function compiledOf(model: Model, op: string): Compiled {
   return model.compiled
 }
 
-const OPTIONS = ['optimizer', 'loss', 'modelLoss', 'lossWeights', 'metrics', 'weightedMetrics', 'trainStep']
+const OPTIONS = [
+  'optimizer',
+  'loss',
+  'modelLoss',
+  'lossWeights',
+  'metrics',
+  'weightedMetrics',
+  'missingTargets',
+  'trainStep',
+]
 
 export function compileModel(model: Model, options: CompileOptions): Compiled {
   checkKeys('compile', options, OPTIONS)
@@ -81,6 +93,7 @@ export function compileModel(model: Model, options: CompileOptions): Compiled {
     losses.map((loss) => loss !== undefined),
   )
   const metrics = metricsOf(targets, options)
+  const masksMissing = missingTargetsOf(targets, options.missingTargets)
   const outputs = targets.list.map(({ key, tensor }, index): OutputPlan => {
     const loss = losses[index]
     const output: OutputPlan = {
@@ -90,6 +103,7 @@ export function compileModel(model: Model, options: CompileOptions): Compiled {
       loss: loss?.loss,
       lossName: loss === undefined || targets.list.length === 1 ? undefined : `${key}_loss`,
       isFree: loss === undefined || loss.isOwn || trainStep !== undefined,
+      masksMissing: masksMissing[index]!,
       metrics: metrics[index]!,
     }
     checkLossFits(output)

@@ -22,6 +22,7 @@ import {
   typeName,
 } from '@adjoint/core/extend'
 import { isSymbolic } from '../symbolic.js'
+import { checkShaped, isColumnData, isShapedData, valuesOf } from './columns.js'
 
 /**
  * All rows for one input or output: one flat array of our own, row after row. Batches are views of it, or rows
@@ -35,6 +36,8 @@ export interface Column {
   /** The shape of one row. */
   readonly rowShape: readonly number[]
   readonly values: HostArray
+  /** For targets of which some are missing: 1 where there is one, 0 where not. */
+  readonly mask?: Column
 }
 
 /** Data as it was given, its values copied, or still to come from a device that reads asynchronously. */
@@ -52,21 +55,27 @@ export interface ColumnSpec {
   readonly dtype: DType
   /** The shape of one row, null where any side will do; undefined where any shape will do. */
   readonly rowShape: Shape | undefined
+  /** Where a flat list stands for values of another shape, for messages. */
+  readonly shape?: readonly number[]
+  /** Whether null may stand for what is missing; it becomes NaN. */
+  readonly allowsNull?: boolean
 }
 
 /**
  * Copies data into one flat array, before any await, so that its owner may change it afterwards. Nested lists are
  * checked to be rectangular and to hold numbers (or strings, for a string input).
  */
-export function capture(spec: ColumnSpec, data: unknown): Captured {
+export function capture(spec: ColumnSpec, given: unknown): Captured {
   const { op, name, dtype } = spec
+  const what = `${op}: ${name}`
+  if (isShapedData(given)) return captureShaped(spec, given.data, checkShaped(what, given))
+  const data = listed(what, given)
   if (data instanceof Tensor) return captureTensor(spec, data as Tensor<DType>)
   if (isSymbolic(data))
     throw new DataError(
       `${op}: ${name} is the symbolic tensor ${show(data.name)}; data must be arrays or tensors`,
     )
-  if (!isList(data))
-    throw new DTypeError(`${op}: ${name} must be an array or a tensor, got ${typeName(data)} (${show(data)})`)
+  if (!isList(data)) throw notNumbers(spec, data)
   if (dtype === 'string') return captureStrings(spec, data)
   if (ArrayBuffer.isView(data)) {
     const values = allocate(dtype, data.length)
@@ -81,9 +90,32 @@ export function capture(spec: ColumnSpec, data: unknown): Captured {
   return { name, shape, dtype, values }
 }
 
+/** Lists in the place of columns, also of columns that stand for rows. */
+function listed(what: string, data: unknown): unknown {
+  if (isColumnData(data)) return listed(what, valuesOf(what, data))
+  if (!Array.isArray(data) || !isColumnData(data[0])) return data
+  return data.map((row: unknown) => (isColumnData(row) ? listed(what, row) : row))
+}
+
+function captureShaped(spec: ColumnSpec, data: ArrayLike<unknown>, shape: readonly number[]): Captured {
+  if (!isList(data)) throw notNumbers(spec, data)
+  const { name } = spec
+  // Its values are checked as a list's are, and told by their place in the shape.
+  const flat = capture({ ...spec, shape }, data)
+  return { ...flat, name, shape }
+}
+
 function isList(value: unknown): value is ArrayLike<unknown> & object {
   if (Array.isArray(value)) return true
   return ArrayBuffer.isView(value) && !NOT_NUMBERS.some((type) => value instanceof type)
+}
+
+function notNumbers({ op, name }: ColumnSpec, data: unknown): DTypeError {
+  const isBig = data instanceof BigInt64Array || data instanceof BigUint64Array
+  const hint = isBig ? '; give Float64Array.from(values, Number)' : ''
+  return new DTypeError(
+    `${op}: ${name} must be an array or a tensor, got ${typeName(data)} (${show(data)})${hint}`,
+  )
 }
 
 const NOT_NUMBERS = [DataView, BigInt64Array, BigUint64Array]
@@ -122,11 +154,17 @@ const MAX_RANK = 32
 
 function outerShape(data: ArrayLike<unknown>): number[] {
   const shape: number[] = []
-  for (let node: unknown = data; isList(node) && shape.length <= MAX_RANK; node = node[0]) {
+  for (let node: unknown = data; isList(node) && shape.length <= MAX_RANK; node = exampleOf(node)) {
     shape.push(node.length)
     if (node.length === 0) break
   }
   return shape
+}
+
+/** The first that is not null: what is missing tells no shape. */
+function exampleOf(list: ArrayLike<unknown>): unknown {
+  if (list[0] !== null || ArrayBuffer.isView(list)) return list[0]
+  return (list as readonly unknown[]).find((value) => value !== null) ?? null
 }
 
 /** Visits the values of nested lists in order. @throws ShapeError for lists of different lengths. */
@@ -150,6 +188,10 @@ function flatten(
     for (let i = 0; i < length; i++) {
       const value = list[i]
       const inRow = axis === 0 ? i : row
+      if (value === null && !isLast && spec.allowsNull === true) {
+        for (let count = sizeOf(shape.slice(axis + 1)); count > 0; count--) visit(null, at++)
+        continue
+      }
       if (isLast !== !isList(value))
         throw isLast
           ? new ShapeError(
@@ -190,11 +232,12 @@ function wrongType(
   const kind = typeName(value)
   const got = kind === String(value) ? kind : `${kind} (${show(value)})`
   return new DTypeError(
-    `${spec.op}: ${spec.name}: expected ${expected}, got ${got} at ${place(at, shape)}${hint}`,
+    `${spec.op}: ${spec.name}: expected ${expected}, got ${got} at ${place(at, spec.shape ?? shape)}${hint}`,
   )
 }
 
 function asNumber(spec: ColumnSpec, value: unknown, at: number, shape: readonly number[]): number {
+  if (value === null && spec.allowsNull === true) return NaN
   if (typeof value !== 'number' && typeof value !== 'boolean')
     throw wrongType(spec, 'a number', value, at, shape)
   const n = Number(value)
@@ -229,7 +272,7 @@ function holds(dtype: DType, value: number): boolean {
 
 function cannotHold(spec: ColumnSpec, value: number, at: number, shape: readonly number[]): ValueError {
   return new ValueError(
-    `${spec.op}: ${spec.name}: ${spec.dtype} cannot hold ${show(value)} at ${place(at, shape)}`,
+    `${spec.op}: ${spec.name}: ${spec.dtype} cannot hold ${show(value)} at ${place(at, spec.shape ?? shape)}`,
   )
 }
 

@@ -6,6 +6,7 @@ import type { Model } from '../model.js'
 import { firstFree } from '../naming.js'
 import { isSymbolic } from '../symbolic.js'
 import type { Sym, SymTree } from '../types.js'
+import { isColumnData, isShapedData } from './columns.js'
 
 /** One input or output of a model under the key that data, losses and history use for it. */
 export interface End {
@@ -70,7 +71,7 @@ export function spreadFeed(
   isOptional: (index: number) => boolean = () => false,
 ): unknown[] {
   const { tree, keys } = ends
-  const byName = isRecord(feed) && (isSymbolic(tree) || Array.isArray(tree))
+  const byName = isRecord(feed) && !isData(feed, keys) && (isSymbolic(tree) || Array.isArray(tree))
   const values = new Array<unknown>(keys.length)
   if (isNothing(feed) && keys.every((_, i) => isOptional(i))) return values.fill(undefined)
   if (byName) {
@@ -82,7 +83,7 @@ export function spreadFeed(
   const walk = (node: unknown, value: unknown, path: string): void => {
     if (isSymbolic(node)) {
       if (isNothing(value) && !isOptional(next)) throw missing(op, ends, keys[next]!)
-      if (isRecord(value)) throw notAnArray(op, ends, keys[next]!, value)
+      if (isRecord(value) && !isData(value, [])) throw notAnArray(op, ends, keys[next]!, value)
       values[next++] = value
     } else if (Array.isArray(node)) {
       checkList(op, ends, path, node.length, value)
@@ -110,6 +111,12 @@ export function spreadFeed(
   }
   walk(tree, feed, '')
   return values
+}
+
+/** Whether a record is itself the data of one end, rather than data by the names of some. */
+function isData(value: Readonly<Record<string, unknown>>, keys: readonly string[]): boolean {
+  if (keys.includes('data') || keys.includes('toArray')) return false
+  return isColumnData(value) || isShapedData(value)
 }
 
 function own(record: Readonly<Record<string, unknown>>, key: string): unknown {

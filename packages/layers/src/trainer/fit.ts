@@ -12,6 +12,7 @@ import { type Compiled, compiledOf, logNamesOf } from './compile.js'
 import { checkCanEvaluate, evaluateOn } from './evaluate.js'
 import { TrainingHistory } from './history.js'
 import { Meter } from './logs.js'
+import { checkSomeThere } from './missing.js'
 import type { MeterState, TrainingShape, TrainingState } from './position.js'
 import { Report, type Verbosity } from './report.js'
 import { restore, stateOf } from './resume.js'
@@ -65,6 +66,7 @@ async function loaded(
   if (validationSplit > 0 || finishValidation !== undefined) checkCanEvaluate('fit', compiled)
   const all = await finish()
   if (all.rows === 0) throw new DataError('fit: the data has no rows')
+  checkSomeThere('fit', compiled.outputs, all.masks)
   if (finishValidation !== undefined) {
     const validation = await finishValidation()
     if (validation.rows === 0) throw new DataError('fit: validationData has no rows')

@@ -20,12 +20,17 @@ export class Meter {
   #loss = 0
   #modelLoss = 0
   readonly #losses: number[]
+  /** By output: rows whose targets are there, and what its loss adds to the sum of all. */
+  readonly #present: number[]
+  readonly #parts: number[]
   #own: Record<string, number> | undefined
 
   constructor(compiled: Compiled, bound: Bound) {
     this.#compiled = compiled
     this.#bound = bound
     this.#losses = compiled.outputs.map(() => 0)
+    this.#present = compiled.outputs.map(() => 0)
+    this.#parts = compiled.outputs.map(() => 0)
     this.#metrics = compiled.outputs.map(({ metrics }) =>
       metrics.map((plan) => ({ ...plan, metric: started(plan.metric) })),
     )
@@ -37,12 +42,25 @@ export class Meter {
     })
   }
 
-  #add(batch: Batch, { loss, losses, modelLoss = 0, predictions, logs }: Outcome): void {
+  #add(batch: Batch, outcome: Outcome): void {
+    const { losses, modelLoss = 0, lossWeights, predictions, logs } = outcome
     const { size } = batch
+    let loss = outcome.loss * size
     this.#rows += size
-    this.#loss += loss * size
     this.#modelLoss += modelLoss * size
-    for (let i = 0; i < losses.length; i++) if (losses[i] !== undefined) this.#losses[i]! += losses[i]! * size
+    for (let i = 0; i < losses.length; i++) {
+      if (losses[i] === undefined) continue
+      // A mean over targets that are there counts as many of them, and not as many rows as there are.
+      const isSum = this.#compiled.outputs[i]!.loss?.reduction === 'sum'
+      const present = isSum ? size : size * (batch.shares[i] ?? 1)
+      this.#present[i]! += present
+      this.#losses[i]! += losses[i]! * present
+      if (lossWeights === undefined || !this.#compiled.outputs[i]!.masksMissing) continue
+      const part = losses[i]! * lossWeights[i]!
+      loss -= part * size
+      this.#parts[i]! += part * present
+    }
+    this.#loss += loss
     if (logs !== undefined) {
       this.#own ??= {}
       for (const key of Object.keys(logs)) this.#own[key] = (this.#own[key] ?? 0) + logs[key]! * size
@@ -53,7 +71,7 @@ export class Meter {
         metric.update(
           batch.y[i]!,
           predictions[i]!,
-          metricWeights(predictions[i]!, isWeighted ? batch.weights[i] : undefined),
+          metricWeights(predictions[i]!, isWeighted ? batch.weights[i] : batch.masks[i]),
         )
   }
 
@@ -72,13 +90,15 @@ export class Meter {
       loss: this.#loss,
       modelLoss: this.#modelLoss,
       losses: [...this.#losses],
+      present: [...this.#present],
+      parts: [...this.#parts],
       own: this.#own,
       metrics,
     }
   }
 
   /** Goes on from what `getState` told. @throws ValueError where that is of other metrics. */
-  setState({ rows, loss, modelLoss, losses, own, metrics }: MeterState): void {
+  setState({ rows, loss, modelLoss, losses, present, parts, own, metrics }: MeterState): void {
     if (
       JSON.stringify(metrics.map((list) => list.length)) !==
       JSON.stringify(this.#metrics.map((list) => list.length))
@@ -87,7 +107,11 @@ export class Meter {
     this.#rows = rows
     this.#loss = loss
     this.#modelLoss = modelLoss
-    for (let i = 0; i < this.#losses.length; i++) this.#losses[i] = losses[i] ?? 0
+    for (let i = 0; i < this.#losses.length; i++) {
+      this.#losses[i] = losses[i] ?? 0
+      this.#present[i] = present?.[i] ?? rows
+      this.#parts[i] = parts?.[i] ?? 0
+    }
     this.#own = own && { ...own }
     this.#metrics.forEach((plans, output) =>
       plans.forEach(({ metric }, i) => {
@@ -108,10 +132,12 @@ export class Meter {
       for (const key of Object.keys(this.#own)) logs[prefix + key] = this.#own[key]! / rows
       return logs as Logs
     }
-    logs[`${prefix}loss`] = this.#loss / rows
+    const parts = this.#parts.map((part, i) => (part === 0 ? 0 : part / this.#present[i]!))
+    logs[`${prefix}loss`] = parts.reduce((total, part) => total + part, this.#loss / rows)
     if (this.#compiled.modelLoss?.isLogged === true) logs[prefix + MODEL_LOSS] = this.#modelLoss / rows
     for (const { index, lossName } of this.#compiled.outputs) {
-      if (lossName !== undefined) logs[prefix + lossName] = this.#losses[index]! / rows
+      if (lossName !== undefined)
+        logs[prefix + lossName] = this.#losses[index]! / (this.#present[index]! || 1)
       for (const { logName, metric } of this.#metrics[index]!) logs[prefix + logName] = metric.result()
     }
     return logs as Logs

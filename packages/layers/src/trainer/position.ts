@@ -11,6 +11,9 @@ export interface MeterState {
   readonly modelLoss: number
   /** By output. */
   readonly losses: readonly number[]
+  /** By output: rows whose targets are there, and what its loss adds to the sum. */
+  readonly present?: readonly number[]
+  readonly parts?: readonly number[]
   /** Sums of what a step of the user's own returned. */
   readonly own: Readonly<Record<string, number>> | undefined
   /** By output and metric; null before the first batch. */

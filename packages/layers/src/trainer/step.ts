@@ -28,6 +28,8 @@ export interface Outcome {
   /** The loss over all outputs at once, if there is one. */
   readonly modelLoss?: number | undefined
   readonly predictions: readonly Tensor[]
+  /** What each loss counted in the sum, where targets may be missing. */
+  readonly lossWeights?: readonly number[]
   /** What a step of the user's own returned. */
   readonly logs?: Readonly<Record<string, number>>
 }
@@ -139,8 +141,8 @@ export class Stepper {
     const losses = new Array<Tensor | undefined>(predictions.length).fill(undefined)
     for (const { index, loss } of this.#scored) {
       const values = loss!.fn(batch.y[index]!, predictions[index]!)
-      const weights = lossWeights(predictions[index]!, values, batch.weights[index], loss!.reduction)
-      losses[index] = reduced(values, weights, loss!)
+      const given = { weights: batch.weights[index], there: batch.masks[index] }
+      losses[index] = reduced(values, lossWeights(predictions[index]!, values, given, loss!), loss!)
     }
     return losses
   }
@@ -165,7 +167,7 @@ export class Stepper {
     before: Kept,
     place: Place,
   ): Outcome {
-    const found = outcomeOf(open, numbers, open.predictions)
+    const found = this.#outcomeOf(open, numbers, open.predictions)
     for (let i = 0; i < numbers.length; i++)
       if (!Number.isFinite(numbers[i])) throw this.#badLoss(batch, found, before, place)
     let most = 0
@@ -244,8 +246,19 @@ export class Stepper {
     if (total === undefined) return { loss: 0, losses: predictions.map(() => undefined), predictions }
     const read = readScalars(scalarsOf(total, parts))
     return read instanceof Promise
-      ? read.then((numbers) => outcomeOf(parts, numbers, predictions))
-      : outcomeOf(parts, read, predictions)
+      ? read.then((numbers) => this.#outcomeOf(parts, numbers, predictions))
+      : this.#outcomeOf(parts, read, predictions)
+  }
+
+  #outcomeOf(parts: Parts, numbers: readonly number[], predictions: readonly Tensor[]): Outcome {
+    const outcome = outcomeOf(parts, numbers, predictions)
+    const { outputs, lossWeights, optimizer } = this.#compiled
+    // Learned weights change with every step: what they counted is not told apart.
+    if (lossWeights.variables.length > 0 || outputs.every(({ masksMissing }) => !masksMissing)) return outcome
+    return {
+      ...outcome,
+      lossWeights: outputs.map(({ index }) => lossWeights.at(index, optimizer.iterations)),
+    }
   }
 
   // ---- all or nothing

@@ -13,21 +13,29 @@ import { StatefulMetric } from '../metrics.js'
 import type { Sym } from '../types.js'
 import { asColumn, type Captured, checkFinite, type Column, type ColumnSpec, place } from './data.js'
 import type { OutputPlan } from './compile.js'
+import { findMissing } from './missing.js'
 
 /** What the targets of an output must look like, before their shape has said which loss is meant. */
 export function targetSpec(op: string, output: OutputPlan): ColumnSpec {
   // Class numbers are checked before they become whole numbers, so that a message can tell what was wrong.
-  return { op, name: `target ${show(output.key)}`, dtype: output.tensor.dtype, rowShape: undefined }
+  const { key, tensor, masksMissing } = output
+  return {
+    op,
+    name: `target ${show(key)}`,
+    dtype: tensor.dtype,
+    rowShape: undefined,
+    allowsNull: masksMissing,
+  }
 }
 
-/** Targets as their loss needs them, every value checked. */
+/** Targets as their loss needs them, every value checked; and which of them are there, if some are missing. */
 export function asTargets(
   spec: ColumnSpec,
   captured: Captured,
   values: NumericArray,
   output: OutputPlan,
 ): Column {
-  const { tensor, loss } = output
+  const { tensor, loss, masksMissing } = output
   const predictions: Shape = [null, ...tensor.shape]
   const kind = loss?.kind(captured.shape, predictions) ?? 'other'
   const rowShape = expectedRow(kind, output, captured.shape)
@@ -38,9 +46,15 @@ export function asTargets(
     if (error instanceof ShapeError) error.message += hintFor(kind, tensor, captured.shape)
     throw error
   }
-  if (kind === 'sparse') return asClasses(spec.op, output, column)
-  checkFinite(spec.op, column)
-  if (kind === 'binary') checkProbabilities(spec.op, output, column)
+  const found = masksMissing ? findMissing(column, kind, output) : undefined
+  const target = checked(spec.op, found?.target ?? column, kind, output)
+  return found === undefined ? target : { ...target, mask: found.mask }
+}
+
+function checked(op: string, column: Column, kind: LossKind, output: OutputPlan): Column {
+  if (kind === 'sparse') return asClasses(op, output, column)
+  checkFinite(op, column)
+  if (kind === 'binary') checkProbabilities(op, output, column)
   return column
 }
 

@@ -4,7 +4,7 @@ import type { MetricLike } from '../metrics.js'
 import type { Model } from '../model.js'
 import type { Optimizer, OptimizerName } from '../optimizers.js'
 import type { LossWeight } from './loss-weights.js'
-import type { Feed, NumericData, OutKey, PerOutput, Sym, TensorsOf } from '../types.js'
+import type { Feed, NumericData, OutKey, PerOutput, Sym, Targets, TensorsOf } from '../types.js'
 
 /** Losses and metrics by Keras' names: `loss`, `direction_loss`, `val_direction_accuracy`. */
 export interface Logs {
@@ -45,6 +45,9 @@ export interface StepBatch<I, O> {
   readonly sampleWeight?: TensorsOf<O>
 }
 
+/** What becomes of targets that are missing. */
+export type MissingTargets = 'mask' | 'error'
+
 /** Options of `compile`. */
 // oxlint-disable-next-line typescript/no-explicit-any -- a model that is not known takes any
 export interface CompileOptions<I = any, O = any> {
@@ -71,6 +74,11 @@ export interface CompileOptions<I = any, O = any> {
     (O extends Sym.Any ? readonly MetricLike[] : never) | PerOutput<O, MetricLike | readonly MetricLike[]>
   readonly weightedMetrics?:
     (O extends Sym.Any ? readonly MetricLike[] : never) | PerOutput<O, MetricLike | readonly MetricLike[]>
+  /**
+   * What becomes of targets that are NaN or null (or -1, where they are class numbers or probabilities): 'error'
+   * (default) refuses them, 'mask' leaves them out of that output's loss and metrics. One choice for all, or by output.
+   */
+  readonly missingTargets?: MissingTargets | PerOutput<O, MissingTargets>
   /** One training step of your own; `fit` still runs the loop. */
   readonly trainStep?: (
     batch: StepBatch<I, O>,
@@ -123,8 +131,8 @@ export interface Callback {
 }
 
 type ValidationData<I, O> =
-  | readonly [x: Feed<I>, y: Feed<O>]
-  | readonly [x: Feed<I>, y: Feed<O>, sampleWeight: PerOutput<O, NumericData>]
+  | readonly [x: Feed<I>, y: Targets<O>]
+  | readonly [x: Feed<I>, y: Targets<O>, sampleWeight: PerOutput<O, NumericData>]
 
 /** Options of `fit`. */
 // oxlint-disable-next-line typescript/no-explicit-any -- as above
@@ -154,8 +162,8 @@ export interface FitOptions<I = any, O = any> {
 
 /** One batch of a dataset: inputs and targets as `fit` takes them, and what each row counts. */
 export type DatasetBatch<I, O> =
-  | readonly [x: Feed<I>, y: Feed<O>]
-  | readonly [x: Feed<I>, y: Feed<O>, sampleWeight: PerOutput<O, NumericData>]
+  | readonly [x: Feed<I>, y: Targets<O>]
+  | readonly [x: Feed<I>, y: Targets<O>, sampleWeight: PerOutput<O, NumericData>]
 
 type AnyIterable<T> = Iterable<T> | AsyncIterable<T>
 

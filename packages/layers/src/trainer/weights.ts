@@ -62,15 +62,20 @@ export function weighClasses(
 ): Column {
   const what = `${op}: classWeight of ${show(output.key)}`
   const found = classesOf(target, output.tensor.shape.at(-1))
-  if (found === undefined)
-    throw new ValueError(
-      `${what}: the targets are no classes; they are rows of ${formatShape(target.rowShape)}`,
-    )
+  if (found === undefined) throw notClasses(what, output, target)
+  // 0 and 1 are classes to any loss; other numbers are so to a loss for classes.
+  const isRegression =
+    output.loss?.kind([null, ...target.rowShape], [null, ...output.tensor.shape]) === 'other'
+  const hint = isRegression
+    ? `; where the targets of ${output.loss.name} are no classes, use sampleWeight to weigh rows`
+    : ''
   const weights = new Map<number, number>()
   for (const [name, weight] of Object.entries(weightOf)) {
     const label = /^\d{1,9}$/.test(name) ? Number(name) : NaN
     if (!(label < found.count))
-      throw new ValueError(`${what}: there is no class ${show(name)}; classes are 0..${found.count - 1}`)
+      throw new ValueError(
+        `${what}: there is no class ${show(name)}; classes are 0..${found.count - 1}${hint}`,
+      )
     if (typeof weight !== 'number' || !(weight >= 0 && weight < Infinity))
       throw new ValueError(
         `${what}: the weight of class ${name} must be a finite number >= 0, got ${show(weight)}`,
@@ -78,12 +83,14 @@ export function weighClasses(
     weights.set(label, weight)
   }
   const values = allocate(output.tensor.dtype, target.rows)
+  const there = target.mask?.values as NumericArray | undefined
   for (let i = 0; i < values.length; i++) {
+    if (there?.[i] === 0) continue
     const label = found.classes[i]!
     const weight = weights.get(label)
     if (weight === undefined)
       throw new ValueError(
-        `${what}: class ${label} (row ${i}) has no weight; given are ${[...weights.keys()].join(', ')}`,
+        `${what}: class ${label} (row ${i}) has no weight; given are ${[...weights.keys()].join(', ')}${hint}`,
       )
     values[i] = weight
   }
@@ -92,6 +99,18 @@ export function weighClasses(
   const own = sampleWeights.values as NumericArray
   const width = sizeOf(sampleWeights.rowShape)
   return { ...sampleWeights, values: own.map((w, i) => w * values[Math.floor(i / width)]!) as NumericArray }
+}
+
+/** What the targets are instead of classes, and what weighs them. */
+function notClasses(what: string, { loss }: OutputPlan, { values, rowShape }: Column): ValueError {
+  const at = sizeOf(rowShape) === 1 ? (values as NumericArray).findIndex((v) => !Number.isInteger(v)) : -1
+  const are =
+    at < 0 ? `are rows of ${formatShape(rowShape)}` : `are numbers such as ${values[at]} (row ${at})`
+  const of = loss === undefined ? '' : ` of ${loss.name}`
+  return new ValueError(
+    `${what}: the targets${of} ${are}, and no classes: whole numbers from 0, or rows with one value for each class; ` +
+      'use sampleWeight to weigh rows',
+  )
 }
 
 /** @throws DataError where the numbers of rows differ, naming two that do. */
