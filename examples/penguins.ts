@@ -2,7 +2,6 @@
 // heavy? One model, three inputs (two of them strings), two outputs.
 //
 // Data: penguins.json of the vega-datasets package (Gorman, Williams & Fraser 2014, CC0).
-import { readFileSync } from 'node:fs'
 import {
   adam,
   categoryEncoding,
@@ -19,6 +18,8 @@ import {
   stringLookup,
   type SymbolicTensor,
 } from '@adjoint/layers'
+import { readJson } from './data.js'
+import { accuracy, percent, rSquared, table, variance } from './scores.js'
 
 interface Row {
   readonly Species: string
@@ -38,8 +39,7 @@ interface Penguin {
   readonly bodyMass: number
 }
 
-const file = new URL('./node_modules/vega-datasets/data/penguins.json', import.meta.url)
-const rows = JSON.parse(readFileSync(file, 'utf8')) as Row[]
+const rows = readJson<Row>('penguins.json')
 
 // ---- what is missing: two birds were never measured and teach nothing; the sex of some is not known, which is
 // an answer of its own ('.' in one row says the same).
@@ -158,18 +158,22 @@ const linearGuesses = ((await linear.species.array()) as number[][]).map(indexOf
 const truth = targets(test)
 const trueMasses = test.map((p) => p.bodyMass)
 
-const results = {
-  epochs: history.epoch.length,
-  accuracy: share(guesses.map((guess, i) => guess === truth.species[i])),
-  r2: rSquared(trueMasses, masses.flat()),
-  linearAccuracy: share(linearGuesses.map((guess, i) => guess === truth.species[i])),
-  linearR2: rSquared(trueMasses, linearMasses.flat()),
-}
-
-console.log(`\nAfter ${results.epochs} epochs, on ${test.length} penguins it has not seen:`)
-console.log('                      this model   linear baseline')
-console.log(`  species, accuracy   ${percent(results.accuracy)}        ${percent(results.linearAccuracy)}`)
-console.log(`  body mass, R²       ${results.r2.toFixed(3)}        ${results.linearR2.toFixed(3)}`)
+console.log(`\nAfter ${history.epoch.length} epochs, on ${test.length} penguins it has not seen:`)
+console.log(
+  table(
+    ['', 'this model', 'linear baseline'],
+    [
+      'species, accuracy',
+      percent(accuracy(truth.species, guesses)),
+      percent(accuracy(truth.species, linearGuesses)),
+    ],
+    [
+      'body mass, R²',
+      rSquared(trueMasses, masses.flat()).toFixed(3),
+      rSquared(trueMasses, linearMasses.flat()).toFixed(3),
+    ],
+  ),
+)
 
 console.log('\nSome of them:')
 for (let i = 0; i < 5; i++) {
@@ -178,29 +182,10 @@ for (let i = 0; i < 5; i++) {
   const sure = percent(probabilities[i]![guess]!)
   console.log(
     `  a ${bird.sex === 'unknown' ? 'bird of unknown sex' : bird.sex} from ${bird.island}: ` +
-      `${species[guess]} (${sure.trim()}), ${Math.round(masses[i]![0]!)} g; in truth ${bird.species}, ${bird.bodyMass} g`,
+      `${species[guess]} (${sure}), ${Math.round(masses[i]![0]!)} g; in truth ${bird.species}, ${bird.bodyMass} g`,
   )
 }
 
 function indexOfLargest(values: readonly number[]): number {
   return values.indexOf(Math.max(...values))
-}
-
-function share(hits: readonly boolean[]): number {
-  return hits.filter(Boolean).length / hits.length
-}
-
-function variance(values: readonly number[]): number {
-  const mean = values.reduce((a, b) => a + b, 0) / values.length
-  return values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / values.length
-}
-
-/** The share of the variance that is explained: 1 - Σ(y - ŷ)² / Σ(y - ȳ)². */
-function rSquared(y: readonly number[], guess: readonly number[]): number {
-  const residue = y.reduce((sum, v, i) => sum + (v - guess[i]!) ** 2, 0)
-  return 1 - residue / (variance(y) * y.length)
-}
-
-function percent(x: number): string {
-  return `${(100 * x).toFixed(1)} %`.padStart(7)
 }

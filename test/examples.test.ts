@@ -19,6 +19,15 @@ function losses(output: string): number[] {
   return [...output.matchAll(/ - loss: ([\d.e+-]+)/g)].map((found) => Number(found[1]))
 }
 
+/** The numbers of a line of a table, by the line's first cell. */
+function scores(output: string, line: string): number[] {
+  const cells = new RegExp(`^  ${line} {3,}(.*)$`, 'm').exec(output)?.[1] ?? ''
+  return cells
+    .trim()
+    .split(/ {3,}/)
+    .map((cell) => Number.parseFloat(cell) / (cell.endsWith('%') ? 100 : 1))
+}
+
 test.concurrent.each([
   { name: 'concat', params: '993', fits: 2 },
   { name: 'embedding', params: '4,001', fits: 1 },
@@ -48,12 +57,27 @@ test.concurrent('weighted-average trains both outputs', async () => {
 
 test('penguins: species and body mass of birds it has not seen, not worse than a linear baseline', async () => {
   const output = await printed('penguins')
-  const accuracy = /species, accuracy\s+([\d.]+) %\s+([\d.]+) %/.exec(output)!
-  const r2 = /body mass, R²\s+([\d.]+)\s+([\d.]+)/.exec(output)!
-  expect(Number(accuracy[1]) / 100).toBeGreaterThanOrEqual(0.97)
-  expect(Number(r2[1])).toBeGreaterThanOrEqual(0.78)
-  expect(Number(accuracy[1]) / 100).toBeGreaterThanOrEqual(Number(accuracy[2]) / 100 - 0.01)
-  expect(Number(r2[1])).toBeGreaterThanOrEqual(Number(r2[2]) - 0.01)
+  const [accuracy, linearAccuracy] = scores(output, 'species, accuracy') as [number, number]
+  const [r2, linearR2] = scores(output, 'body mass, R²') as [number, number]
+  expect(accuracy).toBeGreaterThanOrEqual(0.97)
+  expect(r2).toBeGreaterThanOrEqual(0.78)
+  expect(accuracy).toBeGreaterThanOrEqual(linearAccuracy - 0.01)
+  expect(r2).toBeGreaterThanOrEqual(linearR2 - 0.01)
   expect(output).toContain('344 penguins: 2 without measurements left out, 9 of unknown sex kept as such.')
   expect(output).toMatch(/in truth (Adelie|Gentoo|Chinstrap), \d+ g/)
+})
+
+test('sp500: volatility of weeks that came later, better than as last week; the gain stays unknown', async () => {
+  const output = await printed('sp500')
+  const [r2, accuracy, gain] = scores(output, 'this model') as [number, number, number]
+  const [lastR2, lastAccuracy] = scores(output, 'as last week') as [number, number]
+  const [, majority] = scores(output, 'always the same') as [number, number]
+  expect(r2).toBeGreaterThanOrEqual(0.55)
+  expect(accuracy).toBeGreaterThanOrEqual(0.87)
+  expect(Math.abs(gain)).toBeLessThan(0.05)
+  // What there is to beat.
+  expect(lastR2).toBeCloseTo(0.449, 3)
+  expect(lastAccuracy).toBeCloseTo(0.846, 3)
+  expect(majority).toBeCloseTo(0.777, 3)
+  expect(output).toContain('The gain cannot')
 })
