@@ -1,5 +1,8 @@
 // What the types of layers say, checked by assigning to what they should be.
 import {
+  type History,
+  plotModel,
+  trainingReport,
   activation,
   add,
   average,
@@ -145,3 +148,21 @@ m.compile({
 })
 m.setLossWeights({ s: (step) => 1 / (1 + step) })
 is<(typeof m.lossWeights)['s'], number>(true)
+
+// Pictures are text; a path makes them promises.
+is<ReturnType<typeof plotModel>, string>(true)
+const promised = plotModel(m, { toFile: 'm.svg', rankDir: 'LR' })
+is<typeof promised, Promise<string>>(true)
+const inDot = plotModel(m, { format: 'dot' })
+is<typeof inDot, string>(true)
+// @ts-expect-error no such format
+plotModel(m, { format: 'png' })
+// @ts-expect-error no such option
+plotModel(m, { showShape: true })
+// @ts-expect-error a layer is no model
+plotModel(dense(1))
+export const report = (history: History): [string, Promise<string>, string] => [
+  history.toSVG(),
+  history.toSVG({ toFile: 'curves.svg' }),
+  trainingReport(m, history, { title: 'Training' }),
+]

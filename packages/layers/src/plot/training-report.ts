@@ -54,7 +54,7 @@ function sectionsOf(model: Model, history: ReportedHistory): Section[] {
     ['Curves', figure(drawCurves(history, 'Training and validation'))],
     ['Hyperparameters', hyperparameters(model, history)],
     ['Graph', figure(plotModel(model, { showTrainable: true }))],
-    ['Summary', `<pre>${escapeXml(summaryOf(model))}</pre>`],
+    ['Summary', `<pre>${summaryOf(model).map(escapeXml).join('\n')}</pre>`],
   ]
 }
 
@@ -116,7 +116,7 @@ function valueText(value: unknown): string {
   return typeof value === 'string' ? value : show(value)
 }
 
-function summaryOf(model: Model): string {
+function summaryOf(model: Model): string[] {
   const lines: string[] = []
   printSummary(model, {
     lineLength: 110,
@@ -124,7 +124,7 @@ function summaryOf(model: Model): string {
     showTrainable: true,
     printFn: (line) => lines.push(line),
   })
-  return lines.join('\n')
+  return lines
 }
 
 function figure(svg: string): string {
