@@ -14,135 +14,15 @@ import {
   reshape,
   setFloatx,
   setSeed,
-  ShapeError,
-  SymbolicTensor,
   tensor,
   type Tensor,
-  valueAndGrads,
   ValueError,
 } from '@adjoint/layers'
-import { arbitraries, checkGradients } from '@adjoint/core/testing'
-import { fc, test } from '@fast-check/vitest'
 import { afterEach, describe, expect, it } from 'vitest'
-import { asTensor, callLayer, type LayerCase, layerCases } from '../support/layer-cases.js'
 
-const arb = arbitraries(fc)
 afterEach(() => {
   setFloatx('float32')
 })
-
-const batches = fc.integer({ min: 1, max: 3 })
-
-/** Inputs for a case: as many rows each, ids where ids are meant. */
-function inputsFor(c: LayerCase, dtype: 'float32' | 'float64'): fc.Arbitrary<Tensor[]> {
-  return fc.tuple(c.shapes, batches).chain(([shapes, rows]) => {
-    const all = shapes.map((shape) => [rows, ...shape])
-    const { ids } = c
-    if (ids === undefined)
-      return arb.tensors(all, {
-        dtype,
-        distinct: c.distinct ?? false,
-        kinks: c.kinks ?? [],
-        min: c.min ?? -2,
-      })
-    return fc.tuple(
-      ...all.map((shape) => {
-        const length = shape.reduce((n, s) => n * s, 1)
-        return fc
-          .array(fc.nat({ max: ids - 1 }), { minLength: length, maxLength: length })
-          .map((values) => tensor(values.length === 1 ? values : values, { shape, dtype }))
-      }),
-    )
-  })
-}
-
-describe.each(layerCases)('$name', (c) => {
-  for (const dtype of ['float32', 'float64'] as const)
-    test.prop([inputsFor(c, dtype)], { numRuns: 25 })(
-      `in a graph it has the shape, dtype and values that it has at once (${dtype})`,
-      (xs) => {
-        setFloatx(dtype)
-        const layer = c.make()
-        const symbols = xs.map((x) => input({ shape: x.shape.slice(1) }))
-        const out = callLayer(c, layer, symbols)
-        expect(out).toBeInstanceOf(SymbolicTensor)
-        const eager = asTensor(callLayer(c, layer, xs))
-        const symbolic = out as SymbolicTensor
-        expect([null, ...symbolic.shape]).toEqual([null, ...eager.shape.slice(1)])
-        expect(eager.shape[0]).toBe(xs[0]!.shape[0])
-        expect(symbolic.dtype).toBe(eager.dtype)
-        expect(eager.dtype).toBe(dtype)
-        const m = model({ inputs: symbols, outputs: symbolic })
-        expect([...(m(xs) as Tensor).dataSync()]).toEqual([...eager.dataSync()])
-      },
-    )
-
-  test.prop([inputsFor(c, 'float32')], { numRuns: 10 })(
-    'sides that are not known stay null or are worked out',
-    (xs) => {
-      const layer = c.make()
-      const known = callLayer(
-        c,
-        layer,
-        xs.map((x) => input({ shape: x.shape.slice(1) })),
-      ) as SymbolicTensor
-      const nulls = xs.map((x) =>
-        input({ shape: x.shape.slice(1).map((side, i) => (i === x.rank - 2 ? side : null)) }),
-      )
-      let open: SymbolicTensor
-      try {
-        open = callLayer(c, layer, nulls) as SymbolicTensor
-      } catch (error) {
-        expect(error).toBeInstanceOf(ShapeError)
-        return
-      }
-      expect(open.shape.length).toBe(known.shape.length)
-      open.shape.forEach((side, i) => {
-        expect([null, known.shape[i]]).toContain(side)
-      })
-    },
-  )
-
-  test.prop([inputsFor(c, 'float64')], { numRuns: 10 })(
-    'its gradients are those of finite differences',
-    (xs) => {
-      setFloatx('float64')
-      setSeed(7)
-      const layer = c.make()
-      callLayer(c, layer, xs)
-      if (c.ids === undefined) {
-        checkGradients((...ts: Tensor[]) => asTensor(callLayer(c, layer, ts)), xs)
-        checkGradients((...ts: Tensor[]) => asTensor(callLayer(c, layer, ts)), xs, { order: 2 })
-      }
-      checkWeightGradients(layer, () => asTensor(callLayer(c, layer, xs)))
-    },
-  )
-})
-
-/** The gradient by each weight, along one direction, against a central difference. */
-function checkWeightGradients(layer: LayerBase, f: () => Tensor): void {
-  const weights = layer.trainableWeights
-  if (weights.length === 0) return
-  const loss = (): Tensor => f().mul(1.5).sin().sum()
-  const { grads } = valueAndGrads(loss, weights)
-  const start = layer.getWeights()
-  const h = 1e-6
-  weights.forEach((w, k) => {
-    const direction = tensor(
-      Array.from({ length: w.size }, (_, i) => Math.cos(3 * i + k)),
-      { shape: w.shape },
-    )
-    const at = (step: number): number => {
-      layer.setWeights(start.map((value, i) => (i === k ? value.add(direction.mul(step)) : value)))
-      return loss().itemSync()
-    }
-    const numeric = (at(h) - at(-h)) / (2 * h)
-    layer.setWeights(start)
-    const analytic = grads[k]!.mul(direction).sum().itemSync()
-    // h² f‴ / 6 and ε |f| / h are both below 1e-8 here.
-    expect(Math.abs(analytic - numeric)).toBeLessThan(1e-7 * Math.max(1, Math.abs(numeric)))
-  })
-}
 
 describe('layers are objects that can be called', () => {
   const layer = dense(4, { name: 'head' })

@@ -17,7 +17,7 @@ import {
   valueAndGrads,
   ValueError,
 } from '@adjoint/layers'
-import { arbitraries, checkGradients } from '@adjoint/core/testing'
+import { arbitraries } from '@adjoint/core/testing'
 import { fc, test } from '@fast-check/vitest'
 import { afterEach, describe, expect, it } from 'vitest'
 import { readOracle } from '../support/oracles.js'
@@ -62,7 +62,7 @@ interface Kind {
   readonly name: string
   readonly make: () => LayerBase
   /** By the definition, row by row: the positions that share statistics with each position of [n, h, c]. */
-  readonly shares?: (a: readonly number[], b: readonly number[]) => boolean
+  readonly shares: (a: readonly number[], b: readonly number[]) => boolean
 }
 const same = (axes: readonly number[]) => (a: readonly number[], b: readonly number[]) =>
   axes.every((axis) => a[axis] === b[axis])
@@ -90,12 +90,6 @@ const kinds: readonly Kind[] = [
     make: () => groupNormalization({ groups: -1 }),
     shares: same([0, 2]),
   },
-  { name: 'rmsNormalization', make: () => rmsNormalization() },
-  { name: 'rmsNormalization of axis 1', make: () => rmsNormalization({ axis: 1 }) },
-  { name: 'unitNormalization', make: () => unitNormalization() },
-  { name: 'unitNormalization of axes 1 and 2', make: () => unitNormalization({ axis: [1, 2] }) },
-  { name: 'batchNormalization', make: () => batchNormalization() },
-  { name: 'batchNormalization of axis 1', make: () => batchNormalization({ axis: 1 }) },
 ]
 const blocks = fc
   .integer({ min: 1, max: 3 })
@@ -108,59 +102,39 @@ function each(x: Tensor, f: (at: number[], value: number) => void): void {
 }
 
 describe.each(kinds)('$name', ({ make, shares }) => {
-  test.prop([blocks], { numRuns: 20 })('has the shape and values in a graph that it has at once', ([x]) => {
+  test.prop([blocks], { numRuns: 10 })('is what its definition says', ([x]) => {
     setFloatx('float64')
     const layer = make()
-    const s = input({ shape: SIDES })
-    const out = layer.invoke([s]) as library.SymbolicTensor
-    expect(out.shape).toEqual([3, 4])
-    const m = model({ inputs: s, outputs: out })
-    expect([...(m(x!) as Tensor).dataSync()]).toEqual([...(layer.invoke([x!]) as Tensor).dataSync()])
-  })
-
-  test.prop([blocks], { numRuns: 8 })('its gradients are those of finite differences', ([x]) => {
-    setFloatx('float64')
-    const layer = make()
-    // Where the variance is nearly 0 the derivative is nearly infinite.
-    const spread = x!.mul(0).add(tensor(Array.from({ length: x!.size }, (_, i) => Math.sin(i * i)), { shape: x!.shape })) // prettier-ignore
-    for (const training of [false, true])
-      checkGradients((y: Tensor) => layer.invoke([y, { training }]) as Tensor, [spread])
-  })
-
-  if (shares !== undefined)
-    test.prop([blocks], { numRuns: 10 })('is what its definition says', ([x]) => {
-      setFloatx('float64')
-      const layer = make()
-      layer.invoke([x!])
-      layer.setWeights(
-        layer.weights.map((w, k) => tensor(Array.from({ length: w.size }, (_, i) => i + k + 1), { shape: w.shape })), // prettier-ignore
-      )
-      const got = [...(layer.invoke([x!]) as Tensor).dataSync()]
-      const [gamma, beta] = layer.weights
-      const axes = layer.getConfig()['axis'] as number | number[]
-      const listed = [axes].flat().map((axis) => (axis < 0 ? axis + 3 : axis))
-      let i = 0
-      each(x!, (at, value) => {
-        let [count, sum, squares] = [0, 0, 0]
-        const visit = (f: (v: number) => void): void => {
-          each(x!, (other, v) => {
-            if (shares(at, other)) f(v)
-          })
-        }
-        visit((v) => {
-          sum += v
-          count++
+    layer.invoke([x!])
+    layer.setWeights(
+      layer.weights.map((w, k) => tensor(Array.from({ length: w.size }, (_, i) => i + k + 1), { shape: w.shape })), // prettier-ignore
+    )
+    const got = [...(layer.invoke([x!]) as Tensor).dataSync()]
+    const [gamma, beta] = layer.weights
+    const axes = layer.getConfig()['axis'] as number | number[]
+    const listed = [axes].flat().map((axis) => (axis < 0 ? axis + 3 : axis))
+    let i = 0
+    each(x!, (at, value) => {
+      let [count, sum, squares] = [0, 0, 0]
+      const visit = (f: (v: number) => void): void => {
+        each(x!, (other, v) => {
+          if (shares(at, other)) f(v)
         })
-        const mean = sum / count
-        visit((v) => (squares += (v - mean) ** 2))
-        let place = 0
-        for (const axis of listed) place = place * SIDES[axis - 1]! + at[axis]!
-        const want =
-          ((value - mean) / Math.sqrt(squares / count + 1e-3)) * gamma!.dataSync()[place]! +
-          beta!.dataSync()[place]!
-        expect(Math.abs(got[i++]! - want)).toBeLessThanOrEqual(1e-9 * Math.max(1, Math.abs(want)))
+      }
+      visit((v) => {
+        sum += v
+        count++
       })
+      const mean = sum / count
+      visit((v) => (squares += (v - mean) ** 2))
+      let place = 0
+      for (const axis of listed) place = place * SIDES[axis - 1]! + at[axis]!
+      const want =
+        ((value - mean) / Math.sqrt(squares / count + 1e-3)) * gamma!.dataSync()[place]! +
+        beta!.dataSync()[place]!
+      expect(Math.abs(got[i++]! - want)).toBeLessThanOrEqual(1e-9 * Math.max(1, Math.abs(want)))
     })
+  })
 })
 
 describe('batchNormalization', () => {
@@ -260,20 +234,6 @@ describe('options', () => {
     const [gamma, beta] = layer.trainableWeights
     sgd({ learningRate: 1 }).apply([gamma!.mul(0), tensor([1, -1])], [gamma!, beta!])
     expect(beta!.arraySync()).toEqual([0, 1])
-  })
-
-  it('come back from the config', () => {
-    for (const layer of [
-      batchNormalization({ momentum: 0.5, axis: 1, center: false }),
-      layerNormalization({ axis: [1, 2], epsilon: 0.1 }),
-      groupNormalization({ groups: 2, betaInitializer: 'ones' }),
-      rmsNormalization({ axis: 1 }),
-      unitNormalization({ axis: [1, 2] }),
-    ]) {
-      const config = (layer as LayerBase).getConfig()
-      const again = new (layer.constructor as new (options: object) => LayerBase)(config)
-      expect(again.getConfig()).toEqual(config)
-    }
   })
 
   it('are checked', () => {

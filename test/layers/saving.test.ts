@@ -14,7 +14,6 @@ import {
   input,
   inputLayer,
   initializers,
-  lambda,
   Layer,
   type LayerBase,
   loadModel,
@@ -41,7 +40,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it, test } from 'vitest'
-import { callLayer, layerCases } from '../support/layer-cases.js'
 
 let folder = ''
 beforeAll(() => {
@@ -64,59 +62,6 @@ const again = async (m: Model): Promise<Model> => loadModel(await m.toBytes())
 
 const squareLast = (x: Tensor): Tensor => x.square().sum(-1, true)
 registerFunction('squareLast', squareLast)
-
-/** Cases as they are made by the common check; a lambda's function must have a name. */
-const cases = layerCases.map((c) => (c.name === 'lambda' ? { ...c, make: () => lambda(squareLast) } : c))
-
-describe('every layer', () => {
-  it.each(cases)('$name: saved and loaded it is the same, bit for bit', async (c) => {
-    setSeed(1)
-    const shapes: (readonly number[])[] =
-      c.takesList === true
-        ? c.name.startsWith('dot of')
-          ? [
-              [2, 3],
-              [3, 4],
-            ]
-          : [
-              [2, 3],
-              [2, 3],
-            ]
-        : [[2, 3]]
-    const ends = shapes.map((shape, i) => input({ shape, name: `in${i}` }))
-    const layer = c.make()
-    const outputs = callLayer(c, layer, ends) as typeof ends
-    const m = model({ inputs: ends, outputs }) as Model
-    const xs = shapes.map((shape) =>
-      c.ids === undefined
-        ? random.normal([4, ...shape], { seed: 7 })
-        : random.randint(0, c.ids, [4, ...shape], { seed: 7 }).cast('float32'),
-    )
-    const copy = await again(m)
-    expect(bits(copy.getWeights())).toEqual(bits(m.getWeights()))
-    expect(bits([copy(xs) as Tensor])).toEqual(bits([m(xs) as Tensor]))
-    expect(bits([copy(xs, { training: true }) as Tensor])).toEqual(
-      bits([m(xs, { training: true }) as Tensor]),
-    )
-    expect(copy.toJSON()).toEqual(m.toJSON())
-    expect(copy.layers.map((l) => [l.name, l.className])).toEqual(m.layers.map((l) => [l.name, l.className]))
-  })
-
-  it('that the package exports is known by its name', () => {
-    const bases = new Set<unknown>([api.LayerBase, api.Layer, api.Merge, api.Model, api.Sequential])
-    const classes = Object.entries(api).filter(
-      ([, value]) =>
-        typeof value === 'function' && value.prototype instanceof api.LayerBase && !bases.has(value),
-    )
-    expect(classes.length).toBeGreaterThan(15)
-    for (const [name, value] of classes) {
-      const Base = value as unknown as new () => object
-      expect(() => {
-        registerLayer(name, class extends Base {} as unknown as api.LayerClass)
-      }, name).toThrow(ValueError)
-    }
-  })
-})
 
 /** Two inputs, shared and nested layers, an op with a constant, several named outputs. */
 function twoHeads(): Model {

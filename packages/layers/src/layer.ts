@@ -2,6 +2,7 @@ import {
   AdjointError,
   type Dim,
   type DType,
+  DTypeError,
   floatx,
   GraphError,
   type NumericDType,
@@ -384,6 +385,20 @@ export abstract class LayerBase<N extends string = string> extends Callable {
     this.build(inputs[0]?.shape ?? [])
   }
 
+  /** Whether it may be called on strings. @internal */
+  get takesStrings(): boolean {
+    return true
+  }
+
+  #checkStrings(inputs: readonly SymbolicAval[]): void {
+    const strings = this.takesStrings ? undefined : inputs.find((x) => x.dtype === 'string')
+    if (strings !== undefined)
+      throw new DTypeError(
+        `${this.label}: takes numbers, got strings, ${described(strings)}; look them up first (stringLookup)`,
+        { op: this.name },
+      )
+  }
+
   /** Throws what the input's shapes and dtypes alone can tell is wrong. Shapes have the batch in front. @internal */
   checkInputs(_inputs: readonly SymbolicAval[]): void {}
 
@@ -508,7 +523,9 @@ export abstract class LayerBase<N extends string = string> extends Callable {
   #runEagerly(values: readonly unknown[], leaves: readonly Tensor<DType>[], options: CallOptions): unknown {
     const outer = running.at(-1)?.context
     const context: CallContext = { training: options.training ?? outer?.training ?? false }
-    this.checkInputs(leaves.map(symbolicAval))
+    const given = leaves.map(symbolicAval)
+    this.#checkStrings(given)
+    this.checkInputs(given)
     if (!this.built) this.ensureBuilt(leaves.map(withoutBatchSize))
     const result = this.run(values, context)
     if (!(result instanceof Tensor)) for (const leaf of contentOf(result)) this.#checkResult(leaf)
@@ -608,6 +625,7 @@ export abstract class LayerBase<N extends string = string> extends Callable {
     const leaves = leavesIn(values)
     // Ops also take numbers; what they cannot take they refuse themselves.
     const avals = leaves.filter(isLeaf).map(symbolicAval)
+    this.#checkStrings(avals)
     this.checkInputs(avals)
     this.ensureBuilt(avals)
     const { structure, outputs } = this.#inferOutputs(values, leaves, avals)

@@ -87,9 +87,9 @@ export class Dense<U extends number = number, N extends string = string> extends
 
   override checkInputs([x]: readonly SymbolicAval[]): void {
     const last = x!.shape.at(-1)
-    if (x!.dtype === 'string' || x!.shape.length < 2 || last === null)
+    if (x!.shape.length < 2 || last === null)
       throw new ShapeError(
-        `${this.label}: expected numbers of shape [batch, …, inputs] with known inputs, got ${described(x!)} (${x!.dtype})`,
+        `${this.label}: expected [batch, …, inputs] with known inputs, got ${described(x!)}`,
         { op: this.name, shapes: [x!.shape] },
       )
     if (this.built && last !== this.#kernel.shape[0])

@@ -1,4 +1,4 @@
-import { DTypeError, Tensor, tensor, ValueError } from '@adjoint/core'
+import { Tensor, tensor, ValueError } from '@adjoint/core'
 import { fromHost, show } from '@adjoint/core/extend'
 import type { CallOptions, SymbolicAval } from '../layer.js'
 import type { SymbolicTensor } from '../symbolic.js'
@@ -66,11 +66,6 @@ export class Discretization<N extends string = string> extends SingleInputLayer<
       const below = sorted[low]!
       return below + (at - low) * ((sorted[low + 1] ?? below) - below)
     })
-  }
-
-  override checkInputs([x]: readonly SymbolicAval[]): void {
-    if (x!.dtype === 'string')
-      throw new DTypeError(`${this.label}: expected numbers, got strings`, { op: this.name })
   }
 
   override inferOutput([x]: readonly SymbolicAval[]): SymbolicAval {

@@ -9,6 +9,10 @@ import { SingleInputLayer } from './single-input.js'
 export class Flatten<N extends string = string> extends SingleInputLayer<N> {
   static override readonly optionNames: readonly string[] = []
 
+  override get takesStrings(): boolean {
+    return true
+  }
+
   override checkInputs([x]: readonly SymbolicAval[]): void {
     const unknown = x!.shape.indexOf(null, 1)
     if (unknown > 0)

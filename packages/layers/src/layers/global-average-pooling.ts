@@ -30,7 +30,7 @@ export class GlobalAveragePooling1D<
   }
 
   override checkInputs([x]: readonly SymbolicAval[]): void {
-    if (x!.dtype === 'string' || x!.shape.length !== 3)
+    if (x!.shape.length !== 3)
       throw new ShapeError(`${this.label}: expected [batch, steps, features], got ${described(x!)}`, {
         op: this.name,
         shapes: [x!.shape],

@@ -61,6 +61,10 @@ export class Hashing<
     this.#salt = salt === null ? undefined : (pair as unknown as readonly [number, number])
   }
 
+  override get takesStrings(): boolean {
+    return true
+  }
+
   override get inputDType(): DType {
     return 'string'
   }

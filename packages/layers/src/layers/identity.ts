@@ -6,6 +6,10 @@ import { type SameShape, SingleInputLayer } from './single-input.js'
 export class Identity<N extends string = string> extends SingleInputLayer<N> {
   static override readonly optionNames: readonly string[] = []
 
+  override get takesStrings(): boolean {
+    return true
+  }
+
   override get supportsMasking(): boolean {
     return true
   }

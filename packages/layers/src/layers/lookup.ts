@@ -97,6 +97,10 @@ export abstract class Lookup<
   /** @throws unless `value` is a token. */
   protected abstract token(what: string, value: unknown): T
 
+  override get takesStrings(): boolean {
+    return true
+  }
+
   override get inputDType(): DType {
     return this.holdsStrings && !this.invert ? 'string' : this.invert ? 'int32' : this.dtype
   }

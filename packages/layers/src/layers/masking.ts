@@ -22,7 +22,7 @@ export class Masking<N extends string = string> extends SingleInputLayer<N> {
   }
 
   override checkInputs([x]: readonly SymbolicAval[]): void {
-    if (x!.dtype === 'string' || x!.shape.length < 3)
+    if (x!.shape.length < 3)
       throw new ShapeError(`${this.label}: expected [batch, steps, …, features], got ${described(x!)}`, {
         op: this.name,
         shapes: [x!.shape],

@@ -16,6 +16,10 @@ import type { MergeCheck, Merged } from './merge-types.js'
 
 /** A layer that makes one tensor of a list. */
 export abstract class ListLayer<N extends string = string> extends LayerBase<N> {
+  override get takesStrings(): boolean {
+    return false
+  }
+
   protected override splitArgs(args: readonly unknown[]): {
     values: readonly unknown[]
     options: CallOptions

@@ -28,6 +28,10 @@ export class Reshape<
     this.targetShape = checkTarget(this.label, options.targetShape) as unknown as T
   }
 
+  override get takesStrings(): boolean {
+    return true
+  }
+
   override checkInputs([x]: readonly SymbolicAval[]): void {
     this.#target(x!.shape)
   }

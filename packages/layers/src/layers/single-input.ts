@@ -6,6 +6,10 @@ import type { SymbolicTensor } from '../symbolic.js'
 
 /** A layer that takes one tensor. */
 export abstract class SingleInputLayer<N extends string = string> extends LayerBase<N> {
+  override get takesStrings(): boolean {
+    return false
+  }
+
   protected override splitArgs(args: readonly unknown[]): {
     values: readonly unknown[]
     options: CallOptions

@@ -164,6 +164,10 @@ export class TextVectorization<
       )
   }
 
+  override get takesStrings(): boolean {
+    return true
+  }
+
   override get inputDType(): DType {
     return 'string'
   }
