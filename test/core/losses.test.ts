@@ -1,5 +1,4 @@
 import { fc, test } from '@fast-check/vitest'
-import { readFileSync } from 'node:fs'
 import { describe, expect } from 'vitest'
 import {
   binaryCrossentropy,
@@ -33,6 +32,7 @@ import {
   zeros,
 } from '@adjoint/core'
 import { abstractBackend } from '@adjoint/core/extend'
+import { readOracle } from '../support/oracles.js'
 
 type Loss = (yTrue: Tensor, yPred: Tensor, options?: object) => Tensor
 type Precision = 'float32' | 'float64'
@@ -81,9 +81,7 @@ interface Case {
   }
 }
 
-const { cases } = JSON.parse(
-  readFileSync(new URL('../oracles/vectors/loss.json', import.meta.url), 'utf8'),
-) as { cases: Case[] }
+const { cases } = readOracle<{ cases: Case[] }>('vectors/loss.json')
 
 const read = (v: Values, dtype: Precision): Tensor =>
   tensor(v.data.map(Number), { shape: v.shape, dtype: v.dtype === 'int32' ? 'int32' : dtype })
@@ -460,8 +458,7 @@ interface Fact {
 }
 
 function readFacts(area: string): Fact[] {
-  const text = readFileSync(new URL('../oracles/facts.json', import.meta.url), 'utf8')
-  return Object.values(JSON.parse(text) as Record<string, Fact>).filter((f) => f.area === area)
+  return Object.values(readOracle<Record<string, Fact>>('facts.json')).filter((f) => f.area === area)
 }
 
 /** As training weights samples: the mean of weight times value. */

@@ -1,5 +1,4 @@
 import { fc, test } from '@fast-check/vitest'
-import { readFileSync } from 'node:fs'
 import { afterEach, describe, expect } from 'vitest'
 import {
   floatx,
@@ -18,6 +17,7 @@ import {
   resolveInitializer,
   type WeightInitializer,
 } from '../../packages/layers/src/initializers.js'
+import { readOracle } from '../support/oracles.js'
 
 const values = (x: Tensor): number[] => Array.from(x.dataSync())
 const most = (x: Tensor): number => Math.max(...values(x).map(Math.abs))
@@ -35,12 +35,7 @@ interface Fact {
   readonly tol: number
 }
 const facts = (area: string): Fact[] =>
-  Object.values(
-    JSON.parse(readFileSync(new URL('../oracles/facts.json', import.meta.url), 'utf8')) as Record<
-      string,
-      Fact
-    >,
-  ).filter((fact) => fact.area === area)
+  Object.values(readOracle<Record<string, Fact>>('facts.json')).filter((fact) => fact.area === area)
 
 afterEach(() => {
   setFloatx('float32')

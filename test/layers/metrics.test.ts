@@ -1,5 +1,4 @@
 import { fc, test } from '@fast-check/vitest'
-import { readFileSync } from 'node:fs'
 import { describe, expect } from 'vitest'
 import { grad, ShapeError, slice, type Tensor, tensor, ValueError } from '@adjoint/core'
 import {
@@ -8,6 +7,7 @@ import {
   resolveMetric,
   type StatefulMetric,
 } from '../../packages/layers/src/metrics.js'
+import { readOracle } from '../support/oracles.js'
 
 type Nested = readonly number[] | readonly Nested[]
 
@@ -27,9 +27,9 @@ interface Fact {
   readonly expected: number | number[]
   readonly tol: number
 }
-const facts = Object.values(
-  JSON.parse(readFileSync(new URL('../oracles/facts.json', import.meta.url), 'utf8')) as Record<string, Fact>,
-).filter(({ area }) => area === 'metric')
+const facts = Object.values(readOracle<Record<string, Fact>>('facts.json')).filter(
+  ({ area }) => area === 'metric',
+)
 
 const prediction: Metric = resolveMetric((_yTrue: Tensor, yPred: Tensor) => yPred)
 
