@@ -81,3 +81,16 @@ test('sp500: volatility of weeks that came later, better than as last week; the 
   expect(majority).toBeCloseTo(0.777, 3)
   expect(output).toContain('The gain cannot')
 })
+
+test("weather: tomorrow's maximum better than today's, and rain more often right than never", async () => {
+  const output = await printed('weather')
+  const [r2, accuracy] = scores(output, 'this model') as [number, number]
+  const [todayR2, todayAccuracy] = scores(output, 'as today') as [number, number]
+  const [, majority] = scores(output, 'always the same') as [number, number]
+  expect(r2).toBeGreaterThanOrEqual(0.88)
+  expect(accuracy).toBeGreaterThanOrEqual(0.7)
+  // What there is to beat.
+  expect(todayR2).toBeCloseTo(0.856, 3)
+  expect(todayAccuracy).toBeCloseTo(0.692, 3)
+  expect(majority).toBeCloseTo(0.652, 3)
+})
