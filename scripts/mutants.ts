@@ -30,7 +30,7 @@ const PATIENCE = 300_000
 
 /** Test files in the order in which they find bugs fastest. Those of a list run together; the rest of test/core last. */
 const STAGES = [
-  ['transforms', 'tape', 'conventions', 'positions', 'vectors'],
+  ['transforms', 'tape', 'pytrees', 'slices', 'conventions', 'positions', 'vectors'],
   ['properties', 'laws', 'programs'],
   ['accuracy', 'complexity', 'memory'],
 ]

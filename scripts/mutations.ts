@@ -503,9 +503,23 @@ export const mutations: readonly Mutation[] = [
   ),
   ...inFile('custom-gradient.ts', [
     'gradients are not checked',
-    'if (!sameShape(g.shape, inputs[i]!.shape))',
+    'if (!sameShape(g.shape, input.shape))',
     'if (!g)',
   ]),
+  ...inFile(
+    'bundle.ts',
+    ['cotangents of several results all from the first', 'begin += x.size', 'begin += 0'],
+    ['several results are recorded one by one', 'floats.length < 2', 'floats.length < 9'],
+  ),
+  ...inFile(
+    'slice-text.ts',
+    ['position -1 takes nothing', 'take(at, at === -1 ? null : at + 1, null)', 'take(at, at + 1, null)'],
+    [
+      'dots stand for one axis too few',
+      'keepWhole(shape.length - used)',
+      'keepWhole(shape.length - used - 1)',
+    ],
+  ),
   ...inFile(
     'gradient-tape.ts',
     ['not released after a gradient', 'if (!this.#persistent) this.close()', ''],
@@ -518,7 +532,7 @@ export const mutations: readonly Mutation[] = [
   ]),
   ...inFile('anomaly.ts', [
     'detectAnomalies: stays on after an error',
-    '  try {\n    return f()\n  } finally {\n    depth--\n  }',
-    '  const result = f()\n  depth--\n  return result',
+    '    return result\n  } finally {\n    depth--\n  }',
+    '    depth--\n    return result\n  } finally {\n  }',
   ]),
 ]

@@ -42,7 +42,7 @@ export {
 } from './tensor.js'
 export { detectAnomalies } from './anomaly.js'
 export { checkpoint } from './checkpoint.js'
-export { type CustomContext, customGradient } from './custom-gradient.js'
+export { type Cotangents, type CustomContext, customGradient } from './custom-gradient.js'
 export { hessian, hvp, jacobian, jvp } from './derivatives.js'
 export { GradientTape, gradientTape, type Gradients, type TapeOptions } from './gradient-tape.js'
 export { type ArgOptions, grad, type TensorTree, valueAndGrad, valueAndGrads, vjp } from './transforms.js'

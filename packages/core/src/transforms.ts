@@ -78,6 +78,24 @@ export function checkOutput(op: string, value: unknown): asserts value is Tensor
   throw new ValueError(`${op}: the function returned ${typeName(value)}, not a tensor${hint}`, { op })
 }
 
+/** The tensors of a structure, in order. @throws ValueError for anything else in it, saying where. */
+export function tensorsIn(op: string, tree: unknown, name: string): Tensor[] {
+  const found: Tensor[] = []
+  mapTree(tree as TensorTree, isTensor, (leaf: unknown, path) => {
+    if (!isTensor(leaf))
+      throw new ValueError(`${op}: ${formatPath(name, path)} must be a tensor, got ${typeName(leaf)}`, { op })
+    found.push(leaf)
+  })
+  return found
+}
+
+/** The tensors that a function returned, in order. @throws ValueError for anything else, with the way out. */
+export function checkedOutputs(op: string, value: unknown): Tensor[] {
+  const found = leavesOf<unknown>(value as Tree<unknown>, isTensor)
+  for (const out of found) checkOutput(op, out)
+  return found as Tensor[]
+}
+
 export function checkScalar(op: string, value: Tensor): void {
   if (value.size !== 1 || value.rank > 0)
     throw new ValueError(
