@@ -91,9 +91,9 @@ export function tensorsIn(op: string, tree: unknown, name: string): Tensor[] {
 
 /** The tensors that a function returned, in order. @throws ValueError for anything else, with the way out. */
 export function checkedOutputs(op: string, value: unknown): Tensor[] {
-  const found = leavesOf<unknown>(value as Tree<unknown>, isTensor)
+  const found = leavesOf<Tensor>(value as TensorTree, isTensor)
   for (const out of found) checkOutput(op, out)
-  return found as Tensor[]
+  return found
 }
 
 export function checkScalar(op: string, value: Tensor): void {
