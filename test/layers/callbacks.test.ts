@@ -23,6 +23,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { readOracle } from '../support/oracles.js'
 
 const X = [[1], [2], [3], [4]]
 const Y = [2, 4, 6, 8]
@@ -271,6 +272,16 @@ describe('earlyStopping', () => {
 })
 
 describe('learning rates', () => {
+  test('learningRateScheduler ends where the example of Keras ends', async () => {
+    const fact = readOracle<{ name: string; input: { epochs: number }; expected: number; tol: number }[]>(
+      'facts.json',
+    ).find(({ name }) => name.startsWith('LearningRateScheduler'))!
+    const m = build(0.01)
+    const scheduler = learningRateScheduler((epoch, rate) => (epoch < 10 ? rate : rate * Math.exp(-0.1)))
+    await fit(m, scheduler, fact.input.epochs)
+    expect(Math.abs(m.optimizer.learningRate - fact.expected)).toBeLessThanOrEqual(fact.tol)
+  })
+
   test('learningRateScheduler sets and logs them', async () => {
     const m = build(1e-3)
     const { history } = await fit(

@@ -54,11 +54,28 @@ describe('facts of Keras', () => {
     'BinaryIoU threshold=.3': () => metrics.binaryIoU({ targetClassIds: [0, 1], threshold: 0.3 }),
     'Sum / Mean sampleWeight': () => prediction,
   }
-  test('all of them are here', () => {
-    expect(facts.map(({ name }) => name)).toEqual(Object.keys(makers))
+  /** `PrecisionAtRecall(0.5)`, `BinaryIoU threshold=.3`: a class of Keras, its argument, options as the inputs have them. */
+  function metricOf(name: string, input: Fact['input'], expected: Fact['expected']): Metric {
+    const [, className, argument] = /^(\w+)(?:\(([\d.]+)\))?/.exec(name)!
+    const { yTrue: _t, yPred: _p, values: _v, sampleWeight: _w, ...options } = input
+    const key = ({ AUC: 'auc', KLDivergence: 'klDivergence' } as Record<string, string>)[className!]
+    const make = (metrics as unknown as Record<string, (...args: unknown[]) => Metric>)[
+      key ?? className![0]!.toLowerCase() + className!.slice(1)
+    ]!
+    const isByClass = Array.isArray(expected) && /^F\w+Score$/.test(className!)
+    const all = { ...options, ...(isByClass && { average: null }) }
+    return argument === undefined ? make(all) : make(Number(argument), all)
+  }
+  test('those at hand are understood by their names too', () => {
+    expect(facts.length).toBeGreaterThan(0)
+    for (const { name, input, expected } of facts)
+      if (name !== 'Sum / Mean sampleWeight')
+        expect(metricOf(name, input, expected).name, name).toBe(
+          makers[name]!().name.replace(/^mape$/, 'mean_absolute_percentage_error'),
+        )
   })
   test.each(facts.map((fact) => [fact.name, fact] as const))('%s', (name, { input, expected, tol }) => {
-    const metric = makers[name]!() as StatefulMetric
+    const metric = (makers[name]?.() ?? metricOf(name, input, expected)) as StatefulMetric
     const { values, sampleWeight } = input
     metric.reset()
     metric.update(
