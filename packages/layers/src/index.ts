@@ -161,6 +161,7 @@ export {
   adamax,
   adamw,
   ftrl,
+  lamb,
   lion,
   nadam,
   Optimizer,

@@ -28,7 +28,14 @@ import {
   truePositives,
 } from './metrics/confusion.js'
 import { type Metric, meanMetric, type StatefulMetric } from './metrics/metric.js'
-import { cosineSimilarity, r2Score, rootMeanSquaredError } from './metrics/regression.js'
+import { iou, meanIoU, oneHotIoU, oneHotMeanIoU } from './metrics/iou.js'
+import {
+  concordanceCorrelation,
+  cosineSimilarity,
+  pearsonCorrelation,
+  r2Score,
+  rootMeanSquaredError,
+} from './metrics/regression.js'
 import { Names, type Spelling } from './names.js'
 
 export { type Metric, StatefulMetric } from './metrics/metric.js'
@@ -50,6 +57,8 @@ type KerasMetricName =
   | 'false_negatives'
   | 'f1_score'
   | 'r2_score'
+  | 'pearson_correlation'
+  | 'concordance_correlation'
   | 'root_mean_squared_error'
 
 /** Metrics by name, each with its default options: in Keras' spelling, or in camel case. Losses are metrics too. */
@@ -109,6 +118,12 @@ export const metrics: typeof lossMetrics & {
   readonly rootMeanSquaredError: typeof rootMeanSquaredError
   readonly cosineSimilarity: typeof cosineSimilarity
   readonly r2Score: typeof r2Score
+  readonly iou: typeof iou
+  readonly meanIoU: typeof meanIoU
+  readonly oneHotIoU: typeof oneHotIoU
+  readonly oneHotMeanIoU: typeof oneHotMeanIoU
+  readonly pearsonCorrelation: typeof pearsonCorrelation
+  readonly concordanceCorrelation: typeof concordanceCorrelation
 } = remembered({
   ...lossMetrics,
   accuracy,
@@ -134,6 +149,12 @@ export const metrics: typeof lossMetrics & {
   rootMeanSquaredError,
   cosineSimilarity,
   r2Score,
+  iou,
+  meanIoU,
+  oneHotIoU,
+  oneHotMeanIoU,
+  pearsonCorrelation,
+  concordanceCorrelation,
 })
 
 /** How the metrics that were made by {@link metrics} were made: under which name, with which arguments. */
@@ -180,6 +201,8 @@ const names = new Names<Make>(
     false_negatives: falseNegatives,
     f1_score: f1Score,
     r2_score: r2Score,
+    pearson_correlation: pearsonCorrelation,
+    concordance_correlation: concordanceCorrelation,
     root_mean_squared_error: rootMeanSquaredError,
     ...Object.fromEntries(
       Object.entries(lossTable).map(([key, fn]): [string, Make] => [key, ({ name }) => meanMetric(name, fn)]),

@@ -1,12 +1,12 @@
 import { ValueError } from '@adjoint/core'
 import { Names } from './names.js'
-import { adam, adamax, adamw, nadam } from './optimizers/adam.js'
+import { adam, adamax, adamw, lamb, nadam } from './optimizers/adam.js'
 import { Optimizer, type OptimizerOptions } from './optimizers/optimizer.js'
 import { ftrl, lion } from './optimizers/other.js'
 import { adadelta, adagrad, rmsprop } from './optimizers/rmsprop.js'
 import { sgd } from './optimizers/sgd.js'
 
-export { adam, adamax, adamw, nadam } from './optimizers/adam.js'
+export { adam, adamax, adamw, lamb, nadam } from './optimizers/adam.js'
 export { Optimizer, type OptimizerOptions, type OptimizerState } from './optimizers/optimizer.js'
 export { ftrl, lion } from './optimizers/other.js'
 export { adadelta, adagrad, rmsprop } from './optimizers/rmsprop.js'
@@ -14,7 +14,17 @@ export { sgd } from './optimizers/sgd.js'
 
 /** Optimizers by name, each with its default options. */
 export type OptimizerName =
-  'sgd' | 'adam' | 'adamw' | 'rmsprop' | 'adagrad' | 'adadelta' | 'adamax' | 'nadam' | 'lion' | 'ftrl'
+  | 'sgd'
+  | 'adam'
+  | 'adamw'
+  | 'rmsprop'
+  | 'adagrad'
+  | 'adadelta'
+  | 'adamax'
+  | 'nadam'
+  | 'lion'
+  | 'ftrl'
+  | 'lamb'
 
 /** By name: each takes its options. @internal */
 export const optimizers: Readonly<Record<OptimizerName, (options?: OptimizerOptions) => Optimizer>> = {
@@ -28,6 +38,7 @@ export const optimizers: Readonly<Record<OptimizerName, (options?: OptimizerOpti
   nadam,
   lion,
   ftrl,
+  lamb,
 }
 const names = new Names<() => Optimizer>('optimizer', 'an optimizer such as adam()', optimizers)
 

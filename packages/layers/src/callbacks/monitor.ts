@@ -10,7 +10,7 @@ export type MonitorMode = 'auto' | 'min' | 'max'
 const MODES: readonly MonitorMode[] = ['auto', 'min', 'max']
 
 const LARGE_IS_GOOD =
-  /(^|_)(acc|accuracy|auc|precision|recall|f1_score|fbeta_score|r2_score|similarity|iou|at_\w+)(_\d+)?$/
+  /(^|_)(acc|accuracy|auc|precision|recall|f1_score|fbeta_score|r2_score|similarity|correlation|iou|at_\w+)(_\d+)?$/
 const SMALL_IS_GOOD =
   /(^|_)(loss|error|mse|mae|mape|msle|rmse|crossentropy|divergence|poisson|hinge|huber|logcosh|log_cosh|false_positives|false_negatives|learning_rate)(_\d+)?$/
 

@@ -41,6 +41,37 @@ export function cosineSimilarity(options: CosineOptions = {}): StatefulMetric {
   return meanMetric(name, (yTrue, yPred) => neg(cosineLoss(yTrue, yPred, { axis })))
 }
 
+/**
+ * The correlation of targets and predictions along an axis (default: the last), averaged over samples: 1 where one is
+ * the other stretched and moved (Pearson 1895).
+ */
+export function pearsonCorrelation(options: CosineOptions = {}): StatefulMetric {
+  const { name = 'pearson_correlation', axis = -1 } = options
+  checkKeys(name, options, ['name', 'axis'])
+  return meanMetric(name, (yTrue, yPred) => {
+    const [t, p] = sameShapes(name, yTrue, yPred)
+    const unit = (x: Tensor): Tensor => {
+      const centred = sub(x, mean(x, axis, true))
+      return div(centred, sqrt(mean(square(centred), axis, true)))
+    }
+    return mean(mul(unit(t), unit(p)), axis)
+  })
+}
+
+/** As {@link pearsonCorrelation}, and less where predictions are stretched or moved: 1 only where they are equal (Lin 1989). */
+export function concordanceCorrelation(options: CosineOptions = {}): StatefulMetric {
+  const { name = 'concordance_correlation', axis = -1 } = options
+  checkKeys(name, options, ['name', 'axis'])
+  return meanMetric(name, (yTrue, yPred) => {
+    const [t, p] = sameShapes(name, yTrue, yPred)
+    const [tMean, pMean] = [mean(t, axis, true), mean(p, axis, true)]
+    const [tOff, pOff] = [sub(t, tMean), sub(p, pMean)]
+    const spread = add(mean(square(tOff), axis, true), mean(square(pOff), axis, true))
+    const whole = add(add(spread, squaredDifference(tMean, pMean)), 1e-7)
+    return mean(div(mul(mul(tOff, pOff), 2), whole), axis)
+  })
+}
+
 /** Options of {@link r2Score}. */
 export interface R2Options extends MetricOptions {
   /** How the scores of several columns become one; null leaves them (default 'uniform_average'). */

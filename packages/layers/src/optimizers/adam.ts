@@ -1,4 +1,4 @@
-import { maximum, scalar, type Tensor } from '@adjoint/core'
+import { maximum, scalar, sqrt, square, sum, type Tensor } from '@adjoint/core'
 import { call, elementwise } from '@adjoint/core/extend'
 import { given, checkFlag, checkNumber, NOT_NEGATIVE, RATE } from '../option-checks.js'
 import { Optimizer, type OptimizerOptions, type Slots, type Step, type Update } from './optimizer.js'
@@ -197,4 +197,52 @@ export class Nadam extends MomentsOptimizer {
 /** Nadam (default learning rate 0.001). */
 export function nadam(options: MomentsOptions = {}): Nadam {
   return new Nadam(options)
+}
+
+const lambDirection = elementwise({
+  name: 'lambDirection',
+  args: ['m', 'v'],
+  params: ['ofMean', 'ofSize', 'epsilon'],
+  expr: 'm / ofMean / (sqrt(v / ofSize) + epsilon)',
+  vjp: null,
+})
+
+const lambStep = elementwise({
+  name: 'lambStep',
+  args: ['w', 'x', 'norm', 'length'],
+  params: ['rate'],
+  expr: 'w - rate * (norm > 0 ? (length > 0 ? norm / length : 1) : 1) * x',
+  vjp: null,
+})
+
+/**
+ * As Adam, each variable's step as long as the variable itself times the rate: x = m̂ / (sqrt(v̂) + epsilon),
+ * w -= rate |w| / |x| x (You et al. 2020).
+ */
+export class Lamb extends MomentsOptimizer {
+  constructor(options: MomentsOptions = {}) {
+    super('lamb', options, { learningRate: 0.001 })
+  }
+
+  protected override slotGroups(): readonly (readonly string[])[] {
+    return [['momentum', 'velocity']]
+  }
+
+  protected override update(w: Tensor, g: Tensor, slots: Slots, { learningRate, t }: Step): Update {
+    const { beta1, beta2, epsilon } = this
+    const momentum = call(follow, [slots['momentum']!, g], { share: 1 - beta1 })
+    const velocity = call(followSquare, [slots['velocity']!, g], { share: 1 - beta2 })
+    const params = { ofMean: 1 - beta1 ** t, ofSize: 1 - beta2 ** t, epsilon }
+    const x = call(lambDirection, [momentum, velocity], params)
+    const length = (of: Tensor): Tensor => sqrt(sum(square(of)))
+    return {
+      value: call(lambStep, [w, x, length(w), length(x)], { rate: learningRate }),
+      slots: { momentum, velocity },
+    }
+  }
+}
+
+/** Lamb (default learning rate 0.001), for large batches. */
+export function lamb(options: MomentsOptions = {}): Lamb {
+  return new Lamb(options)
 }
