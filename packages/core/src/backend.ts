@@ -4,6 +4,7 @@ import { BackendError, show, ValueError } from './errors.js'
 import type { ScalarFunction } from './expr/scalar.js'
 import { checkFunction } from './options.js'
 import type { Sizes } from './shape.js'
+import type { Tensor, Variable } from './tensor.js'
 import { wasmBackend } from './wasm/backend.js'
 import { hasWebAssembly } from './wasm/host.js'
 
@@ -89,6 +90,16 @@ export interface Backend {
   firstOutside?(handle: Handle, aval: Aval, limit: number): number
   /** Gives memory back early. */
   release?(handle: Handle): void
+  /** Where a tensor of another backend is here; without it values are copied over. */
+  adopt?(x: Tensor): Handle
+  /** Takes over values that have to be made anew whenever this is run again. */
+  draw?(make: () => HostArray, aval: Aval): Handle
+  /** Checks later that values are whole numbers in [0, limit), for backends that know no values now. */
+  check?(x: Stored, limit: number, fail: (value: number, at: number) => Error): void
+  /** Told when an op reads a variable. */
+  onRead?(variable: Variable, value: Tensor): void
+  /** Told before a variable is assigned to; returns what it is to hold. */
+  onAssign?(variable: Variable, before: Tensor, next: Tensor): Tensor
 }
 
 /** Computes on the CPU: by WebAssembly where it may be used, else by plain loops. */

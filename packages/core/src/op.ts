@@ -242,8 +242,13 @@ function resident(row: Row<string, never>, x: Tensor, backend: Backend): Stored 
       `${row.name}: a tensor without values, made while shapes were inferred, was kept and used afterwards`,
       { op: row.name },
     )
+<<<<<<< HEAD
   const values = readNow(x.backend, x.handle, x)
   if (values === undefined)
+=======
+  if (backend.adopt !== undefined) return { shape: x.shape, dtype: x.dtype, handle: backend.adopt(x) }
+  if (x.backend.readSync === undefined)
+>>>>>>> 7f93f04 (Record functions as plans and replay them as one WebAssembly module: compile(f))
     throw new BackendError(
       `${row.name}: a tensor on the ${x.backend.name} backend was used on ${backend.name}; copy it with tensor(await x.data())`,
       { op: row.name },
@@ -253,9 +258,10 @@ function resident(row: Row<string, never>, x: Tensor, backend: Backend): Stored 
 
 function checkBounds<P>(row: Row<string, P>, inputs: readonly Stored[], attrs: P, backend: Backend): void {
   const bounds = row.bounds!
-  if (backend.firstOutside === undefined) return
+  if (backend.firstOutside === undefined && backend.check === undefined) return
   const indices = inputs[row.args.indexOf(bounds.arg)]!
   const most = bounds.limit(inputs, attrs)
+<<<<<<< HEAD
   const at = backend.firstOutside(indices.handle, indices, most)
   if (at < 0) return
   const value = (readNow(backend, indices.handle, indices) as ArrayLike<number>)[at]!
@@ -264,6 +270,20 @@ function checkBounds<P>(row: Row<string, P>, inputs: readonly Stored[], attrs: P
       `valid are 0..${most - 1}`,
     { op: row.name },
   )
+=======
+  const fail = (value: number, at: number): ValueError =>
+    new ValueError(
+      `${row.name}: ${bounds.what} ${show(value)} at position ${formatIndex(unflatten(at, indices.shape))} is out of range; ` +
+        `valid are 0..${most - 1}`,
+      { op: row.name },
+    )
+  if (backend.check !== undefined) {
+    backend.check(indices, most, fail)
+    return
+  }
+  const at = backend.firstOutside!(indices.handle, indices, most)
+  if (at >= 0) throw fail((backend.readSync!(indices.handle, indices) as ArrayLike<number>)[at]!, at)
+>>>>>>> 7f93f04 (Record functions as plans and replay them as one WebAssembly module: compile(f))
 }
 
 // ---- elementwise rows

@@ -13,7 +13,7 @@ import {
 } from './rng.js'
 import { checkOptions } from './options.js'
 import { checkShape, formatShape, type Sizes, sizeOf } from './shape.js'
-import { formatIndex, fromHost, Tensor, unflatten } from './tensor.js'
+import { formatIndex, fromDraw, fromHost, Tensor, unflatten } from './tensor.js'
 
 /** Where the random numbers of this process stand: a seed, and how many draws were made since it was set. */
 export interface RandomState {
@@ -72,11 +72,10 @@ function drawn(
   const sides = checkShape(op, shape, dtype)
   // Shapes are being inferred: nothing is drawn, so nothing later changes.
   if (currentBackend() === abstractBackend) return fromHost([], sides, dtype)
-  const values =
-    options.seed === undefined
-      ? draw(seed, draws++, sizeOf(sides))
-      : draw(checkSeed(op, options.seed), OWN_STREAM, sizeOf(sides))
-  return fromHost(values, sides, dtype)
+  const own = options.seed === undefined ? undefined : checkSeed(op, options.seed)
+  const make = (): NumericArray =>
+    own === undefined ? draw(seed, draws++, sizeOf(sides)) : draw(own, OWN_STREAM, sizeOf(sides))
+  return fromDraw(make, sides, dtype)
 }
 
 function checkFinite(op: string, name: string, value: unknown): number {

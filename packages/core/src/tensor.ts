@@ -214,6 +214,8 @@ export class Variable<out D extends DType = NumericDType, out S extends Sizes = 
   /** Whether gradient tapes watch it and optimizers change it. */
   trainable: boolean
   readonly name: string
+  /** Whether somebody may have kept the tensor that it holds. @internal */
+  isShared = true
 
   /** @internal Use {@link variable}. */
   constructor(value: Tensor<D, S>, name: string, trainable: boolean) {
@@ -224,12 +226,32 @@ export class Variable<out D extends DType = NumericDType, out S extends Sizes = 
   }
 
   override read(): Tensor<D, S> {
+    this.isShared = true
     onRead(this, this.#value)
+    currentBackend().onRead?.(this as unknown as Variable, this.#value as unknown as Tensor)
     return this.#value
   }
 
   override get isVariable(): boolean {
     return true
+  }
+
+  override detach(): Tensor<D, S> {
+    this.isShared = true
+    return super.detach()
+  }
+
+  /** What it holds, for those who do not keep it. @internal */
+  get held(): Tensor<D, S> {
+    return this.#value
+  }
+
+  /** Lets it hold the same values elsewhere. @internal */
+  hold(value: Tensor<D, S>): void {
+    this.#value = value
+    this.handle = value.handle
+    this.backend = value.backend
+    this.isShared = false
   }
 
   override dispose(): void {
@@ -254,9 +276,12 @@ export class Variable<out D extends DType = NumericDType, out S extends Sizes = 
     if (next.dtype !== this.dtype)
       throw new DTypeError(`${what}: expected ${this.dtype}, got ${next.dtype}`, { op: 'assign' })
     if (next.isDisposed) throw disposed('assign', next)
-    this.#value = next.detach() as Tensor<D, S>
-    this.handle = next.handle
-    this.backend = next.backend
+    const held = this.#value as unknown as Tensor
+    const kept = currentBackend().onAssign?.(this as unknown as Variable, held, next) ?? next
+    this.#value = kept.detach() as Tensor<D, S>
+    this.handle = kept.handle
+    this.backend = kept.backend
+    this.isShared = true
     onAssign(this, this.#value)
   }
 }
@@ -299,6 +324,13 @@ export function fromHost(values: HostArray, shape: Sizes, dtype: DType): Tensor 
   const backend = dtype === 'string' ? baseBackend() : currentBackend()
   const aval: Aval = { shape, dtype }
   return new Tensor(shape, dtype as NumericDType, backend.upload(values, aval), backend)
+}
+
+/** Wraps host values that are made here, and again in every run of a plan that holds them. */
+export function fromDraw(make: () => HostArray, shape: Sizes, dtype: DType): Tensor {
+  const backend = currentBackend()
+  if (backend.draw === undefined) return fromHost(make(), shape, dtype)
+  return new Tensor(shape, dtype as NumericDType, backend.draw(make, { shape, dtype }), backend)
 }
 
 interface Made {

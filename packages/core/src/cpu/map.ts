@@ -171,7 +171,7 @@ export interface Loops {
  * Strides of each input along the output's axes (0 where it is broadcast), then neighbours merged where one stride
  * continues the other for every input.
  */
-export function loopsOver(inputs: readonly Stored[], shape: Sizes): Loops {
+export function loopsOver(inputs: readonly { readonly shape: Sizes }[], shape: Sizes): Loops {
   const sides: number[] = []
   const strides: number[][] = []
   const current = inputs.map(() => 1)

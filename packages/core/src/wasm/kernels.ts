@@ -104,8 +104,12 @@ export class MapKernels {
     })
     writeMap(
       c,
-      { inputs, outputs: [{ dtype: out, body: this.#fn.body }], params: params.length },
-      { inputs: from, inputSteps, outputs: [to!], rows, inner: inner!, params },
+      {
+        inputs,
+        steps: [{ body: this.#fn.body, args: inputs.map((_, i) => i), dtype: out, params }],
+        outputs: [0],
+      },
+      { inputs: from, inputSteps, outputs: [to!], rows, inner: inner! },
     )
     return compileModule({ functions: [c.source('kernel')] }, memory)['kernel']!
   }

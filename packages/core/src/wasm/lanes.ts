@@ -1,3 +1,4 @@
+import type { DType } from '../dtype.js'
 import type { Expr, Function1, Function2 } from '../expr/tree.js'
 import type { Code, Instruction, Local } from './code.js'
 import { exp, expm1, keep, log, log1p, tanh, type VectorFunction } from './vector-math.js'
@@ -321,8 +322,10 @@ export class LaneWriter {
     return { low, high }
   }
 
-  /** Values rounded to float32, and counted as such from here on: what storing and loading them would give. */
-  rounded(x: Lanes): Lanes {
-    return x.kind === 'mask' ? x : { kind: 'single', all: this.single(x) }
+  /** Values as they are once they have been stored as `dtype` and loaded again. */
+  rounded(x: Lanes, dtype: DType): Lanes {
+    if (dtype === 'float32') return { kind: 'single', all: this.single(x) }
+    if (dtype === 'bool') return { kind: 'mask', all: this.mask(x) }
+    return { kind: 'double', ...this.double(x) }
   }
 }

@@ -4,11 +4,21 @@ import type { Code, Int, Local } from './code.js'
 import { type Lanes, LaneWriter } from './lanes.js'
 import { keep } from './vector-math.js'
 
-/** An elementwise kernel: formulas of the same inputs, each written to an output of its own. */
+/** An elementwise kernel: formulas of its inputs and of one another, some of which are stored. */
 export interface MapSource {
   readonly inputs: readonly MapInput[]
-  readonly outputs: readonly { readonly dtype: DType; readonly body: Expr }[]
-  readonly params: number
+  readonly steps: readonly MapStep[]
+  /** The steps that are stored, in the order of the outputs. */
+  readonly outputs: readonly number[]
+}
+
+export interface MapStep {
+  readonly body: Expr
+  /** What the formula's arguments are: inputs of the kernel first, then the steps before; or known numbers. */
+  readonly args: readonly (number | Lanes)[]
+  /** The result is rounded to it. */
+  readonly dtype: DType
+  readonly params: readonly Lanes[]
 }
 
 export interface MapInput {
@@ -25,7 +35,6 @@ export interface MapPlaces {
   readonly rows: Int
   /** Elements of a row. */
   readonly inner: Int
-  readonly params: readonly Lanes[]
 }
 
 const BYTES_OF_FOUR: Readonly<Record<DType, number>> = {
@@ -51,18 +60,22 @@ interface Walk {
 export function writeMap(c: Code, source: MapSource, places: MapPlaces): void {
   const { rows, inner } = places
   if (rows === 1) {
-    writeRow(c, source, places.inputs, places.outputs, inner, places.params)
+    writeRow(c, source, places.inputs, places.outputs, inner)
     return
   }
   const inputs = places.inputs.map((at) => c.copyOf(at))
   const outputs = places.outputs.map((at) => c.copyOf(at))
-  const outputSteps = source.outputs.map(({ dtype }) => c.product(inner, BYTES_OF_FOUR[dtype] / 4))
+  const outputSteps = dtypesOf(source).map((dtype) => c.product(inner, BYTES_OF_FOUR[dtype] / 4))
   const row = c.copyOf(0)
   c.loop(row, rows, 1, () => {
-    writeRow(c, source, inputs, outputs, inner, places.params)
+    writeRow(c, source, inputs, outputs, inner)
     inputs.forEach((at, i) => c.advance(at, places.inputSteps[i]!))
     outputs.forEach((at, i) => c.advance(at, outputSteps[i]!))
   })
+}
+
+function dtypesOf({ steps, outputs }: MapSource): DType[] {
+  return outputs.map((step) => steps[step]!.dtype)
 }
 
 function writeRow(
@@ -71,7 +84,6 @@ function writeRow(
   inputs: readonly Int[],
   outputs: readonly Int[],
   inner: Int,
-  params: readonly Lanes[],
 ): void {
   /** Known addresses share one moving local for each size of element. */
   const shared = new Map<number, Walk>()
@@ -97,20 +109,22 @@ function writeRow(
   const inputWalks = source.inputs.map(({ dtype, isOnce }, i) =>
     isOnce ? undefined : walk(inputs[i]!, dtype),
   )
-  const outputWalks = source.outputs.map(({ dtype }, i) => walk(outputs[i]!, dtype))
+  const outputWalks = dtypesOf(source).map((dtype, i) => walk(outputs[i]!, dtype))
   const i = c.copyOf(0)
   c.loop(i, inner, 4, () => {
-    const args = source.inputs.map(({ dtype }, k) => once[k] ?? load(c, inputWalks[k]!, dtype))
-    const writer = new LaneWriter(c, args, params)
+    const values = source.inputs.map(({ dtype }, k) => once[k] ?? load(c, inputWalks[k]!, dtype))
+    for (const { body, args, dtype, params } of source.steps) {
+      const writer = new LaneWriter(
+        c,
+        args.map((arg) => (typeof arg === 'number' ? values[arg]! : arg)),
+        params,
+      )
+      values.push(writer.rounded(writer.write(body, dtype === 'float32'), dtype))
+    }
     // All are computed before any is stored: an output may lie where an input does.
-    const results = source.outputs.map(({ dtype, body }) => {
-      const lanes = writer.write(body, dtype === 'float32')
-      if (dtype === 'float32') return [writer.single(lanes)]
-      if (dtype === 'bool') return [writer.mask(lanes)]
-      const { low, high } = writer.double(lanes)
-      return [low, high]
-    })
-    source.outputs.forEach(({ dtype }, k) => store(c, outputWalks[k]!, dtype, results[k]!))
+    source.outputs.forEach((step, k) =>
+      store(c, outputWalks[k]!, source.steps[step]!.dtype, values[source.inputs.length + step]!),
+    )
     for (const { at, bytes } of walks) c.advance(at, bytes)
   })
 }
@@ -168,31 +182,19 @@ function loadOnce(c: Code, at: Int, dtype: DType): Lanes {
   }
 }
 
-function store(c: Code, { at, offset }: Walk, dtype: DType, [first, second]: readonly Local[]): void {
+function store(c: Code, { at, offset }: Walk, dtype: DType, value: Lanes): void {
   c.get(at)
-  switch (dtype) {
-    case 'float32':
-      c.get(first!).memory('v128.store', offset)
-      return
-    case 'float64':
-      c.get(first!).memory('v128.store', offset)
-      c.get(at)
-        .get(second!)
-        .memory('v128.store', offset + 16)
-      return
-    default:
-      // A mask's lanes are 0 or -1; narrowed with signs they keep one byte of that each, of which the lowest bit stays.
-      c.get(first!).get(first!).op('i16x8.narrow_i32x4_s')
-      c.tee(narrow(c)).get(narrow(c)).op('i8x16.narrow_i16x8_s')
-      c.lane('i32x4', 0).op(0x01010101, 'i32.and').memory('i32.store', offset)
-  }
-}
-
-const narrows = new WeakMap<Code, Local>()
-
-/** A local for narrowing, one in each function. */
-function narrow(c: Code): Local {
-  let local = narrows.get(c)
-  if (local === undefined) narrows.set(c, (local = c.local('v128')))
-  return local
+  if (value.kind === 'single') c.get(value.all).memory('v128.store', offset)
+  else if (value.kind === 'double') {
+    c.get(value.low).memory('v128.store', offset)
+    c.get(at)
+      .get(value.high)
+      .memory('v128.store', offset + 16)
+  } else if (value.kind === 'mask') {
+    // A mask's lanes are 0 or -1; narrowed with signs they keep one byte of that each, of which the lowest bit stays.
+    c.get(value.all).get(value.all).op('i16x8.narrow_i32x4_s')
+    const narrow = keep(c, () => undefined)
+    c.get(narrow).get(narrow).op('i8x16.narrow_i16x8_s')
+    c.lane('i32x4', 0).op(0x01010101, 'i32.and').memory('i32.store', offset)
+  } else throw new Error(`a constant cannot be stored as ${dtype}`)
 }

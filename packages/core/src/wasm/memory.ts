@@ -7,10 +7,10 @@ import { createMemory, hasWebAssembly, type Memory } from './host.js'
 // find their values there; the copy of a segment that nobody refers to any more is garbage at once.
 
 /** A stretch that blocks are cut from. */
-class Segment {
-  /** Where its bytes are since it has been moved out of the memory. */
-  buffer: ArrayBuffer | undefined = undefined
-  /** Where it begins in the memory, or in `buffer`. */
+export class Segment {
+  /** What holds its bytes, unless they are in the memory of eager ops. */
+  source: { readonly buffer: ArrayBuffer } | undefined = undefined
+  /** Where it begins in the memory, or in its source's buffer. */
   base: number
   readonly end: number
   /** Where the next block begins. */
@@ -80,7 +80,7 @@ let hasMoved = false
 function moveOut(segment: Segment): void {
   if (!hasMoved) raiseThreshold()
   hasMoved = true
-  segment.buffer = memory.buffer.slice(segment.base, segment.top)
+  segment.source = { buffer: memory.buffer.slice(segment.base, segment.top) }
   segment.base = 0
 }
 
@@ -162,9 +162,9 @@ export function scratch(size: number): number {
 export function addressOf(handle: WasmHandle): number {
   if (!(handle instanceof Block)) return copyIn(handle)
   const { segment, offset, bytes } = handle
-  if (segment.buffer === undefined) return segment.base + offset
+  if (segment.source === undefined) return segment.base + offset
   const at = scratch(bytes)
-  heap.u8.set(new Uint8Array(segment.buffer, offset, bytes), at)
+  heap.u8.set(new Uint8Array(segment.source.buffer, segment.base + offset, bytes), at)
   return at
 }
 
@@ -221,7 +221,8 @@ function dtypeOf(array: NumericArray): DType {
   return array instanceof Int32Array ? 'int32' : 'uint8'
 }
 
-function viewAt(buffer: ArrayBuffer, at: number, dtype: DType, size: number): NumericArray {
+/** Numbers at an address. */
+export function viewAt(buffer: ArrayBuffer, at: number, dtype: DType, size: number): NumericArray {
   switch (dtype) {
     case 'float32':
       return new Float32Array(buffer, at, size)
@@ -238,5 +239,5 @@ function viewAt(buffer: ArrayBuffer, at: number, dtype: DType, size: number): Nu
 export function viewOf(handle: WasmHandle, dtype: DType, size: number): NumericArray {
   if (!(handle instanceof Block)) return handle
   const { segment, offset } = handle
-  return viewAt(segment.buffer ?? memory.buffer, segment.base + offset, dtype, size)
+  return viewAt(segment.source?.buffer ?? memory.buffer, segment.base + offset, dtype, size)
 }

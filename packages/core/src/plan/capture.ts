@@ -1,0 +1,128 @@
+import type { Aval, Backend, Handle, Kernel, Stored } from '../backend.js'
+import type { HostArray } from '../dtype.js'
+import { BackendError } from '../errors.js'
+import { Tensor, type Variable } from '../tensor.js'
+import type { Check, Program, Source, ValueId } from './program.js'
+
+/** The handle of a value while a program is captured. */
+class Captured {
+  constructor(
+    readonly id: ValueId,
+    readonly capture: Capture,
+  ) {}
+}
+
+/** The backend that computes nothing and writes down what would have been computed. */
+export class Capture implements Backend {
+  readonly name = 'plan'
+  readonly #values: (Aval & { readonly source: Source })[] = []
+  readonly #checks: Check[] = []
+  /** What was used from outside: constants by their handles, variables by themselves. */
+  readonly #adopted = new Map<Handle | Variable, Captured>()
+  /** The variables that were read, by the very tensors they hold: another tensor of the same values is a constant. */
+  readonly #variables = new Map<Tensor, Variable>()
+  /** What variables held before they were assigned to. */
+  readonly #before = new Map<Variable, Tensor>()
+  readonly #scalars = new Map<string, Captured>()
+
+  #add(aval: Aval, source: Source): Captured {
+    const id = this.#values.push({ shape: aval.shape, dtype: aval.dtype, source }) - 1
+    return new Captured(id, this)
+  }
+
+  run(kernel: Kernel, inputs: readonly Stored[], out: Aval): Handle {
+    return this.#add(out, { kind: 'kernel', kernel, inputs: inputs.map((x) => this.#idOf(x)) })
+  }
+
+  upload(values: HostArray, aval: Aval): Handle {
+    if (values.length !== 1) return this.#add(aval, { kind: 'constant', values })
+    const key = `${aval.dtype} ${aval.shape.join()} ${Object.is(values[0], -0) ? '-0' : values[0]}`
+    let known = this.#scalars.get(key)
+    if (known === undefined) this.#scalars.set(key, (known = this.#add(aval, { kind: 'constant', values })))
+    return known
+  }
+
+  /** The place of a tensor that was made outside: a variable's value, or a constant. */
+  adopt(x: Tensor): Handle {
+    const variable = this.#variables.get(x)
+    const key = variable ?? x.handle
+    let known = this.#adopted.get(key)
+    if (known === undefined) {
+      known =
+        variable !== undefined
+          ? this.#add(variable, { kind: 'variable', variable })
+          : this.#add(x, { kind: 'constant', values: x.backend.readSync!(x.handle, x) })
+      this.#adopted.set(key, known)
+    }
+    return known
+  }
+
+  /** Numbers that are made anew in every run. */
+  draw(make: () => HostArray, aval: Aval): Handle {
+    return this.#add(aval, { kind: 'drawn', make })
+  }
+
+  argument(index: number, aval: Aval): Handle {
+    return this.#add(aval, { kind: 'argument', index })
+  }
+
+  onRead(variable: Variable, value: Tensor): void {
+    if (value.backend !== this) this.#variables.set(value, variable)
+  }
+
+  onAssign(variable: Variable, before: Tensor, next: Tensor): Tensor {
+    if (!this.#before.has(variable)) this.#before.set(variable, before)
+    return next.backend === this ? next : new Tensor(next.shape, next.dtype, this.adopt(next), this)
+  }
+
+  check(x: Stored, limit: number, fail: (value: number, at: number) => Error): void {
+    this.#checks.push({ value: this.#idOf(x), limit, fail })
+  }
+
+  read(): Promise<HostArray> {
+    return Promise.reject(noValues())
+  }
+
+  readSync(): HostArray {
+    throw noValues()
+  }
+
+  #idOf(x: Stored): ValueId {
+    const { handle } = x
+    if (!(handle instanceof Captured) || handle.capture !== this)
+      throw new BackendError(
+        'a tensor that was made while another plan was recorded was kept and used afterwards',
+      )
+    return handle.id
+  }
+
+  /** The program so far, and variables as they were before. */
+  finish(results: readonly Tensor[]): Program {
+    const ids = results.map((x) => this.#idOf({ shape: x.shape, dtype: x.dtype, handle: this.#handleOf(x) }))
+    const assigned = [...this.#before.keys()].map((variable) => {
+      const value = variable.read()
+      return {
+        variable,
+        value: this.#idOf({ shape: value.shape, dtype: value.dtype, handle: this.#handleOf(value) }),
+      }
+    })
+    return { values: this.#values, checks: this.#checks, results: ids, assigned }
+  }
+
+  #handleOf(x: Tensor): Handle {
+    const value = x.read()
+    return value.backend === this ? value.handle : this.adopt(value)
+  }
+
+  /** Gives variables back what they held before the capture. */
+  restore(): void {
+    for (const [variable, before] of this.#before) variable.assign(before)
+  }
+}
+
+function noValues(): BackendError {
+  return new BackendError(
+    'a value was read while a plan was being recorded: there are no numbers yet, and what depends on them would be ' +
+      'the same in every call; compute with tensors, or do without compile',
+  )
+}

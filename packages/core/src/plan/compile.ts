@@ -1,0 +1,125 @@
+import { currentBackend, isThenable, withBackend } from '../backend.js'
+import { BackendError, ValueError } from '../errors.js'
+import { checkFunction } from '../options.js'
+import { isRecording, withoutRecording } from '../tape.js'
+import { Tensor } from '../tensor.js'
+import { leavesOf, mapTree, type Tree } from '../tree.js'
+import { wasmBackend } from '../wasm/backend.js'
+import { Capture } from './capture.js'
+import { Plan } from './plan.js'
+import type { Program } from './program.js'
+import { difference } from './simplify.js'
+
+const isTensor = (x: unknown): x is Tensor => x instanceof Tensor
+
+/** What one capture found: the program, and what the function returned. */
+export interface Captured<R> {
+  readonly program: Program
+  readonly result: R
+}
+
+/** Runs `f` once without computing anything, and returns what it would compute. Variables stay as they are. */
+export function capture<A extends readonly unknown[], R>(f: (...args: A) => R, args: A): Captured<R> {
+  const backend = new Capture()
+  try {
+    return withBackend(backend, () =>
+      withoutRecording(() => {
+        let index = 0
+        const staged = replaceTensors(args, (x) => {
+          const aval = { shape: x.shape, dtype: x.dtype }
+          return new Tensor(x.shape, x.dtype, backend.argument(index++, aval), backend)
+        })
+        const result = f(...staged)
+        if (isThenable(result))
+          throw new BackendError('compile: the function is asynchronous; compile its synchronous parts')
+        return { program: backend.finish(tensorsOf(result)), result }
+      }),
+    )
+  } finally {
+    backend.restore()
+  }
+}
+
+/** The tensors of a pytree that may have other leaves too. */
+function tensorsOf(tree: unknown): Tensor[] {
+  return leavesOf(tree as Tree<Tensor>, isTensor).filter(isTensor)
+}
+
+function replaceTensors<A>(tree: A, f: (x: Tensor) => Tensor): A {
+  return mapTree(tree as Tree<Tensor>, isTensor, (leaf) => (isTensor(leaf) ? f(leaf) : leaf)) as A
+}
+
+interface Known {
+  readonly plan: Plan
+  /** The result with the capture's tensors in it. */
+  readonly result: unknown
+}
+
+/** A function that runs as a plan. */
+export interface CompiledFunction<A extends readonly unknown[], R> {
+  (...args: A): R
+  /** The plan for arguments like these, made now if need be. Its text shows what runs, and what runs as one. */
+  plan(...args: A): { toString(): string }
+}
+
+/**
+ * The same function, faster: what it does is recorded once for each kind of arguments and then replayed as one piece
+ * of code. Arguments and results may be pytrees of tensors; other arguments, and everything else the function uses but
+ * variables, count as fixed. Variables may be read and assigned to. Random numbers are drawn anew in every call.
+ * Inside a gradient or another plan, and on other backends, it is the function itself.
+ * @throws BackendError where the function reads values of tensors, or does not do the same every time.
+ * @example const step = compile((x: Tensor, y: Tensor) => update(loss(x, y)))
+ */
+export function compile<A extends readonly unknown[], R>(f: (...args: A) => R): CompiledFunction<A, R> {
+  checkFunction('compile', f)
+  const plans = new Map<string, Known>()
+  const known = (args: A, tensors: readonly Tensor[]): Known => {
+    const key = keyOf(args, tensors)
+    let found = plans.get(key)
+    if (found === undefined) plans.set(key, (found = make(f, args)))
+    return found
+  }
+  const run = (...args: A): R => {
+    if (currentBackend() !== wasmBackend || isRecording()) return f(...args)
+    const tensors = tensorsOf(args)
+    const { plan, result } = known(args, tensors)
+    plan.compute(tensors)
+    const results = plan.results()
+    plan.commit()
+    let next = 0
+    return replaceTensors(result as R, () => results[next++]!)
+  }
+  return Object.assign(run, { plan: (...args: A) => known(args, tensorsOf(args)).plan })
+}
+
+function make<A extends readonly unknown[], R>(f: (...args: A) => R, args: A): Known {
+  const first = capture(f, args)
+  const second = capture(f, args)
+  const why = difference(first.program, second.program)
+  if (why !== undefined)
+    throw new BackendError(
+      `compile: the function did not do the same when it was recorded twice: ${why}. Pass what changes as a tensor, ` +
+        'or keep it in a variable',
+      { op: 'compile' },
+    )
+  return { plan: new Plan(first.program, tensorsOf(args).length), result: first.result }
+}
+
+function keyOf(args: readonly unknown[], tensors: readonly Tensor[]): string {
+  let key = ''
+  for (const { dtype, shape } of tensors) key += `${dtype} ${shape.join()};`
+  return key + othersOf(args)
+}
+
+/** What is not a tensor among the arguments, as text. */
+function othersOf(args: readonly unknown[]): string {
+  if (args.every(isTensor)) return ''
+  return JSON.stringify(args, (_, value: unknown) => {
+    if (isTensor(value)) return 'tensor'
+    if (typeof value === 'function')
+      throw new ValueError(
+        'compile: a function was given as an argument; let the compiled function use it from outside',
+      )
+    return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value
+  })
+}

@@ -1,0 +1,62 @@
+import { createMemory, hasWebAssembly, type Memory } from '../wasm/host.js'
+
+// The memory of plans: their constants and buffers, and the variables they work on, each at an address that stays.
+
+const PAGE = 65_536
+
+/** The memory that plans' code runs over. Its buffer is another one after it has grown. */
+export const planMemory: Memory = hasWebAssembly()
+  ? createMemory(16)
+  : { buffer: new ArrayBuffer(0), grow: () => -1 }
+
+interface Hole {
+  start: number
+  end: number
+}
+
+/** Free stretches, in order. */
+const holes: Hole[] = [{ start: 1024, end: planMemory.buffer.byteLength }]
+
+/** The address of so many bytes, kept until they are freed. */
+export function reserve(bytes: number): number {
+  const size = roundUp(bytes)
+  let hole = holes.find(({ start, end }) => end - start >= size)
+  if (hole === undefined) {
+    const last = holes.at(-1)
+    const end = planMemory.buffer.byteLength
+    const isAtEnd = last !== undefined && last.end === end
+    const missing = size - (isAtEnd ? end - last.start : 0)
+    const pages = Math.max(Math.ceil(missing / PAGE), 16)
+    planMemory.grow(pages)
+    if (isAtEnd) {
+      last.end += pages * PAGE
+      hole = last
+    } else holes.push((hole = { start: end, end: end + pages * PAGE }))
+  }
+  const address = hole.start
+  hole.start += size
+  if (hole.start === hole.end) holes.splice(holes.indexOf(hole), 1)
+  return address
+}
+
+/** Gives back what {@link reserve} gave. */
+export function free(address: number, bytes: number): void {
+  const end = address + roundUp(bytes)
+  let at = holes.findIndex(({ start }) => start >= end)
+  if (at < 0) at = holes.length
+  const before = holes[at - 1]
+  const after = holes[at]
+  if (before?.end === address) {
+    before.end = end
+    if (after?.start === end) {
+      before.end = after.end
+      holes.splice(at, 1)
+    }
+  } else if (after?.start === end) after.start = address
+  else holes.splice(at, 0, { start: address, end })
+}
+
+/** Vectors may reach beyond the end by up to three elements. */
+function roundUp(bytes: number): number {
+  return (bytes + 24 + 15) & ~15
+}

@@ -1,0 +1,82 @@
+import type { Backend } from '../backend.js'
+import { allocate, BYTES, type NumericArray } from '../dtype.js'
+import { sizeOf } from '../shape.js'
+import { Tensor, type Variable } from '../tensor.js'
+import { wasmBackend } from '../wasm/backend.js'
+import { Block, Segment, viewAt, viewOf } from '../wasm/memory.js'
+import { free, planMemory, reserve } from './heap.js'
+
+// A variable that plans work on lives in their memory, at one address for all plans. What it holds there is an ordinary
+// tensor; before a plan changes the bytes under a tensor that somebody may have kept, that tensor's are moved out.
+
+/** The place of one variable in the memory of plans. */
+export class Home {
+  readonly address: number
+  readonly #bytes: number
+  readonly #variable: WeakRef<Variable>
+  /** The tensor that the variable holds when its values are here. */
+  #tensor: Tensor | undefined
+  #segment: Segment | undefined
+
+  constructor(variable: Variable) {
+    this.#variable = new WeakRef(variable)
+    this.#bytes = Math.max(sizeOf(variable.shape) * BYTES[variable.dtype], 1)
+    this.address = reserve(this.#bytes)
+    left.register(this, { address: this.address, bytes: this.#bytes })
+  }
+
+  /** The memory that segments here belong to; they keep this home alive. */
+  get buffer(): ArrayBuffer {
+    return planMemory.buffer
+  }
+
+  /** Makes sure that the variable's values are here, and are nobody else's if they are about to change. */
+  settle(variable: Variable, changes: boolean): void {
+    const held = variable.held
+    if (held === this.#tensor && !(changes && variable.isShared)) return
+    if (held === this.#tensor) this.#moveOut()
+    else {
+      const { shape, dtype, backend, handle } = held
+      const size = sizeOf(shape)
+      const values = backend === wasmBackend ? viewOf(handle as NumericArray, dtype, size) : read(held)
+      // A tensor that was here before is somebody else's now.
+      if (this.#tensor !== undefined) this.#moveOut()
+      viewAt(planMemory.buffer, this.address, dtype, size).set(values as never)
+    }
+    const segment = new Segment(this.address, this.#bytes)
+    segment.source = this
+    this.#segment = segment
+    this.#tensor = new Tensor(variable.shape, variable.dtype, new Block(segment, 0, this.#bytes), wasmBackend)
+    variable.hold(this.#tensor)
+  }
+
+  #moveOut(): void {
+    const { shape, dtype } = this.#tensor!
+    const size = sizeOf(shape)
+    const copy = allocate(dtype, size)
+    copy.set(viewAt(planMemory.buffer, this.address, dtype, size) as never)
+    this.#segment!.source = { buffer: copy.buffer as ArrayBuffer }
+    this.#segment!.base = 0
+  }
+
+  /** Whether the variable is still there and holds what is here. */
+  get isCurrent(): boolean {
+    const variable = this.#variable.deref()
+    return variable !== undefined && variable.held === this.#tensor
+  }
+}
+
+function read({ backend, handle, shape, dtype }: Tensor): NumericArray {
+  return (backend as Required<Backend>).readSync(handle, { shape, dtype }) as NumericArray
+}
+
+const left = new FinalizationRegistry<{ readonly address: number; readonly bytes: number }>(
+  ({ address, bytes }) => free(address, bytes),
+)
+const homes = new WeakMap<Variable, Home>()
+
+export function homeOf(variable: Variable): Home {
+  let home = homes.get(variable)
+  if (home === undefined) homes.set(variable, (home = new Home(variable)))
+  return home
+}

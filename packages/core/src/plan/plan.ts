@@ -1,0 +1,181 @@
+import type { Stored } from '../backend.js'
+import { compute, firstOutside } from '../cpu/index.js'
+import { allocate, type HostArray, type NumericArray } from '../dtype.js'
+import { sizeOf } from '../shape.js'
+import { Tensor, type Variable } from '../tensor.js'
+import { wasmBackend } from '../wasm/backend.js'
+import { type Compiled, compileModule } from '../wasm/host.js'
+import { viewAt, viewOf, type WasmHandle } from '../wasm/memory.js'
+import { emit, scratchOf } from './emit.js'
+import { schedule, type Schedule } from './fuse.js'
+import { free, planMemory, reserve } from './heap.js'
+import { type Home, homeOf } from './home.js'
+import { bytesOf, layOut, type Layout } from './layout.js'
+import { formatKernel, type Program, type ValueId } from './program.js'
+import { simplify } from './simplify.js'
+
+/** A program as code: run as often as one likes on arguments of the same shapes. */
+export class Plan {
+  readonly program: Program
+  readonly #schedule: Schedule
+  readonly #layout: Layout
+  readonly #arena: Arena
+  readonly #homes = new Map<Variable, Home>()
+  readonly #changed: ReadonlySet<Variable>
+  readonly #results: Compiled
+  readonly #changes: Compiled
+  readonly #drawn: readonly { readonly id: ValueId; readonly make: () => HostArray }[]
+  readonly #arguments: readonly (ValueId | undefined)[]
+  /** Views of values by number, of the memory as it was when they were made. */
+  #views: (NumericArray | undefined)[] = []
+  #buffer: ArrayBuffer | undefined
+
+  constructor(captured: Program, argumentCount: number) {
+    const program = (this.program = simplify(captured))
+    this.#schedule = schedule(program)
+    this.#layout = layOut(program, this.#schedule)
+    this.#changed = new Set(program.assigned.map(({ variable }) => variable))
+    const scratch = scratchOf(program, this.#schedule)
+    this.#arena = new Arena(this.#layout.bytes, scratch)
+    for (const { source } of program.values)
+      if (source.kind === 'variable') this.#homes.set(source.variable, homeOf(source.variable))
+    for (const variable of this.#changed) this.#homes.set(variable, homeOf(variable))
+    const { functions, imports } = emit(
+      program,
+      this.#schedule,
+      (id) => this.#layout.places.has(id),
+      (id) => this.#addressOf(id),
+      this.#arena.scratch,
+    )
+    const code = compileModule({ imports, functions }, planMemory, { host: (at) => this.#compute(at!) })
+    this.#results = code['results']!
+    this.#changes = code['changes']!
+    this.#drawn = program.values.flatMap(({ source }, id) =>
+      source.kind === 'drawn' ? [{ id, make: source.make }] : [],
+    )
+    const places = Array.from({ length: argumentCount }, (): ValueId | undefined => undefined)
+    program.values.forEach(({ source }, id) => {
+      if (source.kind === 'argument') places[source.index] = id
+      if (source.kind === 'constant' && this.#layout.places.has(id))
+        this.#view(id).set(source.values as never)
+    })
+    this.#arguments = places
+  }
+
+  #addressOf(id: ValueId): number {
+    const place = this.#layout.places.get(this.#schedule.roots[id]!)!
+    return place.kind === 'arena'
+      ? this.#arena.address + place.offset
+      : this.#homes.get(place.variable)!.address
+  }
+
+  /** The values in the plan's memory, as an array. */
+  #view(id: ValueId): NumericArray {
+    if (this.#buffer !== planMemory.buffer) {
+      this.#buffer = planMemory.buffer
+      this.#views = []
+    }
+    const { dtype, shape } = this.program.values[id]!
+    return (this.#views[id] ??= viewAt(planMemory.buffer, this.#addressOf(id), dtype, sizeOf(shape)))
+  }
+
+  /** Runs what results need. Nothing has changed afterwards but the plan's own memory. */
+  compute(args: readonly Tensor[]): void {
+    for (const [variable, home] of this.#homes) home.settle(variable, this.#changed.has(variable))
+    for (let i = 0; i < args.length; i++) {
+      const id = this.#arguments[i]
+      if (id === undefined) continue
+      const { backend, handle, shape, dtype } = args[i]!.read()
+      const values =
+        backend === wasmBackend
+          ? viewOf(handle as WasmHandle, dtype, sizeOf(shape))
+          : (backend.readSync!(handle, { shape, dtype }) as NumericArray)
+      this.#view(id).set(values as never)
+    }
+    for (const { id, make } of this.#drawn) {
+      const values = make()
+      if (this.#layout.places.has(id)) this.#view(id).set(values as never)
+    }
+    this.#results()
+    for (const { value, limit, fail } of this.program.checks) {
+      const values = this.#view(value)
+      const at = firstOutside(values, limit)
+      if (at >= 0) throw fail(values[at]!, at)
+    }
+  }
+
+  /** Gives variables their new values. After {@link compute}, whose results are then gone. */
+  commit(): void {
+    this.#changes()
+    const copies = this.#layout.copies.map(({ variable, value }) => ({
+      to: this.#homes.get(variable)!.address,
+      from: this.#addressOf(value),
+      bytes: bytesOf(this.program, value),
+    }))
+    // A variable's old value may be another's new one: all are read before any is written.
+    const heap = new Uint8Array(planMemory.buffer)
+    const values = copies.map(({ from, bytes }) => heap.slice(from, from + bytes))
+    copies.forEach(({ to }, i) => heap.set(values[i]!, to))
+  }
+
+  /** What the function returned, as tensors of their own. */
+  results(): Tensor[] {
+    return this.program.results.map((id) => {
+      const { shape, dtype } = this.program.values[id]!
+      return new Tensor(shape, dtype as 'float32', this.#view(id).slice(), wasmBackend)
+    })
+  }
+
+  /** The only value of a result. */
+  number(result: number): number {
+    return this.#view(this.program.results[result]!)[0]!
+  }
+
+  /** A stage that has no code of its own, by the plain loops. */
+  #compute(at: number): void {
+    for (const id of this.#schedule.stages[at]!.members) {
+      const { source, shape, dtype } = this.program.values[id]!
+      if (source.kind !== 'kernel' || source.kernel.kind === 'view') continue
+      const inputs = source.inputs.map((input): Stored => {
+        const value = this.program.values[input]!
+        return { shape: value.shape, dtype: value.dtype, handle: this.#view(input) }
+      })
+      const size = sizeOf(shape)
+      if (size === 0) continue
+      const result = allocate(dtype, size)
+      compute(source.kernel, inputs, { shape, dtype }, result)
+      this.#view(id).set(result as never)
+    }
+  }
+
+  /** The program as it runs, one line a stage. */
+  toString(): string {
+    const { stages } = this.#schedule
+    const lines = stages.map(({ members, isFirst }) => {
+      const kernels = members.map((id) => {
+        const { source } = this.program.values[id]!
+        if (source.kind !== 'kernel') return ''
+        return `%${id} = ${formatKernel(source.kernel)} of ${source.inputs.map((i) => `%${i}`).join(', ')}`
+      })
+      return `${isFirst ? 'results' : 'changes'}: ${kernels.join('; ')}`
+    })
+    return [...lines, `${this.#layout.bytes} bytes`].join('\n')
+  }
+}
+
+/** A plan's own bytes; they go away with it. */
+class Arena {
+  readonly address: number
+  readonly scratch: number
+
+  constructor(bytes: number, scratch: number) {
+    const total = bytes + scratch + 64
+    this.address = reserve(total)
+    this.scratch = (this.address + bytes + 31) & ~15
+    arenas.register(this, { address: this.address, bytes: total })
+  }
+}
+
+const arenas = new FinalizationRegistry<{ readonly address: number; readonly bytes: number }>(
+  ({ address, bytes }) => free(address, bytes),
+)

@@ -1,0 +1,77 @@
+import type { Aval, Kernel } from '../backend.js'
+import type { HostArray } from '../dtype.js'
+import { formatShape } from '../shape.js'
+import type { Variable } from '../tensor.js'
+
+/** A number for each value of a program. */
+export type ValueId = number
+
+/** Where a value comes from. */
+export type Source =
+  | { readonly kind: 'argument'; readonly index: number }
+  | { readonly kind: 'variable'; readonly variable: Variable }
+  | { readonly kind: 'constant'; readonly values: HostArray }
+  /** Made on the host for every run: random numbers. */
+  | { readonly kind: 'drawn'; readonly make: () => HostArray }
+  | { readonly kind: 'kernel'; readonly kernel: Kernel; readonly inputs: readonly ValueId[] }
+
+/** A check of values that has to pass before anything is kept. */
+export interface Check {
+  readonly value: ValueId
+  /** Values must be whole numbers in [0, limit). */
+  readonly limit: number
+  readonly fail: (value: number, at: number) => Error
+}
+
+/** What a function did with its arguments and variables: kernels in the order in which they ran. */
+export interface Program {
+  readonly values: readonly (Aval & { readonly source: Source })[]
+  readonly checks: readonly Check[]
+  /** What the function returned. */
+  readonly results: readonly ValueId[]
+  /** Variables that got another value, and which. */
+  readonly assigned: readonly { readonly variable: Variable; readonly value: ValueId }[]
+}
+
+export function inputsOf(source: Source): readonly ValueId[] {
+  return source.kind === 'kernel' ? source.inputs : []
+}
+
+/** A kernel without its operands, for people: `matmul(transposeB)`, `max(x, 0)`. */
+export function formatKernel(kernel: Kernel): string {
+  if (kernel.kind === 'map') {
+    const { fn, params } = kernel
+    return fn.params.length === 0
+      ? fn.source
+      : `${fn.source} with ${fn.params.map((name, i) => `${name} = ${params[i]}`).join(', ')}`
+  }
+  const details = Object.entries(kernel)
+    .filter(([key, value]) => key !== 'kind' && value !== false && value !== undefined)
+    .map(([key, value]) => (value === true ? key : `${key} ${JSON.stringify(value)}`))
+  return details.length === 0 ? kernel.kind : `${kernel.kind}(${details.join(', ')})`
+}
+
+/** The program as text, one line a value. */
+export function formatProgram(program: Program): string {
+  const name = (id: ValueId): string => `%${id}`
+  const lines = program.values.map((value, id) => {
+    const { source } = value
+    const type = `${value.dtype} ${formatShape(value.shape)}`
+    switch (source.kind) {
+      case 'argument':
+        return `${name(id)}: ${type} = argument ${source.index}`
+      case 'variable':
+        return `${name(id)}: ${type} = variable ${source.variable.name}`.trimEnd()
+      case 'constant':
+        return `${name(id)}: ${type} = constant${source.values.length === 1 ? ` ${source.values[0]}` : ''}`
+      case 'drawn':
+        return `${name(id)}: ${type} = random numbers`
+      case 'kernel':
+        return `${name(id)}: ${type} = ${formatKernel(source.kernel)} of ${source.inputs.map(name).join(', ')}`
+    }
+  })
+  for (const { variable, value } of program.assigned)
+    lines.push(`variable ${variable.name} becomes ${name(value)}`.replace('variable  ', 'variable '))
+  lines.push(`returns ${program.results.map(name).join(', ')}`)
+  return lines.join('\n')
+}

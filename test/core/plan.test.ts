@@ -1,0 +1,245 @@
+import { fc, test } from '@fast-check/vitest'
+import {
+  BackendError,
+  cast,
+  compile,
+  embedding,
+  grad,
+  matmul,
+  mul,
+  random,
+  relu,
+  setSeed,
+  tensor,
+  type Tensor,
+  valueAndGrads,
+  ValueError,
+  variable,
+  vjp,
+} from '@adjoint/core'
+import { type AnyRow, apply, isFloat, rows } from '@adjoint/core/extend'
+import { arbitraries } from '@adjoint/core/testing'
+import { describe, expect } from 'vitest'
+import { type Case, sampleOf } from '../support/samples.js'
+
+const arb = arbitraries(fc)
+const values = (xs: readonly Tensor[]): unknown => xs.map((x) => [x.dtype, x.shape, [...x.dataSync()]])
+
+const toFloat32 = ({ inputs, attrs }: Case): Case => ({
+  inputs: inputs.map((x) => (isFloat(x.dtype) ? cast(x, 'float32') : x)),
+  attrs,
+})
+
+/** What `f` gives, or the message of its error. */
+function outcome(f: () => Tensor[]): unknown {
+  try {
+    return values(f())
+  } catch (error) {
+    return String(error)
+  }
+}
+
+describe.each([...rows.values()].map((row) => ({ name: row.name, row })))('a plan of $name', ({ row }) => {
+  const { any } = sampleOf(row)
+  const agree = (sample: Case): void => {
+    const { inputs, attrs } = sample
+    const eager = (...xs: Tensor[]): Tensor[] => [apply(row as AnyRow, xs, attrs)]
+    const planned = compile(eager)
+    expect(outcome(() => planned(...inputs))).toEqual(outcome(() => eager(...inputs)))
+  }
+  test.prop([any], { numRuns: 15 })('gives what the op gives, to the last bit', (sample) => {
+    agree(sample)
+    agree(toFloat32(sample))
+  })
+})
+
+describe('a plan of a random program', () => {
+  test.prop([arb.program()], { numRuns: 300 })('gives its values and its gradients', (program) => {
+    for (const dtype of ['float64', 'float32'] as const) {
+      const xs = program.inputs.map((x) => cast(x, dtype))
+      const f = (...at: Tensor[]): Tensor[] => {
+        const [outs, pullback] = vjp(program.run, at)
+        return [...outs, ...pullback(outs)]
+      }
+      expect(values(compile(f)(...xs))).toEqual(values(f(...xs)))
+    }
+  })
+})
+
+const step = (): { w: ReturnType<typeof variable>; f: (x: Tensor, y: Tensor) => Tensor } => {
+  const w = variable(
+    [
+      [1, 2],
+      [3, 4],
+    ],
+    { name: 'w' },
+  )
+  const b = variable([0.5, -0.5])
+  const f = (x: Tensor, y: Tensor): Tensor => {
+    const { value, grads } = valueAndGrads(() => relu(matmul(x, w).add(b)).sub(y).square().mean(), [w, b])
+    w.assign(w.sub(grads[0]!.mul(0.1)))
+    b.assign(b.sub(grads[1]!.mul(0.1)))
+    return value
+  }
+  return { w, f }
+}
+const x = tensor([
+  [1, 2],
+  [3, -4],
+  [0.5, 0.25],
+])
+const y = tensor([
+  [1, 0],
+  [0, 1],
+  [1, 1],
+])
+
+test('a training step goes the same way as without a plan, for batches of any size', () => {
+  const [a, b] = [step(), step()]
+  const planned = compile(b.f)
+  for (let i = 0; i < 20; i++) {
+    const rows_ = i % 3 === 2 ? 2 : 3
+    const [px, py] = [x.slice([0, 0], [rows_, 2]), y.slice([0, 0], [rows_, 2])]
+    expect(planned(px, py).itemSync()).toBe(a.f(px, py).itemSync())
+    expect(b.w.dataSync()).toEqual(a.w.dataSync())
+  }
+})
+
+test('what was read of a variable before a step stays as it was', () => {
+  const { w, f } = step()
+  const planned = compile(f)
+  planned(x, y)
+  const held = w.detach()
+  const product = w.mul(2)
+  const before = w.dataSync()
+  planned(x, y)
+  expect(held.dataSync()).toEqual(before)
+  expect(product.dataSync()).toEqual(before.map((v) => v * 2))
+  expect(w.dataSync()).not.toEqual(before)
+})
+
+test('a variable that is assigned to between two steps goes on from there', () => {
+  const [a, b] = [step(), step()]
+  const planned = compile(b.f)
+  for (let i = 0; i < 6; i++) {
+    if (i % 2 === 1)
+      for (const { w } of [a, b])
+        w.assign(
+          tensor([
+            [1, 0],
+            [0, 1],
+          ]),
+        )
+    expect(planned(x, y).itemSync()).toBe(a.f(x, y).itemSync())
+    expect(b.w.dataSync()).toEqual(a.w.dataSync())
+  }
+})
+
+test('variables may exchange their values', () => {
+  const [a, b] = [variable([1, 2]), variable([3, 4])]
+  const exchange = compile(() => {
+    const before = a.mul(1)
+    a.assign(b)
+    b.assign(before)
+    return a.add(b)
+  })
+  expect(exchange().dataSync()).toEqual(new Float32Array([4, 6]))
+  expect([...a.dataSync(), ...b.dataSync()]).toEqual([3, 4, 1, 2])
+  exchange()
+  expect([...a.dataSync(), ...b.dataSync()]).toEqual([1, 2, 3, 4])
+})
+
+test('a tensor from outside is a constant, also when a variable held it', () => {
+  const w = variable([1, 2])
+  const first = w.detach()
+  const f = compile((by: Tensor) => {
+    w.assign(w.add(by))
+    return w.sub(first)
+  })
+  expect([...f(tensor([1, 1])).dataSync()]).toEqual([1, 1])
+  expect([...f(tensor([1, 1])).dataSync()]).toEqual([2, 2])
+})
+
+test('results are tensors of their own', () => {
+  const f = compile((a: Tensor) => ({ twice: a.mul(2), same: a, one: tensor(1) }))
+  const first = f(tensor([1, 2]))
+  f(tensor([5, 6]))
+  expect([...first.twice.dataSync(), ...first.same.dataSync(), first.one.itemSync()]).toEqual([2, 4, 1, 2, 1])
+})
+
+test('random numbers are drawn anew in every run, the same as without a plan', () => {
+  const f = (a: Tensor): Tensor => a.add(random.uniform([3])).mul(random.normal([3]))
+  const planned = compile(f)
+  planned(tensor([1, 2, 3]))
+  setSeed(5)
+  const got = [planned(tensor([1, 2, 3])), planned(tensor([1, 2, 3]))]
+  setSeed(5)
+  expect(values(got)).toEqual(values([f(tensor([1, 2, 3])), f(tensor([1, 2, 3]))]))
+})
+
+test('a bad index changes nothing and says what an op would say', () => {
+  const table = variable([
+    [1, 2],
+    [3, 4],
+  ])
+  const f = compile((ids: Tensor) => {
+    const { value, grads } = valueAndGrads(() => embedding(table, ids).sum(), [table])
+    table.assign(table.sub(grads[0]!))
+    return value
+  })
+  const good = tensor([0, 1, 1], { dtype: 'int32' })
+  expect(f(good).itemSync()).toBe(17)
+  const before = table.dataSync()
+  expect(() => f(tensor([0, 2, 1], { dtype: 'int32' }))).toThrow(
+    /2 at position \[1\] is out of range; valid are 0\.\.1/,
+  )
+  expect(table.dataSync()).toEqual(before)
+})
+
+test('a function that reads values, or does not do the same twice, is refused', () => {
+  expect(() => compile((a: Tensor) => a.mul(a.itemSync()))(tensor(2))).toThrow(BackendError)
+  let calls = 0
+  const counting = compile((a: Tensor) => a.mul(++calls))
+  expect(() => counting(tensor(2))).toThrow(/recorded twice.*was 1, then 2/s)
+  const powers = compile((a: Tensor) => a.pow(++calls))
+  expect(() => powers(tensor(2))).toThrow(/recorded twice/)
+  expect(() => compile(async (a: Tensor) => a)(tensor(1))).toThrow(/asynchronous/)
+})
+
+test('variables are as before when recording fails', () => {
+  const w = variable([1, 2])
+  const f = compile((a: Tensor) => {
+    w.assign(w.add(a))
+    return tensor(w.dataSync())
+  })
+  expect(() => f(tensor([1, 1]))).toThrow(BackendError)
+  expect([...w.dataSync()]).toEqual([1, 2])
+})
+
+test('gradients may be taken of compiled functions, and inside of them', () => {
+  const cube = compile((a: Tensor) => a.mul(a).mul(a).sum())
+  expect([...grad((a: Tensor) => cube(a))(tensor([1, 2])).dataSync()]).toEqual([3, 12])
+  expect([...compile((a: Tensor) => grad(cube)(a))(tensor([1, 2])).dataSync()]).toEqual([3, 12])
+  const second = compile(grad((a: Tensor) => grad(cube)(a).sum()))
+  expect([...second(tensor([1, 2])).dataSync()]).toEqual([6, 12])
+})
+
+test('a plan shows what runs as one', () => {
+  const f = compile((a: Tensor, w: Tensor, b: Tensor) => relu(matmul(a, w).add(b)).square().sum())
+  const plan = f.plan(tensor([[1, 2]]), tensor([[1], [2]]), tensor([1]))
+  expect(String(plan)).toMatchInlineSnapshot(`
+    "results: %3 = matmul of %0, %1
+    results: %4 = x + y of %3, %2; %5 = max(x, 0) of %4; %6 = x * x of %5
+    results: %7 = reduce(op "sum", axes [0,1]) of %6
+    128 bytes"
+  `)
+})
+
+test('numbers and lists among the arguments are fixed parts of a plan', () => {
+  const f = compile((a: Tensor, by: { times: number }, list: readonly Tensor[]) =>
+    mul(a, by.times).add(list[0]!),
+  )
+  expect(f(tensor(2), { times: 3 }, [tensor(1)]).itemSync()).toBe(7)
+  expect(f(tensor(2), { times: 4 }, [tensor(1)]).itemSync()).toBe(9)
+  expect(() => compile(1 as never)).toThrow(ValueError)
+})
