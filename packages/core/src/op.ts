@@ -242,13 +242,9 @@ function resident(row: Row<string, never>, x: Tensor, backend: Backend): Stored 
       `${row.name}: a tensor without values, made while shapes were inferred, was kept and used afterwards`,
       { op: row.name },
     )
-<<<<<<< HEAD
+  if (backend.adopt !== undefined) return { shape: x.shape, dtype: x.dtype, handle: backend.adopt(x) }
   const values = readNow(x.backend, x.handle, x)
   if (values === undefined)
-=======
-  if (backend.adopt !== undefined) return { shape: x.shape, dtype: x.dtype, handle: backend.adopt(x) }
-  if (x.backend.readSync === undefined)
->>>>>>> 7f93f04 (Record functions as plans and replay them as one WebAssembly module: compile(f))
     throw new BackendError(
       `${row.name}: a tensor on the ${x.backend.name} backend was used on ${backend.name}; copy it with tensor(await x.data())`,
       { op: row.name },
@@ -261,16 +257,6 @@ function checkBounds<P>(row: Row<string, P>, inputs: readonly Stored[], attrs: P
   if (backend.firstOutside === undefined && backend.check === undefined) return
   const indices = inputs[row.args.indexOf(bounds.arg)]!
   const most = bounds.limit(inputs, attrs)
-<<<<<<< HEAD
-  const at = backend.firstOutside(indices.handle, indices, most)
-  if (at < 0) return
-  const value = (readNow(backend, indices.handle, indices) as ArrayLike<number>)[at]!
-  throw new ValueError(
-    `${row.name}: ${bounds.what} ${show(value)} at position ${formatIndex(unflatten(at, indices.shape))} is out of range; ` +
-      `valid are 0..${most - 1}`,
-    { op: row.name },
-  )
-=======
   const fail = (value: number, at: number): ValueError =>
     new ValueError(
       `${row.name}: ${bounds.what} ${show(value)} at position ${formatIndex(unflatten(at, indices.shape))} is out of range; ` +
@@ -282,8 +268,7 @@ function checkBounds<P>(row: Row<string, P>, inputs: readonly Stored[], attrs: P
     return
   }
   const at = backend.firstOutside!(indices.handle, indices, most)
-  if (at >= 0) throw fail((backend.readSync!(indices.handle, indices) as ArrayLike<number>)[at]!, at)
->>>>>>> 7f93f04 (Record functions as plans and replay them as one WebAssembly module: compile(f))
+  if (at >= 0) throw fail((readNow(backend, indices.handle, indices) as ArrayLike<number>)[at]!, at)
 }
 
 // ---- elementwise rows
