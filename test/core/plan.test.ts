@@ -17,7 +17,7 @@ import {
   variable,
   vjp,
 } from '@adjoint/core'
-import { type AnyRow, apply, isFloat, rows } from '@adjoint/core/extend'
+import { apply, isFloat, rows } from '@adjoint/core/extend'
 import { arbitraries } from '@adjoint/core/testing'
 import { describe, expect } from 'vitest'
 import { type Case, sampleOf } from '../support/samples.js'
@@ -43,7 +43,7 @@ describe.each([...rows.values()].map((row) => ({ name: row.name, row })))('a pla
   const { any } = sampleOf(row)
   const agree = (sample: Case): void => {
     const { inputs, attrs } = sample
-    const eager = (...xs: Tensor[]): Tensor[] => [apply(row as AnyRow, xs, attrs)]
+    const eager = (...xs: Tensor[]): Tensor[] => [apply(row, xs, attrs)]
     const planned = compile(eager)
     expect(outcome(() => planned(...inputs))).toEqual(outcome(() => eager(...inputs)))
   }
@@ -228,9 +228,16 @@ test('a plan shows what runs as one', () => {
   const f = compile((a: Tensor, w: Tensor, b: Tensor) => relu(matmul(a, w).add(b)).square().sum())
   const plan = f.plan(tensor([[1, 2]]), tensor([[1], [2]]), tensor([1]))
   expect(String(plan)).toMatchInlineSnapshot(`
-    "results: %3 = matmul of %0, %1
-    results: %4 = x + y of %3, %2; %5 = max(x, 0) of %4; %6 = x * x of %5
-    results: %7 = reduce(op "sum", axes [0,1]) of %6
+    "%0: float32 [1,2] = argument 0
+    %1: float32 [2,1] = argument 1
+    %2: float32 [1] = argument 2
+    %3: float32 [1,1] = matmul of %0, %1
+    together:
+      %4: float32 [1,1] = x + y of %3, %2
+      %5: float32 [1,1] = max(x, 0) of %4
+      %6: float32 [1,1] = x * x of %5
+    %7: float32 [] = reduce(op "sum", axes [0,1]) of %6
+    returns %7
     128 bytes"
   `)
 })

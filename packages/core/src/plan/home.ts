@@ -41,7 +41,7 @@ export class Home {
       const values = backend === wasmBackend ? viewOf(handle as NumericArray, dtype, size) : read(held)
       // A tensor that was here before is somebody else's now.
       if (this.#tensor !== undefined) this.#moveOut()
-      viewAt(planMemory.buffer, this.address, dtype, size).set(values as never)
+      viewAt(planMemory.buffer, this.address, dtype, size).set(values)
     }
     const segment = new Segment(this.address, this.#bytes)
     segment.source = this
@@ -54,7 +54,7 @@ export class Home {
     const { shape, dtype } = this.#tensor!
     const size = sizeOf(shape)
     const copy = allocate(dtype, size)
-    copy.set(viewAt(planMemory.buffer, this.address, dtype, size) as never)
+    copy.set(viewAt(planMemory.buffer, this.address, dtype, size))
     this.#segment!.source = { buffer: copy.buffer as ArrayBuffer }
     this.#segment!.base = 0
   }

@@ -152,13 +152,11 @@ function isFlat(program: Program, { members }: Stage): boolean {
 
 /** Whether a kernel reads a value, under its own shape or another. */
 function reads({ values }: Program, id: ValueId, old: ValueId): boolean {
-  return inputsOf(values[id]!.source).some((input) => {
-    let at = input
-    for (;;) {
-      if (at === old) return true
-      const { source } = values[at]!
-      if (source.kind !== 'kernel' || source.kernel.kind !== 'view') return false
-      at = source.inputs[0]!
-    }
-  })
+  const isOld = (at: ValueId): boolean => {
+    const { source } = values[at]!
+    return (
+      at === old || (source.kind === 'kernel' && source.kernel.kind === 'view' && isOld(source.inputs[0]!))
+    )
+  }
+  return inputsOf(values[id]!.source).some(isOld)
 }

@@ -11,7 +11,7 @@ import { schedule, type Schedule } from './fuse.js'
 import { free, planMemory, reserve } from './heap.js'
 import { type Home, homeOf } from './home.js'
 import { bytesOf, layOut, type Layout } from './layout.js'
-import { formatKernel, type Program, type ValueId } from './program.js'
+import { formatValue, formatVariable, type Program, type ValueId } from './program.js'
 import { simplify } from './simplify.js'
 
 /** A program as code: run as often as one likes on arguments of the same shapes. */
@@ -47,7 +47,7 @@ export class Plan {
       (id) => this.#addressOf(id),
       this.#arena.scratch,
     )
-    const code = compileModule({ imports, functions }, planMemory, { host: (at) => this.#compute(at!) })
+    const code = compileModule({ imports, functions }, planMemory, { host: (at) => this.#compute(at) })
     this.#results = code['results']!
     this.#changes = code['changes']!
     this.#drawn = program.values.flatMap(({ source }, id) =>
@@ -57,7 +57,7 @@ export class Plan {
     program.values.forEach(({ source }, id) => {
       if (source.kind === 'argument') places[source.index] = id
       if (source.kind === 'constant' && this.#layout.places.has(id))
-        this.#view(id).set(source.values as never)
+        this.#view(id).set(source.values as NumericArray)
     })
     this.#arguments = places
   }
@@ -90,11 +90,11 @@ export class Plan {
         backend === wasmBackend
           ? viewOf(handle as WasmHandle, dtype, sizeOf(shape))
           : (backend.readSync!(handle, { shape, dtype }) as NumericArray)
-      this.#view(id).set(values as never)
+      this.#view(id).set(values)
     }
     for (const { id, make } of this.#drawn) {
-      const values = make()
-      if (this.#layout.places.has(id)) this.#view(id).set(values as never)
+      const values = make() as NumericArray
+      if (this.#layout.places.has(id)) this.#view(id).set(values)
     }
     this.#results()
     for (const { value, limit, fail } of this.program.checks) {
@@ -144,22 +144,25 @@ export class Plan {
       if (size === 0) continue
       const result = allocate(dtype, size)
       compute(source.kernel, inputs, { shape, dtype }, result)
-      this.#view(id).set(result as never)
+      this.#view(id).set(result)
     }
   }
 
-  /** The program as it runs, one line a stage. */
+  /** The program as it runs: what is given, then what runs, indented where it runs as one. */
   toString(): string {
-    const { stages } = this.#schedule
-    const lines = stages.map(({ members, isFirst }) => {
-      const kernels = members.map((id) => {
-        const { source } = this.program.values[id]!
-        if (source.kind !== 'kernel') return ''
-        return `%${id} = ${formatKernel(source.kernel)} of ${source.inputs.map((i) => `%${i}`).join(', ')}`
-      })
-      return `${isFirst ? 'results' : 'changes'}: ${kernels.join('; ')}`
-    })
-    return [...lines, `${this.#layout.bytes} bytes`].join('\n')
+    const { program } = this
+    const line = (id: ValueId): string => formatValue(program, id)
+    const given = program.values.flatMap(({ source }, id) => (source.kind === 'kernel' ? [] : [line(id)]))
+    const stages = this.#schedule.stages.flatMap(({ members }) =>
+      members.length === 1 ? members.map(line) : ['together:', ...members.map((id) => `  ${line(id)}`)],
+    )
+    const assigned = program.assigned.map(
+      ({ variable, value }) =>
+        `${formatVariable(variable)} becomes %${value}` +
+        (this.#layout.copies.some((copy) => copy.variable === variable) ? ', copied' : ', in place'),
+    )
+    const results = `returns ${program.results.map((id) => `%${id}`).join(', ')}`
+    return [...given, ...stages, ...assigned, results, `${this.#layout.bytes} bytes`].join('\n')
   }
 }
 

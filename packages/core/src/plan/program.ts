@@ -38,7 +38,7 @@ export function inputsOf(source: Source): readonly ValueId[] {
 }
 
 /** A kernel without its operands, for people: `matmul(transposeB)`, `max(x, 0)`. */
-export function formatKernel(kernel: Kernel): string {
+function formatKernel(kernel: Kernel): string {
   if (kernel.kind === 'map') {
     const { fn, params } = kernel
     return fn.params.length === 0
@@ -51,27 +51,27 @@ export function formatKernel(kernel: Kernel): string {
   return details.length === 0 ? kernel.kind : `${kernel.kind}(${details.join(', ')})`
 }
 
-/** The program as text, one line a value. */
-export function formatProgram(program: Program): string {
-  const name = (id: ValueId): string => `%${id}`
-  const lines = program.values.map((value, id) => {
-    const { source } = value
-    const type = `${value.dtype} ${formatShape(value.shape)}`
-    switch (source.kind) {
-      case 'argument':
-        return `${name(id)}: ${type} = argument ${source.index}`
-      case 'variable':
-        return `${name(id)}: ${type} = variable ${source.variable.name}`.trimEnd()
-      case 'constant':
-        return `${name(id)}: ${type} = constant${source.values.length === 1 ? ` ${source.values[0]}` : ''}`
-      case 'drawn':
-        return `${name(id)}: ${type} = random numbers`
-      case 'kernel':
-        return `${name(id)}: ${type} = ${formatKernel(source.kernel)} of ${source.inputs.map(name).join(', ')}`
-    }
-  })
-  for (const { variable, value } of program.assigned)
-    lines.push(`variable ${variable.name} becomes ${name(value)}`.replace('variable  ', 'variable '))
-  lines.push(`returns ${program.results.map(name).join(', ')}`)
-  return lines.join('\n')
+/** A value as text: `%4: float32 [32, 64] = max(x, 0) of %3`. */
+export function formatValue({ values }: Program, id: ValueId): string {
+  const { source, dtype, shape } = values[id]!
+  return `%${id}: ${dtype} ${formatShape(shape)} = ${formatSource(source)}`
+}
+
+function formatSource(source: Source): string {
+  switch (source.kind) {
+    case 'argument':
+      return `argument ${source.index}`
+    case 'variable':
+      return formatVariable(source.variable)
+    case 'constant':
+      return source.values.length === 1 ? `constant ${source.values[0]}` : 'constant'
+    case 'drawn':
+      return 'random numbers'
+    case 'kernel':
+      return `${formatKernel(source.kernel)} of ${source.inputs.map((id) => `%${id}`).join(', ')}`
+  }
+}
+
+export function formatVariable({ name }: Variable): string {
+  return name === '' ? 'a variable' : `variable ${name}`
 }
