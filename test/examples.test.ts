@@ -94,3 +94,14 @@ test("weather: tomorrow's maximum better than today's, and rain more often right
   expect(todayAccuracy).toBeCloseTo(0.692, 3)
   expect(majority).toBeCloseTo(0.652, 3)
 })
+
+test('movies: gross and score, better than a linear baseline; missing ones left out', async () => {
+  const output = await printed('movies')
+  expect(output).toContain('3200 movies of 3201; of 54 the gross is not known, of 213 the score.')
+  const [gross, score] = scores(output, 'this model') as [number, number]
+  const [linearGross, linearScore] = scores(output, 'linear') as [number, number]
+  expect(gross).toBeGreaterThanOrEqual(0.58)
+  expect(score).toBeGreaterThanOrEqual(0.13)
+  expect(gross).toBeGreaterThan(linearGross)
+  expect(score).toBeGreaterThan(linearScore)
+})
