@@ -53,7 +53,10 @@ export type MissingTargets = 'mask' | 'error'
 export interface CompileOptions<I = any, O = any> {
   /** A name, or an optimizer with options of its own (default 'rmsprop', as in Keras). */
   readonly optimizer?: OptimizerName | Optimizer
-  /** A loss for each output; one for all; an output without one has no loss. */
+  /**
+   * A loss for each output; one for all; an output without one has no loss. Targets of categorical cross-entropies
+   * are weights of the classes, taken as they are: a row need not sum to 1.
+   */
   readonly loss?: LossLike | PerOutput<O, LossLike>
   /**
    * A loss over all outputs at once, added to those of `loss`: a scalar, or a value for each sample. Sample weights
