@@ -368,14 +368,24 @@ describe('stringLookup', () => {
 })
 
 describe('categoryEncoding', () => {
-  it.each(factsOf('CategoryEncoding').filter((fact) => !('countWeights' in fact.input)))(
+  it.each(factsOf('CategoryEncoding'))(
     '$name, as in Keras',
-    ({ input: { x, numTokens, outputMode }, expected }) => {
-      const layer = categoryEncoding({
-        numTokens: numTokens as number,
-        outputMode: outputMode as 'multi_hot',
-      })
-      expect(layer(tensor(x as number[][])).arraySync()).toEqual(expected)
+    ({ input: { x, numTokens, outputMode, countWeights }, expected }) => {
+      const layer = categoryEncoding({ numTokens: numTokens as number, outputMode: outputMode as 'count' })
+      const ids = tensor(x as number[][])
+      if (countWeights === undefined) expect(layer(ids).arraySync()).toEqual(expected)
+      else {
+        const weights = tensor(countWeights as number[][])
+        const flat = (expected as number[][]).flat().map(Math.fround)
+        expect([...layer(ids, weights).dataSync()]).toEqual(flat)
+        const [i, w] = [input({ shape: [2] }), input({ shape: [2] })]
+        const m = model({ inputs: [i, w], outputs: layer(i, w) })
+        expect([...m([ids, weights]).dataSync()]).toEqual(flat)
+        expect(() => layer(ids, tensor([[1]]))).toThrow(/needs a weight for each id/)
+        const hot = categoryEncoding({ numTokens: 4 })
+        // @ts-expect-error only counts are weighted
+        expect(() => hot(ids, weights)).toThrow(/weights are for outputMode "count"/)
+      }
     },
   )
 

@@ -18,11 +18,13 @@ import {
   sgd,
   type Shape,
   ShapeError,
+  setFloatx,
   tensor,
   type Tensor,
   ValueError,
   type Variable,
 } from '@adjoint/layers'
+import { checkGradients } from '@adjoint/core/testing'
 import { describe, expect, it, test } from 'vitest'
 import { readOracle } from '../support/oracles.js'
 
@@ -80,6 +82,36 @@ function small(options: object): Model {
 const MSE = 65
 
 describe('regularizers', () => {
+  it('orthogonal is the mean of |cos| over pairs of rows, or of columns', () => {
+    setFloatx('float64')
+    try {
+      const w = tensor([[1, 0, 0], [3, 4, 0], [0, 0, 2]], { dtype: 'float64' }) // prettier-ignore
+      // Of the three pairs of rows one has the cosine 0.6; of columns the first two have 3 / sqrt(10).
+      expect(regularizers.orthogonal({ factor: 1 })(w).itemSync()).toBeCloseTo(0.6 / 3, 12)
+      const columns = regularizers.orthogonal({ factor: 2, mode: 'columns' })
+      expect(columns(w).itemSync()).toBeCloseTo((2 * 3) / Math.sqrt(10) / 3, 12)
+      checkGradients(
+        (x: Tensor) => regularizers.orthogonal()(x),
+        [w.add(tensor([[0.1, 0.2, 0.3]], { dtype: 'float64' }))],
+      )
+      expect(
+        regularizers
+          .orthogonal()(tensor([[5, 2]]))
+          .itemSync(),
+      ).toBe(0)
+      expect(() => regularizers.orthogonal()(tensor([1, 2]))).toThrow(/orthogonal: needs a matrix, got \[2\]/)
+      expect(() => regularizers.orthogonal({ mode: 'row' as 'rows' })).toThrow(/Did you mean "rows"/)
+      const layer = dense(2, { kernelRegularizer: columns })
+      expect((layer.getConfig()['kernelRegularizer'] as typeof columns).config).toEqual({
+        name: 'orthogonal_regularizer',
+        factor: 2,
+        mode: 'columns',
+      })
+    } finally {
+      setFloatx('float32')
+    }
+  })
+
   it.each<[RegularizerLike, number]>([
     ['l1', 0.03],
     ['l2', 0.05],

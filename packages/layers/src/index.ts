@@ -172,7 +172,7 @@ export {
 } from './optimizers.js'
 export { plotModel, type PlotFormat, type PlotOptions } from './plot/plot-model.js'
 export { type ReportedHistory, trainingReport } from './plot/training-report.js'
-export { type L1L2Options, type Regularizer, regularizers } from './regularizers.js'
+export { type L1L2Options, type OrthogonalOptions, type Regularizer, regularizers } from './regularizers.js'
 export type { ModelSource } from './saving/files.js'
 export { loadModel, type LoadOptions } from './saving/load.js'
 export { type LayerClass, registerFunction, registerLayer, type SavedFunction } from './saving/registry.js'

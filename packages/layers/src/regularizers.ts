@@ -3,17 +3,23 @@ import {
   add,
   cast,
   div,
+  eye,
+  matmul,
+  maximum,
   mul,
   ShapeError,
+  sqrt,
   square,
   sum,
   Tensor,
+  transpose,
   ValueError,
   type Variable,
+  where,
 } from '@adjoint/core'
 import { formatShape, show, typeName } from '@adjoint/core/extend'
 import { Names } from './names.js'
-import { checkKeys, checkNumber, NOT_NEGATIVE } from './option-checks.js'
+import { checkChoice, checkKeys, checkNumber, NOT_NEGATIVE } from './option-checks.js'
 import type { RegularizerName } from './types.js'
 
 /** What a weight, or what a layer gives, adds to the loss: a scalar. */
@@ -61,12 +67,45 @@ function l1L2(options: L1L2Options): Regularizer {
   )
 }
 
+/** Options of `regularizers.orthogonal`. */
+export interface OrthogonalOptions {
+  /** Default 0.01. */
+  readonly factor?: number
+  /** Whether rows (default) or columns shall be orthogonal. */
+  readonly mode?: 'rows' | 'columns'
+}
+
+/**
+ * factor · the mean of |cos| over all pairs of different rows (or columns) of a matrix: 0 where all are orthogonal.
+ * A single row has no pairs and adds 0.
+ */
+function orthogonal(options: OrthogonalOptions = {}): Regularizer {
+  checkKeys('orthogonal', options, ['factor', 'mode'])
+  const { factor = 0.01, mode = 'rows' } = options
+  checkNumber('orthogonal', 'factor', factor, NOT_NEGATIVE)
+  checkChoice('orthogonal', 'mode', mode, ['rows', 'columns'])
+  return regularizer({ name: 'orthogonal_regularizer', factor, mode }, (w) => {
+    if (w.rank !== 2)
+      throw new ShapeError(`orthogonal: needs a matrix, got ${formatShape(w.shape)}`, { shapes: [w.shape] })
+    const rows = mode === 'rows' ? w : transpose(w)
+    const count = rows.shape[0]!
+    if (count < 2) return mul(sum(w), 0)
+    const squares = sum(square(rows), 1, true)
+    // Keras' l2_normalize: a length under 1e-6 counts as that.
+    const unit = div(rows, sqrt(maximum(squares, 1e-12)))
+    const cosines = abs(matmul(unit, unit, false, true))
+    // Each pair occurs twice beside the diagonal.
+    return mul(sum(where(eye(count, count, 'bool'), 0, cosines)), factor / (count * (count - 1)))
+  })
+}
+
 /** Keras' regularizers, made with factors: `regularizers.l1L2({ l1: 0.01, l2: 0.02 })`. */
 export const regularizers: {
   readonly l1: typeof l1
   readonly l2: typeof l2
   readonly l1L2: typeof l1L2
-} = { l1, l2, l1L2 }
+  readonly orthogonal: typeof orthogonal
+} = { l1, l2, l1L2, orthogonal }
 
 type Make = () => Regularizer
 /** By name with factors of 0.01: a name that did nothing would only mislead. */
@@ -74,6 +113,7 @@ const table: Readonly<Record<RegularizerName, Make> & Record<string, Make>> = {
   l1,
   l2,
   l1_l2: () => l1L2({ l1: 0.01, l2: 0.01 }),
+  orthogonal_regularizer: orthogonal,
 }
 const names = new Names<Make>('regularizer', 'a function', table)
 

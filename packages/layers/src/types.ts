@@ -80,6 +80,7 @@ export type ActivationName =
   | 'relu6'
   | 'leaky_relu'
   | 'elu'
+  | 'celu'
   | 'selu'
   | 'gelu'
   | 'silu'
@@ -87,11 +88,21 @@ export type ActivationName =
   | 'mish'
   | 'sigmoid'
   | 'hard_sigmoid'
+  | 'log_sigmoid'
+  | 'sparse_sigmoid'
+  | 'hard_silu'
+  | 'hard_swish'
   | 'tanh'
+  | 'hard_tanh'
+  | 'tanh_shrink'
+  | 'hard_shrink'
+  | 'soft_shrink'
   | 'softmax'
   | 'log_softmax'
   | 'softplus'
   | 'softsign'
+  | 'squareplus'
+  | 'sparse_plus'
   | 'exponential'
 export type ActivationLike = ActivationName | ((x: Tensor) => Tensor)
 
@@ -116,7 +127,7 @@ export interface Initializer {
 export type InitializerLike = InitializerName | Initializer
 
 /** By name with factors of 0.01. */
-export type RegularizerName = 'l1' | 'l2' | 'l1_l2'
+export type RegularizerName = 'l1' | 'l2' | 'l1_l2' | 'orthogonal_regularizer'
 /** Gives the scalar that a tensor adds to the loss. */
 export type RegularizerLike = RegularizerName | ((w: Tensor) => Tensor)
 

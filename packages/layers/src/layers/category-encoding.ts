@@ -1,5 +1,18 @@
-import { cast, max, oneHot, reshape, sum, type Tensor } from '@adjoint/core'
-import type { CallOptions, SymbolicAval } from '../layer.js'
+import {
+  cast,
+  expandDims,
+  max,
+  mul,
+  oneHot,
+  reshape,
+  ShapeError,
+  sum,
+  Tensor,
+  ValueError,
+} from '@adjoint/core'
+import { show } from '@adjoint/core/extend'
+import { type CallOptions, described, type SymbolicAval } from '../layer.js'
+import { isLeaf } from '../leaves.js'
 import type { Spelling } from '../names.js'
 import type { SymbolicTensor } from '../symbolic.js'
 import type { LayerOptions, NumIn } from '../types.js'
@@ -42,14 +55,47 @@ export class CategoryEncoding<
     this.outputMode = checkMode(this.label, options.outputMode ?? 'multi_hot', MODES)
   }
 
+  protected override splitArgs(args: readonly unknown[]): {
+    values: readonly unknown[]
+    options: CallOptions
+  } {
+    const [ids, countWeights, ...rest] = args
+    if (!isLeaf(countWeights)) return super.splitArgs(args)
+    const { values, options } = super.splitArgs([ids, ...rest])
+    return { values: [...values, countWeights], options }
+  }
+
+  override checkInputs([ids, countWeights]: readonly SymbolicAval[]): void {
+    if (countWeights === undefined) return
+    if (this.outputMode !== 'count')
+      throw new ValueError(
+        `${this.label}: weights are for outputMode "count", which is ${show(this.outputMode)}`,
+      )
+    const fits =
+      ids!.shape.length === countWeights.shape.length &&
+      ids!.shape.every((side, i) => {
+        const other = countWeights.shape[i]
+        return side === null || other === null || side === other
+      })
+    if (!fits)
+      throw new ShapeError(
+        `${this.label}: needs a weight for each id, got ids ${described(ids!)} and weights ${described(countWeights)}`,
+        { op: this.name, shapes: [ids!.shape, countWeights.shape] },
+      )
+  }
+
   override inferOutput([x]: readonly SymbolicAval[]): SymbolicAval {
     return { shape: encodedShape(x!.shape, this.outputMode, this.numTokens), dtype: this.dtype }
   }
 
-  override call(ids: Tensor): Tensor {
+  override call(ids: Tensor, ...[countWeights]: readonly unknown[]): Tensor {
     checkIds(this.label, ids, this.numTokens)
     const whole = ids.dtype === 'int32' ? ids : cast(ids, 'int32')
-    const hot = oneHot(whole, this.numTokens, this.dtype)
+    const places = oneHot(whole, this.numTokens, this.dtype)
+    const hot =
+      countWeights instanceof Tensor
+        ? mul(places, expandDims(cast(countWeights as Tensor, this.dtype), -1))
+        : places
     const shape = encodedShape(ids.shape, this.outputMode, this.numTokens) as readonly number[]
     if (this.outputMode === 'one_hot' || ids.rank === 1) return reshape(hot, shape)
     return this.outputMode === 'count' ? sum(hot, -2) : max(hot, -2)
@@ -65,10 +111,17 @@ export interface CategoryEncoding<K extends number, M extends CategoryOutputMode
     ids: X,
     options?: CallOptions,
   ): X extends SymbolicTensor<infer S> ? SymbolicTensor<EncodedShape<S, M, K>, 'float32', N> : Tensor
+  /** @param countWeights what each id counts, in the shape of the ids. */
+  <X extends NumIn>(
+    ids: X,
+    countWeights: [M] extends ['count'] ? NumIn : never,
+    options?: CallOptions,
+  ): X extends SymbolicTensor<infer S> ? SymbolicTensor<EncodedShape<S, M, K>, 'float32', N> : Tensor
 }
 
 /**
- * Turns ids 0..numTokens - 1 into vectors of `numTokens`.
+ * Turns ids 0..numTokens - 1 into vectors of `numTokens`. In count mode a second tensor may say what each id counts:
+ * `encode(ids, weights)`.
  * @throws ValueError, when called, for an id out of range, with its row.
  * @example categoryEncoding({ numTokens: 4, outputMode: 'one_hot' })(ids) // [batch, 1] becomes [batch, 4]
  */

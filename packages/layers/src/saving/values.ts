@@ -93,6 +93,7 @@ const makers: Readonly<
     ['l1', ({ l1 }) => regularizers.l1(l1 as number)],
     ['l2', ({ l2 }) => regularizers.l2(l2 as number)],
     ['l1_l2', (options) => regularizers.l1L2(options)],
+    ['orthogonal_regularizer', (options) => regularizers.orthogonal(options)],
   ]),
   $constraint: new Map(snakeNamed(constraints)),
   $schedule: new Map(snakeNamed(schedules)),
