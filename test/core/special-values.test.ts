@@ -1,0 +1,165 @@
+import {
+  grad,
+  logSoftmax,
+  logSumExp,
+  softmax,
+  tensor,
+  type Tensor,
+  transpose,
+  where,
+  xlogy,
+} from '@adjoint/core'
+import { type AnyRow, apply, rows } from '@adjoint/core/extend'
+import { describe, expect, it, test } from 'vitest'
+import { type Scalar, scalars } from '../support/scalars.js'
+
+const SPECIAL = [NaN, Infinity, -Infinity, 0, -0, 1.5, -1.5, 1e308, -1e308, 5e-324]
+const f64 = (values: readonly number[]): Tensor => tensor(values as number[], { dtype: 'float64' })
+
+/** Where the plain formulas of scalars.ts lose the meaning; here as IEEE 754 and Python have it. */
+const AT_SPECIAL: Readonly<Record<string, Scalar>> = {
+  maximum: (x, y) => Math.max(x, y),
+  minimum: (x, y) => Math.min(x, y),
+  relu: (x) => Math.max(x, 0),
+  relu6: (x) => Math.min(Math.max(x, 0), 6),
+  hypot: (x, y) => Math.hypot(x, y),
+  xlogy: (x, y) => (x === 0 && !Number.isNaN(y) ? 0 : x * Math.log(y)),
+  fmod: (x, y) => x % y,
+  // The remainder has the sign of the divisor.
+  mod: (x, y) => (x % y !== 0 && x % y < 0 !== y < 0 ? (x % y) + y : x % y),
+  erf: (x) => (x === 0 || Math.abs(x) < 1e-300 ? x * 1.1283791670955126 : Math.sign(x) * limit(x)),
+  erfc: (x) => (Math.abs(x) < 1e-300 ? 1 : 1 - Math.sign(x) * limit(x)),
+  // -Infinity times 0, as in PyTorch and Keras; so are silu and mish.
+  gelu: (x) =>
+    x === -Infinity ? NaN : Math.abs(x) < 1e-300 ? x : x > 2 ? x : x < -2 ? -0 : scalars.get('gelu')!(x),
+}
+/** erf of the size of what is far from 0, or 1.5. */
+const limit = (x: number): number => (Number.isNaN(x) ? NaN : Math.abs(x) > 2 ? 1 : 0.9661051464753108)
+
+/** Their plain references have no meaning beyond the finite, or say nothing of a NaN that chooses between two. */
+const LEFT_OUT = ['share', 'floorDiv', 'geluSlope', 'geluTanhSlope']
+
+const elementwise = [...rows.values()].filter(
+  ({ fn, args, name }) =>
+    fn !== undefined && fn.params.length === 0 && args.length <= 2 && !LEFT_OUT.includes(name),
+)
+
+describe.each(elementwise.map((row) => [row.name, row] as const))('%s', (name, row) => {
+  const reference = AT_SPECIAL[name] ?? scalars.get(name)!
+  const inputs: readonly (readonly number[])[] =
+    row.args.length === 1 ? SPECIAL.map((x) => [x]) : SPECIAL.flatMap((x) => SPECIAL.map((y) => [x, y]))
+
+  test('at NaN, the infinities, both zeros, the largest and the smallest is what its reference is', () => {
+    for (const xs of inputs) {
+      const value = valueAt(row, xs)
+      const wanted = reference(...xs)
+      // Beside rounding, one step among the smallest numbers.
+      const allowed = 1e-14 * Math.abs(wanted) + 5e-324
+      if (!Object.is(value, wanted) && value !== wanted && !(Math.abs(value - wanted) <= allowed))
+        expect.fail(`${name}(${xs.join(', ')}) is ${value}, the reference is ${wanted}`)
+    }
+  })
+
+  test('is the same among others, in any layout', () => {
+    const one = inputs.map((xs) => valueAt(row, xs))
+    const columns = row.args.map((_, i) => f64(inputs.map((xs) => xs[i]!)))
+    expect([...apply(row, columns, {}).dataSync()]).toEqual(one)
+    const turned = columns.map((x) => transpose(x.reshape([SPECIAL.length, -1])))
+    expect([...transpose(apply(row, turned, {})).dataSync()]).toEqual(one)
+    if (row.args.length === 2) {
+      const [x, y] = [f64(SPECIAL).reshape([-1, 1]), f64(SPECIAL)]
+      expect([...apply(row, [x, y], {}).dataSync()]).toEqual(one)
+    }
+  })
+})
+
+function valueAt(row: AnyRow, xs: readonly number[]): number {
+  return apply(
+    row,
+    xs.map((x) => f64([x])),
+    {},
+  ).dataSync()[0]!
+}
+
+describe('reductions of special values', () => {
+  const lists = SPECIAL.flatMap((x) => SPECIAL.map((y) => [1, x, y, -2]))
+  const whole = f64(lists.flat()).reshape([-1, 4])
+  const references: Readonly<Record<string, (list: readonly number[]) => number>> = {
+    sum: (list) => list.reduce((a, b) => a + b),
+    mean: (list) => list.reduce((a, b) => a + b) / 4,
+    prod: (list) => list.reduce((a, b) => a * b),
+    max: (list) => Math.max(...list),
+    min: (list) => Math.min(...list),
+    argMax: (list) => list.findIndex((x) => Object.is(x, Math.max(...list)) || x === Math.max(...list)),
+    argMin: (list) => list.findIndex((x) => Object.is(x, Math.min(...list)) || x === Math.min(...list)),
+  }
+  test.each(Object.entries(references))(
+    '%s is what a plain loop gives, along any axis',
+    (name, reference) => {
+      const reduce = (x: Tensor, axis: number): number[] => [
+        ...(x as unknown as Record<string, (axis: number) => Tensor>)[name]!(axis).dataSync(),
+      ]
+      const wanted = lists.map(reference)
+      for (const got of [reduce(whole, 1), reduce(transpose(whole), 0)])
+        got.forEach((value, i) => {
+          const isNear = Math.abs(value - wanted[i]!) <= 1e-15 * Math.abs(wanted[i]!)
+          if (!Object.is(value, wanted[i]) && value !== wanted[i] && !isNear)
+            expect.fail(`${name} of ${lists[i]!.join(', ')} is ${value}, a loop gives ${wanted[i]}`)
+        })
+    },
+  )
+})
+
+describe('masks keep what they hide out of gradients', () => {
+  const x = f64([-1, 0, NaN, Infinity, 2])
+  const isGood = tensor([false, false, false, false, true])
+  const functions: Readonly<Record<string, (x: Tensor) => Tensor>> = {
+    log: (t) => t.log(),
+    sqrt: (t) => t.sqrt(),
+    reciprocal: (t) => t.reciprocal(),
+    'x / x': (t) => t.div(t.mul(0).add(t)),
+    'x^x': (t) => t.pow(t),
+    'log of log': (t) => t.add(1).log().log(),
+    acosh: (t) => t.acosh(),
+    'exp of exp': (t) => t.mul(1000).exp().exp(),
+    xlogy: (t) => xlogy(t, t),
+    softmax: (t) => softmax(where(isGood, t, -Infinity)),
+  }
+
+  // The mask is on the input, as one writes it everywhere: on the output alone NaN times 0 would be NaN in any library.
+  test.each(Object.entries(functions))('%s', (_, f) => {
+    const masked = (t: Tensor): Tensor => where(isGood, f(where(isGood, t, 1.5)), 0).sum()
+    const first = grad(masked)(x).dataSync()
+    expect([...first.subarray(0, 4)]).toEqual([0, 0, 0, 0])
+    const second = grad((t: Tensor) => grad(masked)(t).sum())(x).dataSync()
+    expect([...second.subarray(0, 4)].map(Math.abs)).toEqual([0, 0, 0, 0])
+  })
+
+  it('and clip, relu, maximum and minimum hide what they replace', () => {
+    const bad = f64([-Infinity, Infinity, -1, 2])
+    expect([...grad((t: Tensor) => t.clip(0, 1).log1p().sum())(bad).dataSync()].map(Math.abs)).toEqual([
+      0, 0, 0, 0,
+    ])
+    expect([...grad((t: Tensor) => t.relu().minimum(1).sum())(bad).dataSync()].map(Math.abs)).toEqual([
+      0, 0, 0, 0,
+    ])
+    expect(
+      [...grad((t: Tensor) => t.maximum(-3).minimum(3).square().sum())(bad).dataSync()].map((g) => g + 0),
+    ).toEqual([0, 0, -2, 4])
+  })
+
+  it('scores of -Infinity have no share, and no gradient', () => {
+    const scores = f64([1, -Infinity, 2])
+    const share = Math.exp(1) / (Math.exp(1) + Math.exp(2))
+    for (const f of [
+      (t: Tensor) => logSumExp(t),
+      (t: Tensor) => softmax(t).slice('0').log(),
+      (t: Tensor) => logSoftmax(t).slice('2'),
+    ]) {
+      const g = [...grad(f)(scores).dataSync()]
+      expect(g.every(Number.isFinite)).toBe(true)
+      expect(Math.abs(g[1]!)).toBe(0)
+    }
+    expect(grad((t: Tensor) => logSumExp(t))(scores).dataSync()[0]).toBeCloseTo(share, 14)
+  })
+})
