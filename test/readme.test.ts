@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { blocksOf, runBlock } from './support/docs.js'
 
-describe.each(['README.md', 'packages/core/README.md', 'docs/training.md'])('%s', (file) => {
+describe.each(['README.md', 'packages/core/README.md', 'docs/training.md', 'docs/data.md'])('%s', (file) => {
   // Blocks that import something are whole programs; the others show a part of one.
   const programs = blocksOf(file).filter(({ source }) => source.startsWith('import'))
 

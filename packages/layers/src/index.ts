@@ -55,6 +55,16 @@ export {
   type MinMaxNormOptions,
   type UnitNormOptions,
 } from './constraints.js'
+export { type BatchOf, Dataset, dataset } from './data/dataset.js'
+export {
+  type CategoricalColumn,
+  type Category,
+  type ColumnChoice,
+  type ColumnKind,
+  fromRows,
+  type NumericColumn,
+  type TextColumn,
+} from './data/from-rows.js'
 export { initializers } from './initializers.js'
 export { InputLayer, input, inputLayer, type InputOptions } from './input-layer.js'
 export { type CallContext, type CallOptions, Layer, LayerBase, type OutputMasks } from './layer.js'

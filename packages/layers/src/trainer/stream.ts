@@ -1,5 +1,6 @@
 import { DataError } from '@adjoint/core'
 import { isThenable, show, typeName } from '@adjoint/core/extend'
+import type { Dataset } from '../data/dataset.js'
 import type { AbortSignal } from './types.js'
 
 /** A dataset of the user's own, of any kind: opened once for each pass. */
@@ -22,6 +23,12 @@ export function streamOf(op: string, data: unknown, what: string): Stream {
   if (typeof data === 'function') return streamOfFunction(data as (epoch: number) => unknown, what)
   const iterator = iteratorOf(data)
   if (iterator === undefined) throw notADataset(op, data, what)
+  if (hasPasses(data))
+    return {
+      isOneShot: false,
+      isFunction: false,
+      open: async (epoch) => data.pass(epoch)[Symbol.asyncIterator](),
+    }
   return { isOneShot: isOwnIterator(data), isFunction: false, open: async () => iterator() }
 }
 
@@ -44,6 +51,11 @@ function streamOfFunction(make: (epoch: number) => unknown, what: string): Strea
       return iterator()
     },
   }
+}
+
+/** A {@link Dataset}, whose passes depend on the epoch. */
+function hasPasses(data: unknown): data is Pick<Dataset<unknown>, 'pass'> {
+  return typeof (data as Partial<Dataset<unknown>>).pass === 'function'
 }
 
 /** An iterator's own `[Symbol.iterator]` gives itself: there is no second pass. */
