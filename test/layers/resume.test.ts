@@ -227,6 +227,21 @@ describe('a training that was killed ends as one that was not', () => {
     }
   })
 
+  test('of a dataset too, of which batches that were done are taken again and left out', async () => {
+    const batches = (): [number[][], number[][]][] =>
+      [0, 6, 12].map((from) => [X.slice(from, from + 6), Y.slice(from, from + 6)])
+    const run = async (more: Callback): Promise<unknown> => {
+      const m = build()
+      const callbacks = [more, backupAndRestore(join(folder, 'dataset'), { saveFreq: 1 })]
+      const { history } = await m.fitDataset(batches, { epochs: 3, verbose: 0, callbacks })
+      return [history, m.weights.map((w) => [...w.dataSync()])]
+    }
+    const whole = await run(nobody)
+    await expect(run(killAt(1, 2, 'begin'))).rejects.toThrow()
+    expect(existsSync(join(folder, 'dataset'))).toBe(true)
+    expect(await run(nobody)).toEqual(whole)
+  })
+
   test('also where the process dies', async () => {
     const script = `
       import { adam, backupAndRestore, dense, dropout, sequential, setSeed } from '@adjoint/layers'
