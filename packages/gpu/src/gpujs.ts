@@ -2,13 +2,6 @@
 export interface GpuJs {
   readonly GPU: new (settings: { mode: string; canvas?: unknown; context?: unknown }) => GpuInstance
   readonly WebGPUContext: { acquire(): Promise<WebGpuContext> }
-  readonly WebGPUBufferResult: new (settings: {
-    buffer: GpuBuffer
-    output: number[]
-    componentCount: number
-    context: WebGpuContext
-    kernel: KernelInstance
-  }) => object
 }
 
 export interface GpuInstance {
@@ -20,19 +13,27 @@ export interface KernelShortcut {
   readonly kernel: KernelInstance
 }
 
-/** A kernel; what begins with an underscore is its own, and as the version is fixed, dependable. */
+/**
+ * A kernel. Only what gpu.js says of its calls is documented; this is what such a call works with. The version is fixed
+ * and comes with this package, so it does not change.
+ */
 export interface KernelInstance {
   readonly constructor: { readonly mode?: string }
-  readonly built: boolean
-  readonly context: unknown
-  output: readonly number[]
-  outputBuffer: GpuBuffer | null
-  bindGroupDirty: boolean
   build(...args: unknown[]): Promise<void>
-  setOutput(output: number[]): void
-  _snapshotArguments(args: readonly unknown[]): unknown
-  _runInternal(snapshot: unknown): Promise<unknown>
   destroy(): void
+  output: readonly number[]
+  readonly computePipeline: object
+  readonly bindGroupLayout: object
+  /** Where a run's scalars stand, in bytes: sides of the output, then four for each array, then numbers. */
+  readonly paramsLayout: {
+    readonly byteLength: number
+    readonly arrayArgs: readonly { readonly index: number; readonly dimsOffset: number }[]
+    readonly scalarArgs: readonly { readonly index: number; readonly offset: number; readonly type: string }[]
+  }
+  _computeDispatch(threads: readonly number[]): {
+    readonly groups: readonly number[]
+    readonly dispatchWidth: number
+  }
 }
 
 export interface WebGpuContext {
@@ -59,7 +60,13 @@ export interface GpuAdapter {
 
 export interface GpuDevice {
   readonly queue: {
-    writeBuffer(buffer: GpuBuffer, offset: number, values: Float32Array): void
+    writeBuffer(
+      buffer: GpuBuffer,
+      offset: number,
+      values: Float32Array | Uint32Array,
+      from?: number,
+      count?: number,
+    ): void
     submit(commands: readonly object[]): void
   }
   readonly limits: {
@@ -68,16 +75,21 @@ export interface GpuDevice {
   }
   readonly lost: Promise<{ readonly reason: string; readonly message: string }>
   createBuffer(settings: { size: number; usage: number }): GpuBuffer
-  createCommandEncoder(): {
-    copyBufferToBuffer(
-      from: GpuBuffer,
-      fromOffset: number,
-      to: GpuBuffer,
-      toOffset: number,
-      size: number,
-    ): void
-    finish(): object
-  }
+  createBindGroup(settings: object): object
+  createCommandEncoder(): GpuEncoder
+}
+
+export interface GpuEncoder {
+  beginComputePass(): GpuPass
+  copyBufferToBuffer(from: GpuBuffer, fromOffset: number, to: GpuBuffer, toOffset: number, size: number): void
+  finish(): object
+}
+
+export interface GpuPass {
+  setPipeline(pipeline: object): void
+  setBindGroup(index: number, group: object): void
+  dispatchWorkgroups(x: number, y: number, z: number): void
+  end(): void
 }
 
 export interface GpuBuffer {

@@ -41,7 +41,7 @@ async function openWebGpu({ allowSoftware, mostBytes }: DeviceOptions): Promise<
   const gpu = new js.GPU({ mode: 'webgpu' })
   const context = await js.WebGPUContext.acquire()
   await checkMode(js, 'webgpu')
-  return new WebGpuDevice(js, gpu, context, info, mostBytes)
+  return new WebGpuDevice(gpu, context, info, mostBytes)
 }
 
 /** WebGPU in Node: Dawn, by the package `webgpu`. */

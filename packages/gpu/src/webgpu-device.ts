@@ -1,25 +1,40 @@
 import { BackendError, LimitError } from '@adjoint/core'
 import type { Device, GpuInfo, Program, Source, Storage } from './device.js'
 import { functionsIn } from './functions.js'
-import type { GpuBuffer, GpuDevice, GpuInstance, GpuJs, KernelShortcut, WebGpuContext } from './gpujs.js'
+import type {
+  GpuBuffer,
+  GpuDevice,
+  GpuEncoder,
+  GpuInstance,
+  GpuPass,
+  KernelInstance,
+  WebGpuContext,
+} from './gpujs.js'
 import { SETTINGS, textOf } from './text.js'
 
 // WebGPU's own numbers, of GPUBufferUsage and GPUMapMode.
 const MAP_READ = 1
 const COPY_SRC = 4
 const COPY_DST = 8
+const UNIFORM = 64
 const STORAGE = 128
 const FOR_READING = 1
+
+/** Scalars of a run begin at multiples of this; so many bytes of them go to the driver at once. */
+const ALIGNMENT = 256
+const MOST_SCALARS = 2 ** 16
 
 interface Buffer extends Storage {
   readonly buffer: GpuBuffer
   readonly bytes: number
   /** What went wrong while it was computed. */
   error?: Error
+  /** The batch of runs that last used it. */
+  batch: number
 }
 
 interface Built extends Program {
-  readonly kernel: KernelShortcut
+  readonly kernel: KernelInstance
   readonly width: number
   /** Unfinished until the driver has compiled it. */
   readonly ready: Promise<unknown>
@@ -35,27 +50,36 @@ interface Built extends Program {
 export class WebGpuDevice implements Device {
   readonly info: GpuInfo
   readonly mostArrays: number
-  readonly #js: GpuJs
   readonly #gpu: GpuInstance
   readonly #context: WebGpuContext
   readonly #programs = new Map<string, Built>()
   readonly #waiting: (() => void | Promise<unknown>)[] = []
   #draining: Promise<void> | undefined
-  readonly #free = new Map<number, GpuBuffer[]>()
+  readonly #free = new Map<number, Pick<Buffer, 'buffer' | 'batch'>[]>()
   #freeBytes = 0
   #buffers = 0
   #bytes = 0
   readonly #mostBytes: number
   #lost: string | undefined
 
-  constructor(js: GpuJs, gpu: GpuInstance, context: WebGpuContext, info: GpuInfo, mostBytes: number) {
-    this.#js = js
+  // The batch: runs that were added and not yet handed to the driver, with their scalars.
+  #encoder: GpuEncoder | undefined
+  #pass: GpuPass | undefined
+  #batch = 1
+  #scalarBytes = 0
+  readonly #scalarBuffer: GpuBuffer
+  readonly #words = new Uint32Array(MOST_SCALARS / 4)
+  readonly #integers = new Int32Array(this.#words.buffer)
+  readonly #floats = new Float32Array(this.#words.buffer)
+
+  constructor(gpu: GpuInstance, context: WebGpuContext, info: GpuInfo, mostBytes: number) {
     this.#gpu = gpu
     this.#context = context
     this.info = info
     this.#mostBytes = mostBytes
     // One is taken by the output.
     this.mostArrays = Math.min(context.device.limits.maxStorageBuffersPerShaderStage, 8) - 1
+    this.#scalarBuffer = context.device.createBuffer({ size: MOST_SCALARS, usage: UNIFORM | COPY_DST })
     void context.device.lost.then(({ message }) => {
       this.#lost = message
     })
@@ -81,22 +105,20 @@ export class WebGpuDevice implements Device {
 
   #build(source: Source): Built {
     const text = textOf(source)
-    const kernel = this.#gpu.createKernel(text, {
+    const { kernel } = this.#gpu.createKernel(text, {
       ...SETTINGS,
       functions: functionsIn(text),
       argumentTypes: source.args.map(([, type]) =>
         type === 'array' ? 'Array' : type === 'integer' ? 'Integer' : 'Number',
       ),
       dynamicOutput: true,
-      // Outputs are handed in, see run.
-      immutable: false,
       output: [1],
     })
     const built: Built = {
       source,
       kernel,
       width: source.width ?? 1,
-      ready: kernel.kernel.build(...source.args.map(() => 0)).then(
+      ready: kernel.build(...source.args.map(() => 0)).then(
         () => {
           built.isReady = true
         },
@@ -134,7 +156,11 @@ export class WebGpuDevice implements Device {
 
   upload(values: Float32Array): Storage {
     const made = this.#allocate(values.length)
-    this.#enqueue(() => this.#device.queue.writeBuffer(made.buffer, 0, values), undefined)
+    this.#enqueue(() => {
+      // The buffer may have been another tensor's, which runs of the batch still read.
+      if (made.batch === this.#batch) this.#flush()
+      this.#device.queue.writeBuffer(made.buffer, 0, values)
+    }, undefined)
     return made
   }
 
@@ -145,40 +171,65 @@ export class WebGpuDevice implements Device {
     return out
   }
 
-  #dispatch(
-    { kernel, width, error: unbuilt }: Built,
-    args: readonly (Storage | number)[],
-    out: Buffer,
-  ): void {
-    const instance = kernel.kernel
-    if (unbuilt !== undefined) out.error = unbuilt
+  /** Adds a run to the batch. */
+  #dispatch({ kernel, width, error }: Built, args: readonly (Storage | number)[], out: Buffer): void {
+    if (error !== undefined) out.error = error
     for (const arg of args)
       if (typeof arg !== 'number' && (arg as Buffer).error) out.error = (arg as Buffer).error!
     if (out.error !== undefined) return
-    try {
-      instance.setOutput([out.length / width])
-      instance.outputBuffer = out.buffer
-      instance.bindGroupDirty = true
-      const given = args.map((arg) =>
-        typeof arg === 'number' ? arg : this.#asArgument(arg as Buffer, kernel),
-      )
-      const result = instance._runInternal(instance._snapshotArguments(given))
-      result.catch((error: unknown) => {
-        out.error = asError(error)
+    const { arrayArgs, scalarArgs, byteLength } = kernel.paramsLayout
+    if (this.#scalarBytes + byteLength > MOST_SCALARS) this.#flush()
+    const offset = this.#scalarBytes
+    this.#scalarBytes += Math.ceil(byteLength / ALIGNMENT) * ALIGNMENT
+    const threads = [out.length / width, 1, 1]
+    kernel.output = [threads[0]!]
+    const { groups, dispatchWidth } = kernel._computeDispatch(threads)
+    this.#words.set([...threads, dispatchWidth], offset / 4)
+    const entries = [{ binding: 0, resource: { buffer: this.#scalarBuffer, offset, size: byteLength } }]
+    const bind = (buffer: Buffer): void => {
+      buffer.batch = this.#batch
+      entries.push({
+        binding: entries.length,
+        resource: { buffer: buffer.buffer, offset: 0, size: buffer.length * 4 },
       })
-    } catch (error) {
-      out.error = asError(error)
     }
+    for (const { index, dimsOffset } of arrayArgs) {
+      const given = args[index] as Buffer
+      bind(given)
+      this.#words.set([given.length, 1, 1, given.length], (offset + dimsOffset) / 4)
+    }
+    for (const { index, offset: at, type } of scalarArgs) {
+      if (type === 'Integer') this.#integers[(offset + at) / 4] = args[index] as number
+      else this.#floats[(offset + at) / 4] = args[index] as number
+    }
+    bind(out)
+    const pass = this.#openPass()
+    pass.setPipeline(kernel.computePipeline)
+    pass.setBindGroup(0, this.#device.createBindGroup({ layout: kernel.bindGroupLayout, entries }))
+    pass.dispatchWorkgroups(groups[0]!, groups[1]!, groups[2]!)
   }
 
-  #asArgument({ buffer, length }: Buffer, kernel: KernelShortcut): object {
-    return new this.#js.WebGPUBufferResult({
-      buffer,
-      output: [length],
-      componentCount: 1,
-      context: this.#context,
-      kernel: kernel.kernel,
+  #openPass(): GpuPass {
+    if (this.#pass !== undefined) return this.#pass
+    this.#encoder = this.#device.createCommandEncoder()
+    this.#pass = this.#encoder.beginComputePass()
+    // What a piece of synchronous code starts goes to the driver together, when it ends.
+    void Promise.resolve().then(() => {
+      this.#flush()
     })
+    return this.#pass
+  }
+
+  /** Hands the batch to the driver. */
+  #flush(): void {
+    if (this.#pass === undefined) return
+    this.#pass.end()
+    this.#device.queue.writeBuffer(this.#scalarBuffer, 0, this.#words, 0, this.#scalarBytes / 4)
+    this.#device.queue.submit([this.#encoder!.finish()])
+    this.#pass = undefined
+    this.#encoder = undefined
+    this.#scalarBytes = 0
+    this.#batch++
   }
 
   async read(storage: Storage): Promise<Float32Array> {
@@ -186,6 +237,7 @@ export class WebGpuDevice implements Device {
     const size = length * 4
     const staging = this.#device.createBuffer({ size, usage: MAP_READ | COPY_DST })
     this.#enqueue(() => {
+      this.#flush()
       const encoder = this.#device.createCommandEncoder()
       encoder.copyBufferToBuffer(buffer, 0, staging, 0, size)
       this.#device.queue.submit([encoder.finish()])
@@ -226,15 +278,18 @@ export class WebGpuDevice implements Device {
     const kept = this.#free.get(bytes)?.pop()
     if (kept === undefined) this.#makeRoom(bytes)
     else this.#freeBytes -= bytes
-    const buffer = kept ?? this.#device.createBuffer({ size: bytes, usage: STORAGE | COPY_SRC | COPY_DST })
+    const buffer = kept ?? {
+      buffer: this.#device.createBuffer({ size: bytes, usage: STORAGE | COPY_SRC | COPY_DST }),
+      batch: 0,
+    }
     this.#buffers++
     this.#bytes += bytes
-    return { length, buffer, bytes }
+    return { length, buffer: buffer.buffer, bytes, batch: buffer.batch }
   }
 
   #makeRoom(bytes: number): void {
     if (this.#bytes + this.#freeBytes + bytes <= this.#mostBytes) return
-    for (const buffers of this.#free.values()) for (const buffer of buffers) buffer.destroy()
+    for (const buffers of this.#free.values()) for (const { buffer } of buffers) buffer.destroy()
     this.#free.clear()
     this.#freeBytes = 0
     if (this.#bytes + bytes > this.#mostBytes)
@@ -245,12 +300,13 @@ export class WebGpuDevice implements Device {
   }
 
   free(storage: Storage): void {
-    const { buffer, bytes } = storage as Buffer
+    const kept = storage as Buffer
+    const { bytes } = kept
     this.#buffers--
     this.#bytes -= bytes
     const list = this.#free.get(bytes)
-    if (list === undefined) this.#free.set(bytes, [buffer])
-    else list.push(buffer)
+    if (list === undefined) this.#free.set(bytes, [kept])
+    else list.push(kept)
     this.#freeBytes += bytes
   }
 }
