@@ -11,8 +11,8 @@ export interface Source {
   readonly width?: number
 }
 
-/** Whole numbers are exact to 32 bits. */
-export type ArgumentType = 'array' | 'number' | 'integer'
+/** `vectors` is an array of which each element is four values; whole numbers are exact to 32 bits. */
+export type ArgumentType = 'array' | 'vectors' | 'number' | 'integer'
 
 /** A kernel made ready by one device. */
 export interface Program {
@@ -34,6 +34,8 @@ export interface GpuInfo {
 /** Where kernels run. Everything happens in the order in which it is asked for. */
 export interface Device {
   readonly info: GpuInfo
+  /** Whether an output of width 4 is stored as vectors, which only kernels with such arguments read. */
+  readonly packs: boolean
   /** Most arrays that one kernel may read. */
   readonly mostArrays: number
   /** The program for `key`, made of `source` when it is first needed. */

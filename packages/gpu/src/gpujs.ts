@@ -1,6 +1,8 @@
 /** The parts of gpu.js 2.24.1 used here. Its own types do not cover WebGPU. */
 export interface GpuJs {
   readonly GPU: new (settings: { mode: string; canvas?: unknown; context?: unknown }) => GpuInstance
+  readonly WebGPUKernel: new () => KernelInstance
+  readonly WebGL2Kernel: new () => KernelInstance
   readonly WebGPUContext: { acquire(): Promise<WebGpuContext> }
 }
 
@@ -18,8 +20,12 @@ export interface KernelShortcut {
  * and comes with this package, so it does not change.
  */
 export interface KernelInstance {
-  readonly constructor: { readonly mode?: string }
-  build(...args: unknown[]): Promise<void>
+  /** A promise on WebGPU; done at once elsewhere. */
+  build(...args: unknown[]): Promise<void> | undefined
+  readonly context: unknown
+  /** WebGL: the compiled shaders, and the buffer of the corners. */
+  readonly program: object | undefined
+  readonly buffer: object
   destroy(): void
   output: readonly number[]
   readonly computePipeline: object
@@ -97,6 +103,84 @@ export interface GpuBuffer {
   mapAsync(mode: number): Promise<void>
   getMappedRange(offset: number, size: number): ArrayBuffer
   destroy(): void
+}
+
+/** The parts of WebGL 2 used here. */
+export interface Gl {
+  readonly MAX_TEXTURE_SIZE: number
+  readonly TEXTURE0: number
+  readonly TEXTURE_2D: number
+  readonly TEXTURE_WRAP_S: number
+  readonly TEXTURE_WRAP_T: number
+  readonly TEXTURE_MIN_FILTER: number
+  readonly TEXTURE_MAG_FILTER: number
+  readonly CLAMP_TO_EDGE: number
+  readonly NEAREST: number
+  readonly UNPACK_ALIGNMENT: number
+  readonly RED: number
+  readonly RGBA: number
+  readonly FLOAT: number
+  readonly R32F: number
+  readonly RGBA32F: number
+  readonly FRAMEBUFFER: number
+  readonly COLOR_ATTACHMENT0: number
+  readonly ARRAY_BUFFER: number
+  readonly TRIANGLE_STRIP: number
+  getParameter(name: number): unknown
+  getExtension(name: string): { readonly UNMASKED_RENDERER_WEBGL: number } | null
+  isContextLost(): boolean
+  createFramebuffer(): object
+  bindFramebuffer(target: number, framebuffer: object): void
+  framebufferTexture2D(target: number, attachment: number, kind: number, texture: object, level: number): void
+  createTexture(): object
+  deleteTexture(texture: object): void
+  activeTexture(unit: number): void
+  bindTexture(target: number, texture: object): void
+  texParameteri(target: number, name: number, value: number): void
+  texStorage2D(target: number, levels: number, format: number, width: number, height: number): void
+  pixelStorei(name: number, value: number): void
+  texSubImage2D(
+    target: number,
+    level: number,
+    x: number,
+    y: number,
+    width: number,
+    height: number,
+    format: number,
+    type: number,
+    values: Float32Array,
+  ): void
+  readPixels(
+    x: number,
+    y: number,
+    width: number,
+    height: number,
+    format: number,
+    type: number,
+    into: Float32Array,
+  ): void
+  viewport(x: number, y: number, width: number, height: number): void
+  scissor(x: number, y: number, width: number, height: number): void
+  useProgram(program: object): void
+  deleteProgram(program: object): void
+  getUniformLocation(program: object, name: string): object | null
+  getAttribLocation(program: object, name: string): number
+  uniform1i(location: object | null, value: number): void
+  uniform1f(location: object | null, value: number): void
+  uniform2f(location: object | null, x: number, y: number): void
+  uniform2iv(location: object | null, values: readonly number[]): void
+  uniform3iv(location: object | null, values: readonly number[]): void
+  bindBuffer(target: number, buffer: object): void
+  enableVertexAttribArray(index: number): void
+  vertexAttribPointer(
+    index: number,
+    size: number,
+    type: number,
+    isNormal: boolean,
+    step: number,
+    at: number,
+  ): void
+  drawArrays(kind: number, first: number, count: number): void
 }
 
 /** gpu.js, loaded when a GPU is first asked for. */

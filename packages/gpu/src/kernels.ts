@@ -303,9 +303,9 @@ export function gather(device: Device, axis: number, x: Operand, indices: Operan
       [
         ['row', `idiv(${I}, inner)`],
         ['o', 'idiv(row, count)'],
-        ['k', 'position(at[row - o * count], side)'],
       ],
-      `return x[(o * side + k) * inner + (${I} - row * inner)];`,
+      `const v = at[row - o * count];
+      ${withIntegers([['k', 'position(v, side)']], `return x[(o * side + k) * inner + (${I} - row * inner)];`)}`,
     ),
   )
 }
@@ -337,7 +337,13 @@ export function scatterAdd(
         ['j', `${I} - row * inner`],
       ],
       `let sum = x[${I}];
-      ${loop('k', 'count', long, `if (position(at[k], side) === v) { sum += u[(o * count + k) * inner + j]; }`)}
+      ${loop(
+        'k',
+        'count',
+        long,
+        `const value = at[k];
+        if (position(value, side) === v) { sum += u[(o * count + k) * inner + j]; }`,
+      )}
       return sum;`,
     ),
   )
@@ -380,11 +386,24 @@ export function scatterAddSorted(
         [
           ['row', `idiv(${I}, inner)`],
           ['o', 'idiv(row, side)'],
-          ['begin', 'position(starts[row - o * side], 2147483647)'],
-          ['some', 'position(starts[row - o * side + 1], 2147483647) - begin'],
         ],
         `let sum = x[${I}];
-        ${loop('k', 'some', long, `sum += u[(o * count + position(order[begin + k], count)) * inner + (${I} - row * inner)];`)}
+        const from = starts[row - o * side];
+        const to = starts[row - o * side + 1];
+        ${withIntegers(
+          [
+            ['begin', 'position(from, 2147483647)'],
+            ['some', 'position(to, 2147483647) - begin'],
+          ],
+          '',
+        )}
+        ${loop(
+          'k',
+          'some',
+          long,
+          `const at = order[begin + k];
+          sum += u[(o * count + position(at, count)) * inner + (${I} - row * inner)];`,
+        )}
         return sum;`,
       ),
     ),

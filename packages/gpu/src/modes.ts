@@ -1,6 +1,7 @@
 import { BackendError } from '@adjoint/core'
 import type { Device, GpuInfo, GpuMode } from './device.js'
-import { type GpuAdapter, type GpuJs, loadGpuJs, type WebGpu } from './gpujs.js'
+import { type Gl, type GpuAdapter, type GpuInstance, type GpuJs, loadGpuJs, type WebGpu } from './gpujs.js'
+import { WebGlDevice } from './webgl-device.js'
 import { WebGpuDevice } from './webgpu-device.js'
 
 export interface DeviceOptions {
@@ -11,13 +12,15 @@ export interface DeviceOptions {
 /** Tries one mode. @throws Error saying why there is none. */
 export const OPENERS: { readonly [M in GpuMode]: (options: DeviceOptions) => Promise<Device> } = {
   webgpu: openWebGpu,
-  webgl2: () => Promise.reject(new Error('not yet')),
-  headlessgl: () => Promise.reject(new Error('not yet')),
+  webgl2: openWebGl2,
+  headlessgl: () => Promise.reject(new Error('this release has no kernels for WebGL 1')),
 }
 
 // What host environments may have. This package is written for all of them, so none of their types are used.
 interface Host {
   readonly navigator?: { readonly gpu?: WebGpu }
+  readonly document?: unknown
+  readonly OffscreenCanvas?: unknown
   readonly process?: { readonly versions?: { readonly node?: string } }
 }
 const host = globalThis as unknown as Host
@@ -40,7 +43,7 @@ async function openWebGpu({ allowSoftware, mostBytes }: DeviceOptions): Promise<
   const js = await loadGpuJs()
   const gpu = new js.GPU({ mode: 'webgpu' })
   const context = await js.WebGPUContext.acquire()
-  await checkMode(js, 'webgpu')
+  await checkMode(js, gpu, 'webgpu')
   return new WebGpuDevice(gpu, context, info, mostBytes)
 }
 
@@ -86,21 +89,40 @@ function infoOf(adapter: GpuAdapter): GpuInfo {
   }
 }
 
-export function isSoftwareName(name: string): boolean {
+async function openWebGl2({ allowSoftware, mostBytes }: DeviceOptions): Promise<Device> {
+  if (host.document === undefined && host.OffscreenCanvas === undefined)
+    throw new Error('there is no canvas, which browsers have and Node has not')
+  const js = await loadGpuJs()
+  // Throws where there is no WebGL 2.
+  const gpu = new js.GPU({ mode: 'webgl2' })
+  const { kernel } = gpu.createKernel('function () { return 1; }', { output: [1], precision: 'single' })
+  const gl = kernel.context as Gl
+  const renderer = gl.getExtension('WEBGL_debug_renderer_info')?.UNMASKED_RENDERER_WEBGL
+  const adapter = renderer === undefined ? 'an unnamed adapter' : String(gl.getParameter(renderer))
+  const isSoftware = isSoftwareName(adapter)
+  if (isSoftware && !allowSoftware)
+    throw new Error(
+      `the adapter (${adapter}) computes on the CPU; pass allowSoftware: true to use it all the same`,
+    )
+  if (gl.getExtension('EXT_color_buffer_float') === null)
+    throw new Error('the adapter writes no float textures')
+  await checkMode(js, gpu, 'webgl2')
+  return new WebGlDevice(gpu, gl, { mode: 'webgl2', adapter, driver: 'WebGL 2', isSoftware }, mostBytes)
+}
+
+function isSoftwareName(name: string): boolean {
   return /swiftshader|llvmpipe|lavapipe|softpipe|software|basic render/i.test(name)
 }
 
 /** @throws Error unless a kernel of this mode runs on this mode: gpu.js falls back to the CPU where it cannot. */
-async function checkMode(js: GpuJs, mode: GpuMode): Promise<void> {
-  const gpu = new js.GPU({ mode })
+async function checkMode(js: GpuJs, gpu: GpuInstance, mode: GpuMode): Promise<void> {
   const kernel = gpu.createKernel('function (x) { return x * 2 + this.thread.x; }', {
     output: [2],
-    argumentTypes: ['Number'],
+    argumentTypes: [mode === 'webgpu' ? 'Number' : 'Float'],
     precision: 'single',
   })
   const [a, b] = (await kernel(20)) as ArrayLike<number> & Iterable<number>
-  const ran = kernel.kernel.constructor.mode
-  kernel.kernel.destroy()
-  if (ran !== mode) throw new BackendError(`gpu.js ran on ${ran ?? 'something unknown'} instead`)
+  const Kernel = mode === 'webgpu' ? js.WebGPUKernel : js.WebGL2Kernel
+  if (!(kernel.kernel instanceof Kernel)) throw new BackendError('gpu.js ran it on the CPU instead')
   if (a !== 40 || b !== 41) throw new Error(`a trial gave ${a}, ${b} where 40, 41 is right`)
 }

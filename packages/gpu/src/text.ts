@@ -20,17 +20,15 @@ export function textOf({ args, body }: Source): string {
 export const I = 'this.thread.x'
 
 /**
- * `body` with whole numbers by name, each made of those before it. gpu.js keeps a `let` as a float, which is exact to
- * 2^24 only; the counter of a loop is a 32-bit integer, so each is the counter of a loop that runs once.
+ * `body` with whole numbers by name, each made of those before it. gpu.js keeps a variable as a float, which is exact to
+ * 2^24 only, unless it is counted up somewhere: then it is a 32-bit integer. What it counted is overwritten.
  */
 export function withIntegers(
   values: readonly (readonly [name: string, value: string])[],
   body: string,
 ): string {
-  return values.reduceRight(
-    (inner, [name, value]) =>
-      `for (let ${name} = 0; ${name} < 1; ${name}++) {\n${name} = ${value};\n${inner}\n}`,
-    body,
+  return [...values.map(([name, value]) => `let ${name} = 0;\n${name}++;\n${name} = ${value};`), body].join(
+    '\n',
   )
 }
 

@@ -24,13 +24,18 @@ const FOR_READING = 1
 const ALIGNMENT = 256
 const MOST_SCALARS = 2 ** 16
 
-interface Buffer extends Storage {
+/** Memory of the device, which one tensor has after the other. */
+interface Slot {
   readonly buffer: GpuBuffer
+  /** The batch of runs that last used it. */
+  batch: number
+}
+
+interface Buffer extends Storage {
+  readonly slot: Slot
   readonly bytes: number
   /** What went wrong while it was computed. */
   error?: Error
-  /** The batch of runs that last used it. */
-  batch: number
 }
 
 interface Built extends Program {
@@ -50,12 +55,13 @@ interface Built extends Program {
 export class WebGpuDevice implements Device {
   readonly info: GpuInfo
   readonly mostArrays: number
+  readonly packs = false
   readonly #gpu: GpuInstance
   readonly #context: WebGpuContext
   readonly #programs = new Map<string, Built>()
   readonly #waiting: (() => void | Promise<unknown>)[] = []
   #draining: Promise<void> | undefined
-  readonly #free = new Map<number, Pick<Buffer, 'buffer' | 'batch'>[]>()
+  readonly #free = new Map<number, Slot[]>()
   #freeBytes = 0
   #buffers = 0
   #bytes = 0
@@ -118,7 +124,7 @@ export class WebGpuDevice implements Device {
       source,
       kernel,
       width: source.width ?? 1,
-      ready: kernel.build(...source.args.map(() => 0)).then(
+      ready: kernel.build(...source.args.map(() => 0))!.then(
         () => {
           built.isReady = true
         },
@@ -158,8 +164,8 @@ export class WebGpuDevice implements Device {
     const made = this.#allocate(values.length)
     this.#enqueue(() => {
       // The buffer may have been another tensor's, which runs of the batch still read.
-      if (made.batch === this.#batch) this.#flush()
-      this.#device.queue.writeBuffer(made.buffer, 0, values)
+      if (made.slot.batch === this.#batch) this.#flush()
+      this.#device.queue.writeBuffer(made.slot.buffer, 0, values)
     }, undefined)
     return made
   }
@@ -187,10 +193,10 @@ export class WebGpuDevice implements Device {
     this.#words.set([...threads, dispatchWidth], offset / 4)
     const entries = [{ binding: 0, resource: { buffer: this.#scalarBuffer, offset, size: byteLength } }]
     const bind = (buffer: Buffer): void => {
-      buffer.batch = this.#batch
+      buffer.slot.batch = this.#batch
       entries.push({
         binding: entries.length,
-        resource: { buffer: buffer.buffer, offset: 0, size: buffer.length * 4 },
+        resource: { buffer: buffer.slot.buffer, offset: 0, size: buffer.length * 4 },
       })
     }
     for (const { index, dimsOffset } of arrayArgs) {
@@ -233,13 +239,13 @@ export class WebGpuDevice implements Device {
   }
 
   async read(storage: Storage): Promise<Float32Array> {
-    const { buffer, length } = storage as Buffer
+    const { slot, length } = storage as Buffer
     const size = length * 4
     const staging = this.#device.createBuffer({ size, usage: MAP_READ | COPY_DST })
     this.#enqueue(() => {
       this.#flush()
       const encoder = this.#device.createCommandEncoder()
-      encoder.copyBufferToBuffer(buffer, 0, staging, 0, size)
+      encoder.copyBufferToBuffer(slot.buffer, 0, staging, 0, size)
       this.#device.queue.submit([encoder.finish()])
     }, undefined)
     // What failed before the copy was made is known when the queue is empty.
@@ -278,13 +284,13 @@ export class WebGpuDevice implements Device {
     const kept = this.#free.get(bytes)?.pop()
     if (kept === undefined) this.#makeRoom(bytes)
     else this.#freeBytes -= bytes
-    const buffer = kept ?? {
+    const slot = kept ?? {
       buffer: this.#device.createBuffer({ size: bytes, usage: STORAGE | COPY_SRC | COPY_DST }),
       batch: 0,
     }
     this.#buffers++
     this.#bytes += bytes
-    return { length, buffer: buffer.buffer, bytes, batch: buffer.batch }
+    return { length, slot, bytes }
   }
 
   #makeRoom(bytes: number): void {
@@ -300,13 +306,12 @@ export class WebGpuDevice implements Device {
   }
 
   free(storage: Storage): void {
-    const kept = storage as Buffer
-    const { bytes } = kept
+    const { bytes, slot } = storage as Buffer
     this.#buffers--
     this.#bytes -= bytes
     const list = this.#free.get(bytes)
-    if (list === undefined) this.#free.set(bytes, [kept])
-    else list.push(kept)
+    if (list === undefined) this.#free.set(bytes, [slot])
+    else list.push(slot)
     this.#freeBytes += bytes
   }
 }

@@ -1,0 +1,336 @@
+import { BackendError, LimitError } from '@adjoint/core'
+import type { Device, GpuInfo, Program, Source, Storage } from './device.js'
+import { type DeviceFunction, functionsIn } from './functions.js'
+import type { Gl, GpuInstance, KernelInstance } from './gpujs.js'
+import { SETTINGS, textOf } from './text.js'
+
+interface Texture extends Storage {
+  readonly width: number
+  readonly height: number
+  /** Values in one texel: 1, or 4 of neighbours. */
+  readonly channels: number
+  /** Undefined while its values are on the host to make room. */
+  texture: object | undefined
+  spilled: Float32Array | undefined
+}
+
+interface Built extends Program {
+  readonly kernel: KernelInstance
+  readonly program: object
+  readonly uniforms: ReadonlyMap<string, object | null>
+  readonly corner: number
+  readonly coordinate: number
+}
+
+/** Programs kept at most: drivers slow down with thousands. The least recently used goes. */
+const MOST_PROGRAMS = 1000
+
+/**
+ * WebGL 2 through gpu.js: a kernel is a fragment shader, its output a texture of one value a texel. gpu.js translates
+ * and compiles; textures, uniforms and the draw are set here, so that any kernel takes textures of any size.
+ */
+export class WebGlDevice implements Device {
+  readonly info: GpuInfo
+  // Of 16 texture units.
+  readonly mostArrays = 8
+  readonly packs = true
+  readonly #gpu: GpuInstance
+  readonly #gl: Gl
+  readonly #programs = new Map<string, Built>()
+  /** What is on the device, least recently used first. */
+  readonly #resident = new Set<Texture>()
+  readonly #free = new Map<string, object[]>()
+  readonly #framebuffer: object
+  readonly #mostSide: number
+  readonly #mostBytes: number
+  #freeBytes = 0
+  #bytes = 0
+  #buffers = 0
+
+  constructor(gpu: GpuInstance, gl: Gl, info: GpuInfo, mostBytes: number) {
+    this.#gpu = gpu
+    this.#gl = gl
+    this.info = info
+    this.#mostBytes = mostBytes
+    this.#framebuffer = gl.createFramebuffer()
+    this.#mostSide = gl.getParameter(gl.MAX_TEXTURE_SIZE) as number
+  }
+
+  get held(): { buffers: number; bytes: number } {
+    return { buffers: this.#buffers, bytes: this.#bytes }
+  }
+
+  // ---- programs
+
+  program(key: string, source: () => Source): Program {
+    let built = this.#programs.get(key)
+    if (built === undefined) {
+      built = this.#build(source())
+      if (this.#programs.size >= MOST_PROGRAMS) this.#forgetOldest()
+    } else this.#programs.delete(key)
+    this.#programs.set(key, built)
+    return built
+  }
+
+  #forgetOldest(): void {
+    const [key, { program }] = this.#programs.entries().next().value!
+    this.#programs.delete(key)
+    // The program alone: to destroy a kernel of gpu.js breaks others that share its buffer.
+    this.#gl.deleteProgram(program)
+  }
+
+  #build(source: Source): Built {
+    const gl = this.#gl
+    const text = textOf(source)
+    const functions = functionsIn(text)
+    const { kernel } = this.#gpu.createKernel(text, {
+      ...SETTINGS,
+      functions,
+      // gpu.js does not always put a function before those that call it, as GLSL asks.
+      injectedNative: functions.map(declarationOf).join('\n'),
+      argumentTypes: source.args.map(([, type]) => GL_TYPES[type]),
+      dynamicOutput: true,
+      output: [1],
+    })
+    // Stands for the textures of runs, of which only the type matters.
+    const texture = { texture: null, size: [1, 1], dimensions: [1, 1, 1], context: gl }
+    const made = kernel.build(
+      ...source.args.map(([, type]) =>
+        GL_TYPES[type].startsWith('ArrayTexture') ? { ...texture, type: GL_TYPES[type] } : 0,
+      ),
+    )
+    void made
+    const { program } = kernel
+    if (program === undefined)
+      throw new BackendError(`gpu.js (${this.info.mode}): a kernel could not be built:\n${text}`)
+    const names = ['uOutputDim', 'uTexSize', 'ratio', ...source.args.map(([name]) => `user_${name}`)]
+    for (const [name] of source.args) names.push(`user_${name}Dim`, `user_${name}Size`)
+    return {
+      source,
+      kernel,
+      program,
+      uniforms: new Map(names.map((name) => [name, gl.getUniformLocation(program, name)])),
+      corner: gl.getAttribLocation(program, 'aPos'),
+      coordinate: gl.getAttribLocation(program, 'aTexCoord'),
+    }
+  }
+
+  // ---- values
+
+  upload(values: Float32Array): Storage {
+    const made = this.#allocate(values.length, 1, [])
+    this.#fill(made, values)
+    return made
+  }
+
+  #fill({ texture, width, height, channels }: Texture, values: Float32Array): void {
+    const gl = this.#gl
+    const size = width * height * channels
+    let whole = values
+    if (values.length !== size) {
+      whole = new Float32Array(size)
+      whole.set(values)
+    }
+    gl.activeTexture(gl.TEXTURE0 + SPARE_UNIT)
+    gl.bindTexture(gl.TEXTURE_2D, texture!)
+    gl.pixelStorei(gl.UNPACK_ALIGNMENT, 4)
+    gl.texSubImage2D(
+      gl.TEXTURE_2D,
+      0,
+      0,
+      0,
+      width,
+      height,
+      channels === 1 ? gl.RED : gl.RGBA,
+      gl.FLOAT,
+      whole,
+    )
+  }
+
+  run(program: Program, args: readonly (Storage | number)[], length: number): Storage {
+    const built = program as Built
+    const gl = this.#gl
+    const textures = args.filter((arg) => typeof arg !== 'number') as Texture[]
+    for (const texture of textures) this.#use(texture, textures)
+    const channels = built.source.width ?? 1
+    const out = this.#allocate(length, channels, textures)
+    const texels = length / channels
+    gl.useProgram(built.program)
+    gl.bindFramebuffer(gl.FRAMEBUFFER, this.#framebuffer)
+    gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, out.texture!, 0)
+    gl.viewport(0, 0, out.width, out.height)
+    gl.scissor(0, 0, out.width, out.height)
+    const { uniforms } = built
+    gl.uniform3iv(uniforms.get('uOutputDim')!, [texels, 1, 1])
+    gl.uniform2iv(uniforms.get('uTexSize')!, [out.width, out.height])
+    gl.uniform2f(uniforms.get('ratio')!, 1, 1)
+    let unit = 0
+    for (const [i, [name, type]] of built.source.args.entries()) {
+      const location = uniforms.get(`user_${name}`) ?? null
+      const arg = args[i]!
+      if (typeof arg === 'number') {
+        if (type === 'integer') gl.uniform1i(location, arg)
+        else gl.uniform1f(location, arg)
+        continue
+      }
+      const given = arg as Texture
+      gl.activeTexture(gl.TEXTURE0 + unit)
+      gl.bindTexture(gl.TEXTURE_2D, given.texture!)
+      gl.uniform1i(location, unit)
+      gl.uniform3iv(uniforms.get(`user_${name}Dim`) ?? null, [given.length / given.channels, 1, 1])
+      gl.uniform2iv(uniforms.get(`user_${name}Size`) ?? null, [given.width, given.height])
+      unit++
+    }
+    gl.bindBuffer(gl.ARRAY_BUFFER, built.kernel.buffer)
+    if (built.corner >= 0) {
+      gl.enableVertexAttribArray(built.corner)
+      gl.vertexAttribPointer(built.corner, 2, gl.FLOAT, false, 0, 0)
+    }
+    if (built.coordinate >= 0) {
+      gl.enableVertexAttribArray(built.coordinate)
+      // After four corners of two floats.
+      gl.vertexAttribPointer(built.coordinate, 2, gl.FLOAT, false, 0, 32)
+    }
+    gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4)
+    return out
+  }
+
+  read(storage: Storage): Promise<Float32Array> {
+    return Promise.resolve().then(() => this.readSync(storage))
+  }
+
+  readSync(storage: Storage): Float32Array {
+    const { texture, spilled, width, height, length, channels } = storage as Texture
+    if (spilled !== undefined) return spilled.slice()
+    const gl = this.#gl
+    if (gl.isContextLost())
+      throw new BackendError(
+        `data: the ${this.info.mode} context was lost; make another backend with createGpuBackend`,
+        { op: 'data' },
+      )
+    gl.bindFramebuffer(gl.FRAMEBUFFER, this.#framebuffer)
+    gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, texture!, 0)
+    // The one format that every driver reads floats in.
+    const texels = new Float32Array(width * height * 4)
+    gl.readPixels(0, 0, width, height, gl.RGBA, gl.FLOAT, texels)
+    if (channels === 4) return texels.subarray(0, length)
+    const values = new Float32Array(length)
+    for (let i = 0; i < length; i++) values[i] = texels[4 * i]!
+    return values
+  }
+
+  // ---- memory
+
+  #allocate(length: number, channels: number, inUse: readonly Texture[]): Texture {
+    const texels = length / channels
+    // The nearest square whose side is a power of two: few sizes, so that textures are used again.
+    const width = Math.min(this.#mostSide, 2 ** Math.ceil(Math.log2(texels) / 2))
+    const height = Math.ceil(texels / width)
+    if (height > this.#mostSide)
+      throw new LimitError(
+        `${length} values need a texture of ${width} x ${height}; this GPU allows ${this.#mostSide} a side`,
+      )
+    const made: Texture = { length, width, height, channels, texture: undefined, spilled: undefined }
+    this.#place(made, inUse)
+    this.#buffers++
+    return made
+  }
+
+  /** Gives it a texture, of those that were given back or a new one. */
+  #place(made: Texture, inUse: readonly Texture[]): void {
+    const { width, height, channels } = made
+    const gl = this.#gl
+    const bytes = bytesOf(made)
+    const kept = this.#free.get(keyOf(made))?.pop()
+    if (kept !== undefined) this.#freeBytes -= bytes
+    else this.#makeRoom(bytes, inUse)
+    let texture = kept
+    if (texture === undefined) {
+      texture = gl.createTexture()
+      gl.activeTexture(gl.TEXTURE0 + SPARE_UNIT)
+      gl.bindTexture(gl.TEXTURE_2D, texture)
+      for (const [parameter, value] of [
+        [gl.TEXTURE_WRAP_S, gl.CLAMP_TO_EDGE],
+        [gl.TEXTURE_WRAP_T, gl.CLAMP_TO_EDGE],
+        [gl.TEXTURE_MIN_FILTER, gl.NEAREST],
+        [gl.TEXTURE_MAG_FILTER, gl.NEAREST],
+      ] as const)
+        gl.texParameteri(gl.TEXTURE_2D, parameter, value)
+      gl.texStorage2D(gl.TEXTURE_2D, 1, channels === 1 ? gl.R32F : gl.RGBA32F, width, height)
+    }
+    made.texture = texture
+    this.#bytes += bytes
+    this.#resident.add(made)
+  }
+
+  /** Marks it as used just now, and brings its values back where they were moved to the host. */
+  #use(texture: Texture, inUse: readonly Texture[]): void {
+    if (texture.spilled !== undefined) {
+      const { spilled } = texture
+      texture.spilled = undefined
+      this.#place(texture, inUse)
+      this.#fill(texture, spilled)
+      return
+    }
+    this.#resident.delete(texture)
+    this.#resident.add(texture)
+  }
+
+  /** Over the budget, what was given back goes first, then the values that were not used for longest go to the host. */
+  #makeRoom(bytes: number, inUse: readonly Texture[]): void {
+    if (this.#bytes + this.#freeBytes + bytes <= this.#mostBytes) return
+    for (const textures of this.#free.values())
+      for (const texture of textures) this.#gl.deleteTexture(texture)
+    this.#free.clear()
+    this.#freeBytes = 0
+    for (const oldest of this.#resident) {
+      if (this.#bytes + bytes <= this.#mostBytes) return
+      if (inUse.includes(oldest)) continue
+      oldest.spilled = this.readSync(oldest).slice()
+      this.#gl.deleteTexture(oldest.texture!)
+      oldest.texture = undefined
+      this.#resident.delete(oldest)
+      this.#bytes -= bytesOf(oldest)
+    }
+  }
+
+  free(storage: Storage): void {
+    const { texture } = storage as Texture
+    this.#buffers--
+    ;(storage as Texture).spilled = undefined
+    if (texture === undefined) return
+    const bytes = bytesOf(storage as Texture)
+    const key = keyOf(storage as Texture)
+    const list = this.#free.get(key)
+    if (list === undefined) this.#free.set(key, [texture])
+    else list.push(texture)
+    this.#resident.delete(storage as Texture)
+    this.#bytes -= bytes
+    this.#freeBytes += bytes
+  }
+}
+
+function declarationOf({ name, argumentTypes, returnType }: DeviceFunction): string {
+  const args = argumentTypes.map((type, i) => `${GLSL_TYPES[type]} x${i}`)
+  return `${GLSL_TYPES[returnType]} ${name}(${args.join(', ')});`
+}
+
+const GLSL_TYPES = { Number: 'float', Integer: 'int' } as const
+
+/** Out of the way of the units that runs use. */
+const SPARE_UNIT = 15
+
+const GL_TYPES = {
+  array: 'ArrayTexture(1)',
+  vectors: 'ArrayTexture(4)',
+  number: 'Float',
+  integer: 'Integer',
+} as const
+
+function bytesOf({ width, height, channels }: Texture): number {
+  return width * height * channels * 4
+}
+
+function keyOf({ width, height, channels }: Texture): string {
+  return `${width} ${height} ${channels}`
+}

@@ -1,0 +1,83 @@
+/** A headless Chromium with a page that has the library, bundled and minified. */
+import { build } from 'esbuild'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { chromium, type Page } from 'playwright-core'
+
+const CHROMIUM = '/usr/bin/chromium'
+const pageFolder = fileURLToPath(new URL('../gpu/page/', import.meta.url))
+
+/** WebGL and WebGPU on the CPU; nothing is fetched from anywhere. */
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--enable-unsafe-webgpu',
+  '--enable-unsafe-swiftshader',
+]
+
+export const hasBrowser: boolean = existsSync(CHROMIUM)
+
+/** The page's script, as esbuild makes it for a release. */
+async function bundle(): Promise<string> {
+  const stub = join(pageFolder, 'no-files.ts')
+  const { outputFiles } = await build({
+    entryPoints: [join(pageFolder, 'main.ts')],
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    platform: 'browser',
+    conditions: ['@adjoint/source'],
+    alias: { 'node:fs': stub, 'node:path': stub, 'node:url': stub },
+    define: { 'process.env.ADJOINT_ORACLES': '""' },
+    write: false,
+    logLevel: 'error',
+  })
+  return outputFiles[0]!.text
+}
+
+export interface OpenPage {
+  readonly page: Page
+  close(): Promise<void>
+}
+
+export async function openPage(): Promise<OpenPage> {
+  const script = await bundle()
+  const server = createServer((request, response) => {
+    const isScript = request.url === '/main.js'
+    response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html')
+    response.end(
+      isScript ? script : '<!doctype html><title>test</title><script type="module" src="/main.js"></script>',
+    )
+  })
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  const folder = mkdtempSync(join(tmpdir(), 'adjoint-chromium-'))
+  const context = await chromium.launchPersistentContext(folder, {
+    executablePath: CHROMIUM,
+    headless: true,
+    args: FLAGS,
+  })
+  const page = await context.newPage()
+  page.on('pageerror', (error) => {
+    console.error(error)
+  })
+  await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
+  await page.waitForFunction('globalThis.adjointPage !== undefined')
+  return {
+    page,
+    async close() {
+      await context.close()
+      server.close()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
