@@ -1,5 +1,4 @@
 import {
-  AdjointError,
   type Dim,
   type DType,
   DTypeError,
@@ -42,6 +41,7 @@ import { contentOf, isLeaf, type Leaf, leavesIn, withLeaves } from './leaves.js'
 import { maskOf, masksAreUsed, setMask } from './masks.js'
 import { checkName, snakeCase } from './naming.js'
 import { checkScalar, regularize, regularizedOf, resolveRegularizer, weightLoss } from './regularizers.js'
+import { named, withUnknownSides } from './retelling.js'
 import { isSymbolic, type Node, SymbolicTensor } from './symbolic.js'
 import type {
   ConstraintLike,
@@ -731,39 +731,6 @@ function attempt<R>(f: () => R): Attempt<R> {
   } catch (error) {
     return { error }
   }
-}
-
-/** The error with the layer's name in front of its message. */
-function named(error: unknown, label: string): unknown {
-  return error instanceof Error && !error.message.startsWith(label)
-    ? retold(error, `${label}: ${error.message}`)
-    : error
-}
-
-/** An error of shape inference. Where two runs tell of different numbers, these stood for sides that are not known. */
-function withUnknownSides(first: unknown, second: unknown): unknown {
-  if (!(first instanceof Error && second instanceof Error)) return first
-  const a = first.message.split(/(\d+)/)
-  const b = second.message.split(/(\d+)/)
-  const isSameText = a.length === b.length && a.every((part, i) => i % 2 === 1 || part === b[i])
-  if (!isSameText) return first
-  if (first instanceof AdjointError && second instanceof AdjointError) {
-    const others = second.shapes
-    const shapes = first.shapes?.map((shape, i) =>
-      shape.map((side, k) => (side === others?.[i]?.[k] ? side : null)),
-    )
-    if (shapes !== undefined) Object.assign(first, { shapes })
-  }
-  return retold(first, a.map((part, i) => (part === b[i] ? part : 'null')).join(''))
-}
-
-/** The same error with another message, in its stack too; a frozen error keeps its own. */
-function retold(error: Error, message: string): Error {
-  if (Object.isFrozen(error)) return error
-  const { message: before, stack } = error
-  error.message = message
-  if (before !== '' && stack?.includes(before) === true) error.stack = stack.replace(before, () => message)
-  return error
 }
 
 function checkTrainable(what: string, value: unknown): boolean {
