@@ -327,7 +327,7 @@ export const mutations: readonly Mutation[] = [
       'if (isFloat(beside)) return beside',
       "if (isFloat(beside)) return 'float32'",
     ],
-    ['indices out of range are not refused', 'if (at < 0) return\n', 'if (at !== 0) return\n'],
+    ['indices out of range are not refused', 'if (at >= 0) throw fail', 'if (at === 0) throw fail'],
   ),
 
   // ---- kernels
