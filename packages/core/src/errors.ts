@@ -10,8 +10,8 @@ export interface ErrorDetails {
 /** The base of every error this library throws on purpose. `code` is stable; messages may improve. */
 export abstract class AdjointError extends Error {
   abstract readonly code: string
-  readonly op?: string
-  readonly shapes?: readonly (readonly (number | null)[])[]
+  declare readonly op?: string
+  declare readonly shapes?: readonly (readonly (number | null)[])[]
 
   constructor(message: string, details: ErrorDetails = {}) {
     super(message, 'cause' in details ? { cause: details.cause } : undefined)

@@ -1,0 +1,9 @@
+import { inspect } from 'node:util'
+import { ShapeError, ValueError } from '@adjoint/core'
+import { expect, test } from 'vitest'
+
+test('an error shows only the details that it has', () => {
+  expect(Object.keys(new ValueError('x: no'))).not.toContain('op')
+  expect(inspect(new ValueError('x: no'))).not.toContain('undefined')
+  expect(new ShapeError('x: no', { op: 'x', shapes: [[2, 3]] })).toMatchObject({ op: 'x', shapes: [[2, 3]] })
+})
