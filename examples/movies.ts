@@ -10,6 +10,7 @@ import {
   cosineDecay,
   dense,
   dropout,
+  fromRows,
   input,
   model,
   normalization,
@@ -38,30 +39,18 @@ function yearOf(date: string): number {
   return year > 2011 ? year - 100 : year
 }
 
-// ---- what is missing: a word that is not there is a word of its own; a movie without a gross or a score still
-// teaches the other one.
 const rows = readJson<Row>('movies.json')
 const movies = rows.flatMap((row) => {
-  const budget = row['Production Budget']
+  const { 'Production Budget': budget, 'Worldwide Gross': gross } = row
   if (budget === null) return []
-  return [
-    {
-      budget: Math.log10(budget),
-      year: yearOf(row['Release Date']),
-      genre: row['Major Genre'] ?? 'unknown',
-      rating: row['MPAA Rating'] ?? 'unknown',
-      story: row['Creative Type'] ?? 'unknown',
-      source: row.Source ?? 'unknown',
-      /** Powers of ten of dollars; none means that it is not known. */
-      gross: row['Worldwide Gross'] ? Math.log10(row['Worldwide Gross']) : null,
-      score: row['IMDB Rating'],
-    },
-  ]
+  // Powers of ten of dollars; a gross of nothing is one that is not known.
+  const logGross = gross ? Math.log10(gross) : null
+  return [{ ...row, logBudget: Math.log10(budget), year: yearOf(row['Release Date']), logGross }]
 })
 type Movie = (typeof movies)[number]
-const without = (what: 'gross' | 'score') => movies.filter((movie) => movie[what] === null).length
+const without = (what: 'logGross' | 'IMDB Rating') => movies.filter((movie) => movie[what] === null).length
 console.log(
-  `${movies.length} movies of ${rows.length}; of ${without('gross')} the gross is not known, of ${without('score')} the score.`,
+  `${movies.length} movies of ${rows.length}; of ${without('logGross')} the gross is not known, of ${without('IMDB Rating')} the score.`,
 )
 
 // ---- a fifth is held out
@@ -71,21 +60,26 @@ const heldOut = Math.round(movies.length / 5)
 const test = shuffled.slice(0, heldOut)
 const train = shuffled.slice(heldOut)
 
-const WORDS = ['genre', 'rating', 'story', 'source'] as const
-const column = (part: readonly Movie[], name: (typeof WORDS)[number]) => part.map((movie) => [movie[name]])
-const feed = (part: readonly Movie[]) => ({
-  numbers: part.map((movie) => [movie.budget, movie.year]),
-  genre: column(part, 'genre'),
-  rating: column(part, 'rating'),
-  story: column(part, 'story'),
-  source: column(part, 'source'),
-})
-const targets = (part: readonly Movie[]) => ({
-  gross: part.map((movie) => movie.gross),
-  score: part.map((movie) => movie.score),
-})
+// ---- what is missing: a word that is not there is a word of its own; a movie without a gross or a score still
+// teaches the other one.
+const word = <K extends keyof Row>(from: K) => ({ kind: 'text', from, missing: 'unknown' }) as const
+const feed = (part: readonly Movie[]) =>
+  fromRows(part, {
+    numbers: { kind: 'numeric', from: ['logBudget', 'year'] },
+    genre: word('Major Genre'),
+    rating: word('MPAA Rating'),
+    story: word('Creative Type'),
+    source: word('Source'),
+  })
+const targets = (part: readonly Movie[]) =>
+  fromRows(part, {
+    gross: { kind: 'numeric', from: 'logGross', missing: 'mask' },
+    score: { kind: 'numeric', from: 'IMDB Rating', missing: 'mask' },
+  })
 const seen = feed(train)
-const known = (values: readonly (number | null)[]) => values.filter((value) => value !== null)
+/** The answers that are known. */
+const known = (part: readonly Movie[], what: 'logGross' | 'IMDB Rating') =>
+  part.map((movie) => movie[what]).filter((value) => value !== null)
 
 // ---- the model: numbers on a common scale, each word as one of the words seen
 const numbers = input({ shape: [2], name: 'numbers' })
@@ -97,20 +91,20 @@ const inputs = { numbers, genre, rating, story, source }
 
 const scale = normalization({ name: 'scale' })
 scale.adapt(seen.numbers)
-const words = WORDS.map((name) => {
+const words = (['genre', 'rating', 'story', 'source'] as const).map((name) => {
   const lookup = stringLookup({ outputMode: 'one_hot', name: `${name}_words` })
-  lookup.adapt(seen[name].flat())
+  lookup.adapt(seen[name])
   return lookup(inputs[name])
 })
 const features = concatenate([scale(numbers), ...words])
 
-function toUnits(what: 'gross' | 'score') {
-  const layer = normalization({ invert: true, name: `to_${what}` })
-  layer.adapt(known(targets(train)[what]).map((value) => [value]))
+const toUnits = (what: 'logGross' | 'IMDB Rating', name: string) => {
+  const layer = normalization({ invert: true, name })
+  layer.adapt(known(train, what).map((value) => [value]))
   return layer
 }
-const toGross = toUnits('gross')
-const toScore = toUnits('score')
+const toGross = toUnits('logGross', 'to_gross')
+const toScore = toUnits('IMDB Rating', 'to_score')
 function heads(shared: SymbolicTensor<readonly number[], 'float32'>) {
   return { gross: toGross(dense(1)(shared)), score: toScore(dense(1)(shared)) }
 }
@@ -141,23 +135,17 @@ await movieModel.fit(seen, targets(train), { epochs, batchSize })
 await linear.fit(seen, targets(train), { epochs, batchSize, verbose: 0 })
 
 // ---- how good is it on movies that it has not seen?
-const truth = targets(test)
-function score(what: 'gross' | 'score', guess: readonly number[]): string {
-  const there = truth[what].flatMap((value, i) => (value === null ? [] : [[value, guess[i]!] as const]))
-  return rSquared(
-    there.map(([y]) => y),
-    there.map(([, y]) => y),
-  ).toFixed(3)
+/** R² over the movies whose answer is known. */
+function score(what: 'logGross' | 'IMDB Rating', guess: ArrayLike<number>): string {
+  const guesses = test.flatMap((movie, i) => (movie[what] === null ? [] : [guess[i]!]))
+  return rSquared(known(test, what), guesses).toFixed(3)
 }
 async function scoresOf(m: typeof movieModel): Promise<string[]> {
-  const guess = await m.predict(feed(test))
-  return [score('gross', [...(await guess.gross.data())]), score('score', [...(await guess.score.data())])]
+  const { gross, score: liked } = await m.predict(feed(test))
+  return [score('logGross', await gross.data()), score('IMDB Rating', await liked.data())]
 }
-const usual = (['gross', 'score'] as const).map((what) =>
-  score(
-    what,
-    test.map(() => mean(known(targets(train)[what]))),
-  ),
+const usual = (['logGross', 'IMDB Rating'] as const).map((what) =>
+  score(what, new Array<number>(test.length).fill(mean(known(train, what)))),
 )
 
 console.log(`\n${test.length} movies that it has not seen:`)

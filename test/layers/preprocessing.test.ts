@@ -4,6 +4,7 @@ import {
   DTypeError,
   embedding,
   flatten,
+  fromRows,
   input,
   model,
   NonFiniteError,
@@ -211,6 +212,45 @@ describe('normalization', () => {
     expect(() => {
       normalization({ mean: 1, variance: 1 }).adapt([1])
     }).toThrow(/nothing to adapt/)
+  })
+
+  it.each([
+    [
+      'columns of rows',
+      fromRows(
+        [
+          { a: 1, b: 5 },
+          { a: 3, b: 9 },
+        ],
+        { x: { kind: 'numeric', from: ['a', 'b'] } },
+      ).x,
+    ],
+    ['columns of typed rows', { toArray: () => [Float32Array.of(1, 5), Float32Array.of(3, 9)] }],
+    ['an array and its shape', { data: [1, 5, 3, 9], shape: [2, 2] }],
+  ])('learns from %s', (_, data) => {
+    const layer = normalization()
+    layer.adapt(data)
+    expect([...layer.mean.dataSync()]).toEqual([2, 7])
+    expect([...layer.variance.dataSync()]).toEqual([1, 4])
+  })
+
+  it('learns from one column, and from flat data of one side', () => {
+    for (const data of [{ toArray: () => [1, 3] }, { data: Float32Array.of(1, 3), shape: [2] }]) {
+      const layer = normalization()
+      layer.adapt(data)
+      expect([...layer.mean.dataSync(), ...layer.variance.dataSync()]).toEqual([2, 1])
+    }
+  })
+
+  it('names what is wrong with a column', () => {
+    const layer = normalization({ name: 'scale' })
+    expect(() => {
+      layer.adapt({ toArray: () => [1, Number.NaN] })
+    }).toThrow(/scale .*NaN in row 1/)
+    expect(() => {
+      layer.adapt({ data: [1, 2, 3], shape: [2, 2] })
+    }).toThrow(/scale .*3 values do not fill/)
+    expect(layer.built).toBe(false)
   })
 
   it('checks its options', () => {

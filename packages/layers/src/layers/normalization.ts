@@ -4,6 +4,7 @@ import {
   type Dim,
   maximum,
   mul,
+  type Nested,
   NonFiniteError,
   reshape,
   type Shape,
@@ -12,6 +13,7 @@ import {
   sub,
   Tensor,
   tensor,
+  type TypedArray,
   ValueError,
   type Variable,
 } from '@adjoint/core'
@@ -25,6 +27,7 @@ import {
   stridesOf,
 } from '@adjoint/core/extend'
 import type { SymbolicAval } from '../layer.js'
+import { checkShaped, isColumnData, isShapedData, valuesOf } from '../trainer/columns.js'
 import type { LayerOptions, NumericData } from '../types.js'
 import { type SameShape, SingleInputLayer } from './single-input.js'
 
@@ -233,7 +236,17 @@ function givenStatistics(
 }
 
 /** Data as flat float64 numbers and their shape; a flat list is a column. */
-function numbersOf(what: string, data: NumericData): { values: ArrayLike<number>; shape: readonly number[] } {
+function numbersOf(
+  what: string,
+  given: NumericData,
+): { values: ArrayLike<number>; shape: readonly number[] } {
+  if (isShapedData(given)) {
+    const shape = checkShaped(`${what}: adapt`, given)
+    return { values: given.data, shape: shape.length === 1 ? [shape[0]!, 1] : shape }
+  }
+  const data = isColumnData(given)
+    ? (rowsOf(valuesOf(`${what}: adapt`, given)) as Nested<number> | TypedArray)
+    : given
   const isTensor = data instanceof Tensor
   if (!isTensor && !Array.isArray(data) && !ArrayBuffer.isView(data))
     throw new ValueError(`${what}: adapt: expected an array or a tensor, got ${show(data)}`)
@@ -244,6 +257,12 @@ function numbersOf(what: string, data: NumericData): { values: ArrayLike<number>
       : tensor(data as number[], typeof firstLeaf(data) === 'boolean' ? {} : { dtype: 'float64' })
   if (read.rank === 0) throw new ShapeError(`${what}: adapt: needs rows, got one number`)
   return { values: read.dataSync(), shape: read.rank === 1 ? [read.size, 1] : read.shape }
+}
+
+/** The values of a column, whose rows may be typed arrays, as lists. */
+function rowsOf(values: unknown): unknown {
+  if (!Array.isArray(values)) return values
+  return values.map((row: unknown) => (ArrayBuffer.isView(row) ? Array.from(row as Float64Array) : row))
 }
 
 function firstLeaf(data: unknown): unknown {
