@@ -1,5 +1,22 @@
 import { fc, test } from '@fast-check/vitest'
-import { cast, matmul, setBackend, tensor, type Tensor, withBackend } from '@adjoint/core'
+import {
+  argMax,
+  cast,
+  compile,
+  concat,
+  gather,
+  grad,
+  logSoftmax,
+  logSumExp,
+  matmul,
+  norm,
+  setBackend,
+  tensor,
+  type Tensor,
+  transpose,
+  variance,
+  withBackend,
+} from '@adjoint/core'
 import { type AnyRow, apply, isFloat, plainBackend, rows } from '@adjoint/core/extend'
 import { describe, expect } from 'vitest'
 import { type Case, sampleOf } from '../support/samples.js'
@@ -69,6 +86,81 @@ test.prop([side, side, fc.oneof(side, fc.integer({ min: 250, max: 600 })), fc.bo
   const [exactA, exactB] = [cast(a, 'float64'), cast(b, 'float64')]
   expectNear(got, cast(matmul(exactA, exactB, transposeA, transposeB), 'float32'), k)
 })
+
+/** What moves, reduces and multiplies tensors of any shape, eagerly and in a plan, against the plain loops. */
+const small = fc.integer({ min: 1, max: 9 })
+const sides = fc.array(small, { minLength: 2, maxLength: 4 })
+const ids = (count: number, limit: number): Tensor =>
+  tensor(
+    Array.from({ length: count }, (_, i) => (i * 7 + 3) % limit),
+    { dtype: 'int32' },
+  )
+const functions: Readonly<Record<string, (x: Tensor, pick: number) => Tensor>> = {
+  permute: (x, pick) => transpose(x, rotated(x.shape.length, pick)),
+  slice: (x, pick) =>
+    x.slice(
+      x.shape.map((side) => pick % side),
+      x.shape.map((side) => side - (pick % side)),
+    ),
+  'the gradient of a slice': (x, pick) =>
+    grad((y: Tensor) =>
+      y
+        .slice(
+          y.shape.map((side) => pick % side),
+          y.shape.map((side) => side - (pick % side)),
+        )
+        .mul(3)
+        .sum(),
+    )(x),
+  'sum along an axis': (x, pick) => x.sum(pick % x.shape.length),
+  'variance along an axis': (x, pick) => variance(x, pick % x.shape.length),
+  'norm along an axis': (x, pick) => norm(x, { axis: pick % x.shape.length }),
+  'logSumExp along an axis': (x, pick) => logSumExp(x, pick % x.shape.length),
+  'largest along an axis': (x, pick) => x.max(pick % x.shape.length),
+  'argMax along an axis': (x, pick) => argMax(x, pick % x.shape.length),
+  'softmax along an axis': (x, pick) => x.softmax(pick % x.shape.length),
+  'logSoftmax along an axis': (x, pick) => logSoftmax(x, pick % x.shape.length),
+  gather: (x, pick) => gather(x, ids(pick + 1, x.shape[pick % x.shape.length]!), pick % x.shape.length),
+  'the gradient of gather': (x, pick) =>
+    grad((y: Tensor) =>
+      gather(y, ids(pick + 1, y.shape[pick % y.shape.length]!), pick % y.shape.length)
+        .mul(1.1)
+        .sum(),
+    )(x),
+  concat: (x, pick) => concat([x, x.mul(2), x], pick % x.shape.length),
+  'concat of bytes': (x, pick) => concat([x.greater(0), x.less(0)], pick % x.shape.length),
+}
+
+function rotated(rank: number, pick: number): number[] {
+  return Array.from({ length: rank }, (_, i) => (i + 1 + (pick % Math.max(1, rank - 1))) % rank)
+}
+
+describe.each(Object.entries(functions))('%s', (_, f) => {
+  test.prop([sides, fc.nat({ max: 20 })], { numRuns: 60 })('is the same to the last bit', (shape, pick) => {
+    const x = noise(shape, 3 + pick)
+    const expected = withBackend(plainBackend, () => f(tensor(x.dataSync(), { shape }), pick))
+    for (const got of [f(x, pick), compile((y: Tensor) => f(y, pick))(x)]) {
+      expect([got.shape, got.dtype]).toEqual([expected.shape, expected.dtype])
+      expect([...got.dataSync()]).toEqual([...expected.dataSync()])
+    }
+  })
+})
+
+test.prop([fc.array(small, { maxLength: 3 }), small, small, small, fc.nat(7), fc.boolean(), fc.boolean()], {
+  numRuns: 150,
+})(
+  'products of batches, of which either operand may have fewer',
+  (batch, m, n, k, less, transposeA, transposeB) => {
+    const of = (sides_: readonly number[], bits: number): number[] =>
+      sides_.map((side, i) => (((bits >> i) & 1) === 1 ? 1 : side))
+    const a = noise([...of(batch, less), ...(transposeA ? [k, m] : [m, k])], m)
+    const b = noise([...batch.slice(less % 2), ...(transposeB ? [n, k] : [k, n])], n + 77)
+    const f = (x: Tensor, y: Tensor): Tensor => matmul(x, y, transposeA, transposeB)
+    const got = f(a, b)
+    expectNear(got, cast(f(cast(a, 'float64'), cast(b, 'float64')), 'float32'))
+    expect([...compile(f)(a, b).dataSync()]).toEqual([...got.dataSync()])
+  },
+)
 
 test('tensors that are held keep their values while others come and go', () => {
   const held: { x: Tensor; value: number; size: number }[] = []

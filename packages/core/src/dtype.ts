@@ -34,6 +34,11 @@ export const BYTES: Readonly<Record<DType, number>> = {
   string: 8,
 }
 
+/** The four bytes of a float32 number as a whole number. */
+export function float32Bits(value: number): number {
+  return new Int32Array(Float32Array.of(value).buffer)[0]!
+}
+
 /** A zero-filled array for `size` numbers of `dtype`. */
 export function allocate(dtype: DType, size: number): NumericArray {
   switch (dtype) {

@@ -1,19 +1,11 @@
-import type { Kernel } from '../backend.js'
 import { loopsOver } from '../cpu/map.js'
-import { BYTES, type DType } from '../dtype.js'
-import { type Sizes, sizeOf } from '../shape.js'
+import { BYTES } from '../dtype.js'
+import { sizeOf } from '../shape.js'
+import { choose } from '../wasm/choose.js'
 import { Code, type Local } from '../wasm/code.js'
 import type { FunctionSource, ImportedFunction } from '../wasm/encoder.js'
 import type { Lanes } from '../wasm/lanes.js'
 import { writeMap, type MapSource } from '../wasm/map.js'
-import { matmulScratch, matmulSource, writeMatmul, writeMatVec } from '../wasm/matmul.js'
-import {
-  writeCopy,
-  writeReduceColumns,
-  writeReduceRows,
-  writeSoftmax,
-  writeTranspose,
-} from '../wasm/reduce.js'
 import type { Schedule, Stage } from './fuse.js'
 import { isWoven } from './fuse.js'
 import type { Program, ValueId } from './program.js'
@@ -108,143 +100,19 @@ function writingOf(
   const value = program.values[id]!
   if (value.source.kind !== 'kernel' || sizeOf(value.shape) === 0) return undefined
   const { kernel, inputs } = value.source
-  const ins = inputs.map((input) => program.values[input]!)
-  return kernelWriting(kernel, inputs, ins, id, value)
-}
-
-interface Typed {
-  readonly shape: Sizes
-  readonly dtype: DType
-}
-
-function kernelWriting(
-  kernel: Kernel,
-  inputs: readonly ValueId[],
-  ins: readonly Typed[],
-  id: ValueId,
-  out: Typed,
-): Writing | undefined {
-  const [x] = ins
-  const isSingle = out.dtype === 'float32' && ins.every(({ dtype }) => dtype === 'float32')
+  const choice = choose(
+    kernel,
+    inputs.map((input) => program.values[input]!),
+    value,
+  )
+  if (choice === undefined) return undefined
+  const { writer, sizes, scratch } = choice
   const operands = [...inputs, id]
-  switch (kernel.kind) {
-    case 'matmul': {
-      const rank = out.shape.length
-      if (!isSingle || rank > 2) return undefined
-      const [m, n] = [out.shape[rank - 2]!, out.shape[rank - 1]!]
-      const k = x!.shape[kernel.transposeA ? 0 : 1]!
-      if (k === 0) return undefined
-      const source = matmulSource(kernel.transposeA, kernel.transposeB, m, n, k)
-      return {
-        key: `matmul ${source.transposeA} ${source.transposeB} ${m} ${n} ${k}`,
-        operands,
-        scratch: matmulScratch(k),
-        write: (c, [a, b, to, scratch]) => {
-          const places = { a: a!, b: b!, out: to!, scratch: scratch!, m, n, k }
-          if (n === 1 && !source.transposeA) writeMatVec(c, source, places)
-          else writeMatmul(c, source, places)
-        },
-      }
-    }
-    case 'reduce': {
-      const { op, axes } = kernel
-      if (!isSingle || (op !== 'sum' && op !== 'mean' && op !== 'max' && op !== 'min')) return undefined
-      const first = axes[0] ?? 0
-      const last = axes.at(-1) ?? -1
-      if (last - first !== axes.length - 1) return undefined
-      const outer = sizeOf(x!.shape.slice(0, first))
-      const count = sizeOf(x!.shape.slice(first, last + 1))
-      const inner = sizeOf(x!.shape.slice(last + 1))
-      if (count === 0) return undefined
-      return {
-        key: `${op} ${outer} ${count} ${inner}`,
-        operands,
-        scratch: 0,
-        write: (c, [from, to]) =>
-          (inner === 1 ? writeReduceRows : writeReduceColumns)(c, op, {
-            x: from!,
-            out: to!,
-            outer,
-            count,
-            inner,
-          }),
-      }
-    }
-    case 'softmax': {
-      if (!isSingle || kernel.log || kernel.axis !== out.shape.length - 1) return undefined
-      const count = out.shape[kernel.axis]!
-      const rows = sizeOf(out.shape) / count
-      return {
-        key: `softmax ${rows} ${count}`,
-        operands,
-        scratch: count * 8 + 32,
-        write: (c, [from, to, scratch]) =>
-          writeSoftmax(c, { x: from!, out: to!, rows, count, scratch: scratch! }),
-      }
-    }
-    case 'concat': {
-      if (ins.some(({ dtype }) => dtype !== out.dtype)) return undefined
-      const rows = sizeOf(out.shape.slice(0, kernel.axis))
-      const widths = ins.map(({ shape }) => sizeOf(shape.slice(kernel.axis)) * BYTES[out.dtype])
-      const toStep = widths.reduce((a, b) => a + b, 0)
-      return {
-        key: `concat ${rows} ${widths.join()}`,
-        operands,
-        scratch: 0,
-        write: (c, addresses) => {
-          const to = addresses.at(-1)!
-          let at = 0
-          widths.forEach((bytes, i) => {
-            if (bytes > 0)
-              writeCopy(c, { from: addresses[i]!, to: c.sum(to, at), rows, bytes, fromStep: bytes, toStep })
-            at += bytes
-          })
-        },
-      }
-    }
-    case 'slice': {
-      const cut = cutOf(kernel, x!, out)
-      if (cut === undefined) return undefined
-      const { rows, bytes, fromStep, offset } = cut
-      return {
-        key: `slice ${rows} ${bytes} ${fromStep} ${offset}`,
-        operands,
-        scratch: 0,
-        write: (c, [from, to]) =>
-          writeCopy(c, { from: c.sum(from!, offset), to: to!, rows, bytes, fromStep, toStep: bytes }),
-      }
-    }
-    case 'permute': {
-      const { perm } = kernel
-      if (perm.length !== 2 || perm[0] !== 1 || BYTES[out.dtype] !== 4) return undefined
-      const [m, n] = [x!.shape[0]!, x!.shape[1]!]
-      return {
-        key: `transpose ${m} ${n}`,
-        operands,
-        scratch: 0,
-        write: (c, [from, to]) => writeTranspose(c, { x: from!, out: to!, m, n }),
-      }
-    }
-    default:
-      return undefined
-  }
-}
-
-/** A slice without gaps that cuts one axis, as rows of bytes. */
-function cutOf(
-  { begin, strides }: { readonly begin: readonly number[]; readonly strides: readonly number[] },
-  x: Typed,
-  out: Typed,
-): { rows: number; bytes: number; fromStep: number; offset: number } | undefined {
-  const axes = out.shape.flatMap((side, axis) => (side === x.shape[axis] ? [] : [axis]))
-  if (axes.length !== 1 || strides.some((step) => step !== 1)) return undefined
-  const axis = axes[0]!
-  const inner = sizeOf(out.shape.slice(axis + 1)) * BYTES[out.dtype]
   return {
-    rows: sizeOf(out.shape.slice(0, axis)),
-    bytes: out.shape[axis]! * inner,
-    fromStep: x.shape[axis]! * inner,
-    offset: begin[axis]! * inner,
+    key: `${writer.key} ${sizes.join()}`,
+    operands,
+    scratch,
+    write: (c, addresses) => writer.write(c, addresses, sizes, addresses[operands.length] ?? 0),
   }
 }
 

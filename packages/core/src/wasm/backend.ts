@@ -4,15 +4,8 @@ import { loopsOver } from '../cpu/map.js'
 import { allocate, BYTES, type HostArray, type NumericArray } from '../dtype.js'
 import type { ScalarFunction } from '../expr/scalar.js'
 import { type Sizes, sizeOf } from '../shape.js'
-import {
-  copyKernel,
-  MapKernels,
-  matmulKernel,
-  reduceKernel,
-  softmaxKernel,
-  transposeKernel,
-} from './kernels.js'
-import { matmulScratch, matmulSource } from './matmul.js'
+import { choose } from './choose.js'
+import { kernelOf, MapKernels } from './kernels.js'
 import { addressOf, Output, resetScratch, scratch, viewOf, type WasmHandle } from './memory.js'
 
 /** Kernels of WebAssembly where there are some, and the plain loops for the rest. */
@@ -62,24 +55,15 @@ function vectorized(
   out: Aval,
   size: number,
 ): WasmHandle | undefined {
-  switch (kernel.kind) {
-    case 'map':
-      return map(kernel.fn, kernel.params, inputs, out, size)
-    case 'matmul':
-      return matmul(kernel, inputs, out, size)
-    case 'reduce':
-      return reduce(kernel, inputs, out, size)
-    case 'softmax':
-      return softmax(kernel, inputs, out, size)
-    case 'concat':
-      return concat(kernel.axis, inputs, out, size)
-    case 'slice':
-      return slice(kernel, inputs, out, size)
-    case 'permute':
-      return transpose(kernel.perm, inputs, out, size)
-    default:
-      return undefined
-  }
+  if (kernel.kind === 'map') return map(kernel.fn, kernel.params, inputs, out, size)
+  const choice = choose(kernel, inputs, out)
+  if (choice === undefined) return undefined
+  const to = new Output(out.dtype, size)
+  const args: number[] = []
+  for (const { handle } of inputs) args.push(addressOf(handle as WasmHandle))
+  args.push(to.address, ...choice.sizes, choice.scratch > 0 ? scratch(choice.scratch) : 0)
+  kernelOf(choice, inputs.length + 1)(...args)
+  return to.finish()
 }
 
 const formulas = new WeakMap<ScalarFunction, MapKernels>()
@@ -180,113 +164,4 @@ function broadcast(
     }
     if (axis < 0) return
   }
-}
-
-function matmul(
-  kernel: { readonly transposeA: boolean; readonly transposeB: boolean },
-  [a, b]: readonly Stored[],
-  out: Aval,
-  size: number,
-): WasmHandle | undefined {
-  if (a!.dtype !== 'float32' || b!.dtype !== 'float32') return undefined
-  const rank = out.shape.length
-  const m = out.shape[rank - 2]!
-  const n = out.shape[rank - 1]!
-  const k = a!.shape[a!.shape.length - (kernel.transposeA ? 2 : 1)]!
-  if (k === 0 || rank > 2) return undefined
-  const source = matmulSource(kernel.transposeA, kernel.transposeB, m, n, k)
-  const to = new Output('float32', size)
-  const room = scratch(matmulScratch(k))
-  const from = addressOf(a!.handle as WasmHandle)
-  matmulKernel(source)(from, addressOf(b!.handle as WasmHandle), to.address, room, m, n, k)
-  return to.finish()
-}
-
-function reduce(
-  { op, axes }: { readonly op: string; readonly axes: readonly number[] },
-  [x]: readonly Stored[],
-  out: Aval,
-  size: number,
-): WasmHandle | undefined {
-  if (x!.dtype !== 'float32' || out.dtype !== 'float32') return undefined
-  if (op !== 'sum' && op !== 'mean' && op !== 'max' && op !== 'min') return undefined
-  const first = axes[0] ?? 0
-  const last = axes.at(-1) ?? -1
-  if (last - first !== axes.length - 1) return undefined
-  const { shape } = x!
-  const outer = sizeOf(shape.slice(0, first))
-  const inner = sizeOf(shape.slice(last + 1))
-  const count = sizeOf(shape.slice(first, last + 1))
-  if (count === 0) return undefined
-  const to = new Output('float32', size)
-  reduceKernel(op, inner === 1)(addressOf(x!.handle as WasmHandle), to.address, outer, count, inner)
-  return to.finish()
-}
-
-function softmax(
-  { axis, log }: { readonly axis: number; readonly log: boolean },
-  [x]: readonly Stored[],
-  out: Aval,
-  size: number,
-): WasmHandle | undefined {
-  if (log || axis !== out.shape.length - 1 || out.dtype !== 'float32' || x!.dtype !== 'float32')
-    return undefined
-  const count = out.shape[axis]!
-  const to = new Output('float32', size)
-  const room = scratch(count * 8 + 32)
-  softmaxKernel()(addressOf(x!.handle as WasmHandle), to.address, size / count, count, room)
-  return to.finish()
-}
-
-function concat(axis: number, inputs: readonly Stored[], out: Aval, size: number): WasmHandle | undefined {
-  if (inputs.some((x) => x.dtype !== out.dtype)) return undefined
-  const to = new Output(out.dtype, size)
-  const rows = sizeOf(out.shape.slice(0, axis))
-  const step = (size / rows) * BYTES[out.dtype]
-  const copy = copyKernel()
-  let at = to.address
-  for (const x of inputs) {
-    const bytes = sizeOf(x.shape.slice(axis)) * BYTES[out.dtype]
-    if (bytes > 0) copy(addressOf(x.handle as WasmHandle), at, rows, bytes, bytes, step)
-    at += bytes
-  }
-  return to.finish()
-}
-
-/** A slice that cuts one axis and leaves no gaps. */
-function slice(
-  { begin, strides }: { readonly begin: readonly number[]; readonly strides: readonly number[] },
-  [x]: readonly Stored[],
-  out: Aval,
-  size: number,
-): WasmHandle | undefined {
-  let axis = 0
-  let cuts = 0
-  for (let i = 0; i < out.shape.length; i++) {
-    if (strides[i] !== 1) return undefined
-    if (out.shape[i] !== x!.shape[i]) {
-      axis = i
-      cuts++
-    }
-  }
-  if (cuts !== 1) return undefined
-  const to = new Output(out.dtype, size)
-  const width = BYTES[out.dtype]
-  const inner = sizeOf(out.shape.slice(axis + 1)) * width
-  const bytes = out.shape[axis]! * inner
-  const from = addressOf(x!.handle as WasmHandle) + begin[axis]! * inner
-  copyKernel()(from, to.address, sizeOf(out.shape.slice(0, axis)), bytes, x!.shape[axis]! * inner, bytes)
-  return to.finish()
-}
-
-function transpose(
-  perm: readonly number[],
-  [x]: readonly Stored[],
-  out: Aval,
-  size: number,
-): WasmHandle | undefined {
-  if (perm.length !== 2 || perm[0] !== 1 || BYTES[out.dtype] !== 4) return undefined
-  const to = new Output(out.dtype, size)
-  transposeKernel()(addressOf(x!.handle as WasmHandle), to.address, x!.shape[0]!, x!.shape[1]!)
-  return to.finish()
 }

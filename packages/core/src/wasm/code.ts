@@ -32,6 +32,7 @@ const PLAIN = {
   'i32.ge_u': [0x4f],
   'i32.ge_s': [0x4e],
   'i32.gt_u': [0x4b],
+  'i32.gt_s': [0x4a],
   'i32.le_u': [0x4d],
   'f64.add': [0xa0],
   'f64.sub': [0xa1],
@@ -45,6 +46,10 @@ const PLAIN = {
   'f32.add': [0x92],
   'f32.max': [0x97],
   'f32.min': [0x96],
+  'f32.eq': [0x5b],
+  'f32.ne': [0x5c],
+  'f32.lt': [0x5d],
+  'f32.gt': [0x5e],
   'f64.eq': [0x61],
   'f64.ne': [0x62],
   'f64.lt': [0x63],
@@ -273,8 +278,21 @@ export class Code {
 
   /** Fills `bytes` at an address with zeros. */
   clear(to: Int, bytes: Int): this {
-    this.op(to, 0, bytes)
+    return this.fill(to, 0, bytes)
+  }
+
+  /** Fills `bytes` at an address with the lowest byte of `value`. */
+  fill(to: Int, value: Int, bytes: Int): this {
+    this.op(to, value, bytes)
     this.#bytes.push(0xfc, 11, 0)
+    return this
+  }
+
+  /** `body` again and again, as long as it leaves a number other than 0. */
+  repeat(body: () => void): this {
+    this.#bytes.push(0x03, 0x40)
+    body()
+    this.#bytes.push(0x0d, 0, 0x0b)
     return this
   }
 

@@ -1,39 +1,13 @@
 import type { DType } from '../dtype.js'
 import type { ScalarFunction } from '../expr/scalar.js'
+import type { Choice, Writer } from './choose.js'
 import { Code, type Local } from './code.js'
 import { type Compiled, compileModule } from './host.js'
 import { hasLanes, hasSeries, isTruth, type Lanes } from './lanes.js'
 import { writeMap } from './map.js'
-import { type MatmulSource, writeMatmul, writeMatVec } from './matmul.js'
 import { memory } from './memory.js'
-import {
-  type VectorReduceOp,
-  writeCopy,
-  writeReduceColumns,
-  writeReduceRows,
-  writeSoftmax,
-  writeTranspose,
-} from './reduce.js'
 
 // Kernels of eager ops: one function for all sizes. Each is compiled when it is first needed and kept.
-
-/** Compiles a function of `count` whole numbers. */
-function compiled(count: number, write: (c: Code, ints: readonly Local[]) => void): Compiled {
-  const c = new Code()
-  write(
-    c,
-    Array.from({ length: count }, () => c.param('i32')),
-  )
-  return compileModule({ functions: [c.source('kernel')] }, memory)['kernel']!
-}
-
-const cache = new Map<string, Compiled>()
-
-function cached(key: string, make: () => Compiled): Compiled {
-  let kernel = cache.get(key)
-  if (kernel === undefined) cache.set(key, (kernel = make()))
-  return kernel
-}
 
 const CODES: Readonly<Record<DType, number>> = {
   float32: 0,
@@ -115,57 +89,18 @@ export class MapKernels {
   }
 }
 
-/** kernel(a, b, out, scratch, m, n, k) */
-export function matmulKernel(source: MatmulSource): Compiled {
-  const { transposeA, transposeB, tileRows, narrow = 0, packs, isDeep } = source
-  const key = `matmul ${transposeA} ${transposeB} ${tileRows} ${narrow} ${packs} ${isDeep}`
-  return cached(key, () =>
-    compiled(7, (c, [a, b, out, scratch, m, n, k]) => {
-      const places = { a: a!, b: b!, out: out!, scratch: scratch!, m: m!, n: n!, k: k! }
-      if (narrow === 1 && !transposeA) writeMatVec(c, source, places)
-      else writeMatmul(c, source, places)
-    }),
-  )
-}
+const kernels = new Map<Writer, Compiled>()
 
-/** kernel(x, out, outer, count, inner) */
-export function reduceKernel(op: VectorReduceOp, isRows: boolean): Compiled {
-  return cached(`${op} ${isRows}`, () =>
-    compiled(5, (c, [x, out, outer, count, inner]) => {
-      const write = isRows ? writeReduceRows : writeReduceColumns
-      write(c, op, { x: x!, out: out!, outer: outer!, count: count!, inner: inner! })
-    }),
-  )
-}
-
-/** kernel(x, out, rows, count, scratch) */
-export function softmaxKernel(): Compiled {
-  return cached('softmax', () =>
-    compiled(5, (c, [x, out, rows, count, scratch]) =>
-      writeSoftmax(c, { x: x!, out: out!, rows: rows!, count: count!, scratch: scratch! }),
-    ),
-  )
-}
-
-/** kernel(from, to, rows, bytes, from step, to step) */
-export function copyKernel(): Compiled {
-  return cached('copy', () =>
-    compiled(6, (c, [from, to, rows, bytes, fromStep, toStep]) =>
-      writeCopy(c, {
-        from: from!,
-        to: to!,
-        rows: rows!,
-        bytes: bytes!,
-        fromStep: fromStep!,
-        toStep: toStep!,
-      }),
-    ),
-  )
-}
-
-/** kernel(x, out, m, n) */
-export function transposeKernel(): Compiled {
-  return cached('transpose', () =>
-    compiled(4, (c, [x, out, m, n]) => writeTranspose(c, { x: x!, out: out!, m: m!, n: n! })),
-  )
+/** kernel(…operands, …sizes, scratch) */
+export function kernelOf({ writer, sizes }: Choice, operands: number): Compiled {
+  let kernel = kernels.get(writer)
+  if (kernel === undefined) {
+    const c = new Code()
+    const ints = (count: number): Local[] => Array.from({ length: count }, () => c.param('i32'))
+    const [at, known, scratch] = [ints(operands), ints(sizes.length), ints(1)[0]!]
+    writer.write(c, at, known, scratch)
+    kernel = compileModule({ functions: [c.source('kernel')] }, memory)['kernel']!
+    kernels.set(writer, kernel)
+  }
+  return kernel
 }

@@ -1,8 +1,13 @@
 import type { Code, Int, Local } from './code.js'
-import { exp, keep } from './vector-math.js'
+import { exp, keep, log } from './vector-math.js'
 
-/** Reductions that have a kernel. */
-export type VectorReduceOp = 'sum' | 'mean' | 'max' | 'min'
+const OPS = ['sum', 'mean', 'max', 'min', 'norm', 'variance', 'logSumExp'] as const
+/** Reductions of float32 numbers that have a kernel. */
+export type VectorReduceOp = (typeof OPS)[number]
+
+export function isVectorReduceOp(op: string): op is VectorReduceOp {
+  return (OPS as readonly string[]).includes(op)
+}
 
 export interface ReducePlaces {
   readonly x: Int
@@ -11,126 +16,263 @@ export interface ReducePlaces {
   readonly outer: Int
   readonly count: Int
   readonly inner: Int
+  /** What a mean or variance is divided by. */
+  readonly divisor: Int
 }
 
+/** Elements 2 and 3 in place of 0 and 1. */
 const HIGH = [8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7]
+/** Elements 0 and 1 of two vectors. */
+const JOINED = [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23]
 
-/** Sums are kept in float64, from -0 as the plain loops have it: a sum of -0 alone keeps its sign. */
-export function writeReduceColumns(c: Code, op: VectorReduceOp, places: ReducePlaces): void {
-  const { outer, count, inner } = places
-  const rowBytes = c.product(inner, 4)
-  const blockBytes = c.product(rowBytes, count)
-  const x = c.copyOf(places.x)
-  const out = c.copyOf(places.out)
-  const o = c.copyOf(0)
-  c.loop(o, outer, 1, () => {
-    const j = c.local('i32')
-    const column = c.local('i32')
-    const to = c.local('i32')
-    c.op(0).set(j)
-    c.get(x).set(column)
-    c.get(out).set(to)
-    c.loop(j, inner, 4, () => {
-      const at = c.local('i32')
-      const i = c.local('i32')
-      c.get(column).set(at)
-      c.op(0).set(i)
-      const result = accumulate(c, op, count, i, at, rowBytes)
-      c.get(to).get(result).memory('v128.store')
-      c.advance(column, 16).advance(to, 16)
-    })
-    c.advance(x, blockBytes).advance(out, rowBytes)
-  })
+/** Four float64 numbers. */
+interface Wide {
+  readonly low: Local
+  readonly high: Local
 }
 
-/** The vector of four columns, reduced. */
-function accumulate(c: Code, op: VectorReduceOp, count: Int, i: Local, at: Local, step: Int): Local {
-  if (op === 'max' || op === 'min') {
-    const best = c.local('v128')
-    c.f32x4(op === 'max' ? -Infinity : Infinity).set(best)
-    c.loop(i, count, 1, () => {
-      c.get(best).get(at).memory('v128.load').op(`f32x4.${op}`).set(best)
-      c.advance(at, step)
-    })
-    return best
-  }
-  const low = c.local('v128')
-  const high = c.local('v128')
-  c.f64x2(-0).set(low)
-  c.f64x2(-0).set(high)
-  c.loop(i, count, 1, () => {
-    const x = keep(c, () => c.get(at).memory('v128.load'))
-    c.get(low).get(x).op('f64x2.promote_low_f32x4', 'f64x2.add').set(low)
-    c.get(high).get(x).get(x).shuffle(HIGH).op('f64x2.promote_low_f32x4', 'f64x2.add').set(high)
-    c.advance(at, step)
-  })
-  const half = (sum: Local): Local =>
-    keep(c, () => {
-      c.get(sum)
-      if (op === 'mean') divideBy(c, count)
-      c.op('f32x4.demote_f64x2_zero')
-    })
-  const [first, second] = [half(low), half(high)]
+/** A pass over the numbers of a row, or of four columns: runs `body` on each vector of them. */
+type Pass = (filler: number, body: (x: Local) => void) => void
+
+/** The four elements of a vector in float64. */
+function widen(c: Code, x: Local): Wide {
+  const low = keep(c, () => c.get(x).op('f64x2.promote_low_f32x4'))
+  return { low, high: keep(c, () => c.get(x).get(x).shuffle(HIGH).op('f64x2.promote_low_f32x4')) }
+}
+
+/** Four float64 numbers rounded to float32. */
+function narrow(c: Code, { low, high }: Wide): Local {
   return keep(c, () =>
-    c.get(first).get(second).shuffle([0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23]),
+    c.get(low).op('f32x4.demote_f64x2_zero').get(high).op('f32x4.demote_f64x2_zero').shuffle(JOINED),
   )
 }
 
-function divideBy(c: Code, count: Int): void {
-  c.op(count, 'f64.convert_i32_u', 'f64x2.splat', 'f64x2.div')
+/** Each half by itself. */
+function halves(x: Wide, f: (half: Local) => Local): Wide {
+  const low = f(x.low)
+  return { low, high: x.low === x.high ? low : f(x.high) }
+}
+
+/** Two locals that begin with the same number. */
+function wide(c: Code, start: number): Wide {
+  const [low, high] = [c.local('v128'), c.local('v128')]
+  c.f64x2(start).set(low).f64x2(start).set(high)
+  return { low, high }
+}
+
+function addTo(c: Code, sum: Wide, x: Wide): void {
+  for (const half of ['low', 'high'] as const) c.get(sum[half]).get(x[half]).op('f64x2.add').set(sum[half])
+}
+
+/**
+ * Four results of a reduction, one for each lane of what `pass` goes over. `across` makes of the four lanes of a total
+ * the one that each of them needs: of columns they stay as they are, of a row they are taken together.
+ * Sums are kept in float64, from -0 as the plain loops have it: a sum of -0 alone keeps its sign.
+ */
+function reduced(
+  c: Code,
+  op: VectorReduceOp,
+  { count, divisor }: { readonly count: Int; readonly divisor: Int },
+  pass: Pass,
+  across: { best(op: 'max' | 'min', x: Local): Local; sum(x: Wide): Wide },
+): Local {
+  const best = (of: 'max' | 'min'): Local => {
+    const start = of === 'max' ? -Infinity : Infinity
+    const result = c.local('v128')
+    c.f32x4(start).set(result)
+    pass(start, (x) => c.get(result).get(x).op(`f32x4.${of}`).set(result))
+    return across.best(of, result)
+  }
+  const sum = (start: number, filler: number, term: (x: Local) => Wide): Wide => {
+    const total = wide(c, start)
+    pass(filler, (x) => addTo(c, total, term(x)))
+    return across.sum(total)
+  }
+  const over = (x: Wide, by: Int): Wide => {
+    const all = keep(c, () => c.op(by, 'f64.convert_i32_u', 'f64x2.splat'))
+    return halves(x, (half) => keep(c, () => c.get(half).get(all).op('f64x2.div')))
+  }
+  switch (op) {
+    case 'max':
+    case 'min':
+      return best(op)
+    case 'sum':
+      return narrow(
+        c,
+        sum(-0, -0, (x) => widen(c, x)),
+      )
+    case 'mean':
+      return narrow(
+        c,
+        over(
+          sum(-0, -0, (x) => widen(c, x)),
+          divisor,
+        ),
+      )
+    case 'norm': {
+      const squares = sum(0, 0, (x) =>
+        halves(widen(c, x), (half) => keep(c, () => c.get(half).get(half).op('f64x2.mul'))),
+      )
+      return narrow(
+        c,
+        halves(squares, (half) => keep(c, () => c.get(half).op('f64x2.sqrt'))),
+      )
+    }
+    case 'variance': {
+      const mean = over(
+        sum(-0, -0, (x) => widen(c, x)),
+        count,
+      )
+      // What lies beyond a row's end is NaN here, and counts as 0.
+      const squares = sum(0, NaN, (x) => {
+        const isPresent = keep(c, () => c.get(x).get(x).op('f32x4.eq'))
+        const from = widen(c, x)
+        const term = (half: 'low' | 'high'): Local => {
+          const d = keep(c, () => c.get(from[half]).get(mean[half]).op('f64x2.sub'))
+          return keep(c, () => c.get(d).get(d).op('f64x2.mul'))
+        }
+        return masked(c, { low: term('low'), high: term('high') }, isPresent)
+      })
+      const total = over(squares, divisor)
+      // A mean that is NaN, or infinite, makes NaN of it all.
+      const addNaN = (half: 'low' | 'high'): Local =>
+        keep(c, () => {
+          c.get(total[half]).get(mean[half]).get(mean[half]).op('f64x2.sub', 'f64x2.add')
+        })
+      return narrow(c, { low: addNaN('low'), high: addNaN('high') })
+    }
+    case 'logSumExp': {
+      const max = best('max')
+      const top = widen(c, max)
+      const powers = sum(0, -Infinity, (x) => {
+        const from = widen(c, x)
+        const power = (half: 'low' | 'high'): Local => {
+          const shifted = keep(c, () => c.get(from[half]).get(top[half]).op('f64x2.sub'))
+          return keep(c, () => exp(c, shifted))
+        }
+        return { low: power('low'), high: power('high') }
+      })
+      const result = (half: 'low' | 'high'): Local =>
+        keep(c, () => {
+          log(c, powers[half])
+          c.get(top[half]).op('f64x2.add')
+        })
+      const sums = narrow(c, { low: result('low'), high: result('high') })
+      // Where the largest is infinite or NaN, it is the result.
+      return keep(c, () => {
+        c.get(sums).get(max).get(max).op('f32x4.abs').f32x4(Infinity).op('f32x4.lt', 'v128.bitselect')
+      })
+    }
+  }
+}
+
+/** x where the mask of four float32 lanes is set, else 0. */
+function masked(c: Code, { low, high }: Wide, mask: Local): Wide {
+  const half = (x: Local, pair: number): Local =>
+    keep(c, () => {
+      const lane = (at: number): number[] => [at * 4, at * 4 + 1, at * 4 + 2, at * 4 + 3]
+      const [a, b] = [lane(pair), lane(pair + 1)]
+      c.get(x)
+        .get(mask)
+        .get(mask)
+        .shuffle([...a, ...a, ...b, ...b])
+        .op('v128.and')
+    })
+  return { low: half(low, 0), high: half(high, 2) }
+}
+
+/** The reduction of [outer, count, inner] over its middle axis, four columns at a time. */
+export function writeReduceColumns(c: Code, op: VectorReduceOp, places: ReducePlaces): void {
+  const { count, inner } = places
+  const rowBytes = c.product(inner, 4)
+  eachColumns(c, places, count, (from, to) => {
+    const pass: Pass = (_, body) => {
+      const at = c.copyOf(from)
+      const i = c.copyOf(0)
+      c.loop(i, count, 1, () => {
+        body(keep(c, () => c.get(at).memory('v128.load')))
+        c.advance(at, rowBytes)
+      })
+    }
+    const result = reduced(c, op, places, pass, { best: (_, x) => x, sum: (x) => x })
+    // What is written beyond the end of a row is written again as part of the next one.
+    c.get(to).get(result).memory('v128.store')
+  })
+}
+
+/** Goes over [outer, count, inner] four columns at a time; `to` moves on along [outer, inner]. */
+function eachColumns(
+  c: Code,
+  { x, out, outer, inner }: { readonly x: Int; readonly out: Int; readonly outer: Int; readonly inner: Int },
+  count: Int,
+  body: (from: Local, to: Local, left: Local) => void,
+  outRows: Int = 1,
+): void {
+  const rowBytes = c.product(inner, 4)
+  const blockBytes = c.product(rowBytes, count)
+  const outBytes = c.product(rowBytes, outRows)
+  const block = c.copyOf(x)
+  const outBlock = c.copyOf(out)
+  const o = c.copyOf(0)
+  c.loop(o, outer, 1, () => {
+    const j = c.copyOf(0)
+    const from = c.copyOf(block)
+    const to = c.copyOf(outBlock)
+    const left = c.copyOf(inner)
+    c.loop(j, inner, 4, () => {
+      body(from, to, left)
+      c.advance(from, 16).advance(to, 16).advance(left, -4)
+    })
+    c.advance(block, blockBytes).advance(outBlock, outBytes)
+  })
 }
 
 /** The reduction of [outer, count] over its rows, four elements at a time. */
 export function writeReduceRows(c: Code, op: VectorReduceOp, places: ReducePlaces): void {
   const { outer, count } = places
-  const at = c.copyOf(places.x)
+  const row = c.copyOf(places.x)
   const out = c.copyOf(places.out)
+  const rowBytes = c.product(count, 4)
   const o = c.copyOf(0)
   c.loop(o, outer, 1, () => {
-    const isExtreme = op === 'max' || op === 'min'
-    const start = op === 'max' ? -Infinity : op === 'min' ? Infinity : -0
-    const total = c.local('f64')
-    if (isExtreme) {
-      const best = c.local('v128')
-      c.f32x4(start).set(best)
-      eachFour(c, at, count, start, (x) => c.get(best).get(x).op(`f32x4.${op}`).set(best))
-      const lane = (n: number): Code => c.get(best).lane('f32x4', n)
-      lane(0)
-      for (const n of [1, 2, 3]) lane(n).op(`f32.${op}`)
-      c.op('f64.promote_f32').set(total)
-    } else {
-      const low = c.local('v128')
-      const high = c.local('v128')
-      c.f64x2(-0).set(low)
-      c.f64x2(-0).set(high)
-      eachFour(c, at, count, start, (x) => {
-        c.get(low).get(x).op('f64x2.promote_low_f32x4', 'f64x2.add').set(low)
-        c.get(high).get(x).get(x).shuffle(HIGH).op('f64x2.promote_low_f32x4', 'f64x2.add').set(high)
-      })
-      const sum = keep(c, () => c.get(low).get(high).op('f64x2.add'))
-      c.get(sum).lane('f64x2', 0).get(sum).lane('f64x2', 1).op('f64.add')
-      if (op === 'mean') c.op(count, 'f64.convert_i32_u', 'f64.div')
-      c.set(total)
-    }
-    c.get(out).get(total).op('f32.demote_f64').memory('f32.store')
-    c.advance(out, 4)
+    const pass: Pass = (filler, body) => eachFour(c, row, count, filler, body)
+    const result = reduced(c, op, places, pass, {
+      best: (of, x) => bestOfLanes(c, of, x),
+      sum: (x) => sumOfLanes(c, x),
+    })
+    c.get(out).get(result).lane('f32x4', 0).memory('f32.store')
+    c.advance(out, 4).advance(row, rowBytes)
   })
 }
 
-/** Runs `body` on the vectors of a row; elements beyond its end are `filler`. `at` ends at the row's end. */
-function eachFour(c: Code, at: Local, count: Int, filler: number, body: (x: Local) => void): void {
-  const i = c.local('i32')
-  c.op(0).set(i)
+function bestOfLanes(c: Code, of: 'max' | 'min', x: Local): Local {
+  c.get(x).lane('f32x4', 0)
+  for (const n of [1, 2, 3]) c.get(x).lane('f32x4', n).op(`f32.${of}`)
+  return keep(c, () => c.op('f32x4.splat'))
+}
+
+function sumOfLanes(c: Code, { low, high }: Wide): Wide {
+  const both = keep(c, () => c.get(low).get(high).op('f64x2.add'))
+  const all = keep(c, () =>
+    c.get(both).lane('f64x2', 0).get(both).lane('f64x2', 1).op('f64.add', 'f64x2.splat'),
+  )
+  return { low: all, high: all }
+}
+
+/** Runs `body` on the vectors of a row; elements beyond its end are `filler`. */
+function eachFour(c: Code, row: Int, count: Int, filler: number, body: (x: Local) => void): void {
+  const at = c.copyOf(row)
+  const i = c.copyOf(0)
   const x = c.local('v128')
   c.loop(i, count, 4, () => {
     c.get(at).memory('v128.load').set(x)
-    c.op(i, 4, 'i32.add', count, 'i32.gt_u')
-    c.if(() => fillEnd(c, x, i, count, filler))
+    if (typeof count !== 'number' || count % 4 !== 0) {
+      c.op(i, 4, 'i32.add', count, 'i32.gt_u')
+      c.if(() => fillEnd(c, x, i, count, filler))
+    }
     body(x)
     c.advance(at, 16)
   })
-  // The last step may have gone too far.
-  c.get(at).get(i).op(count, 'i32.sub', 2, 'i32.shl', 'i32.sub').set(at)
 }
 
 /** Replaces the lanes of x beyond `count`, where lane 0 is element i. */
@@ -143,110 +285,186 @@ function fillEnd(c: Code, x: Local, i: Local, count: Int, filler: number): void 
 export interface SoftmaxPlaces {
   readonly x: Int
   readonly out: Int
-  readonly rows: Int
+  /** x and out are [outer, count, inner], along the middle axis. None is 0. */
+  readonly outer: Int
   readonly count: Int
-  /** Room for a row's powers in float64: 8 count bytes and 32 more. */
+  readonly inner: Int
+  /** Room for powers in float64: of a row 8 count + 32 bytes, of four columns 32 count. */
   readonly scratch: Int
 }
 
-/** exp(x - max) / sum(exp(x - max)) of each row of [rows, count]. Powers are kept in float64 until they are divided. */
-export function writeSoftmax(c: Code, { x, out, rows, count, scratch }: SoftmaxPlaces): void {
-  const from = c.copyOf(x)
-  const to = c.copyOf(out)
-  const row = c.copyOf(0)
-  const rowBytes = c.product(count, 4)
-  c.loop(row, rows, 1, () => {
-    const best = c.local('v128')
-    const at = c.local('i32')
-    const power = c.local('i32')
-    c.f32x4(-Infinity).set(best)
-    c.get(from).set(at)
-    eachFour(c, at, count, -Infinity, (v) => c.get(best).get(v).op('f32x4.max').set(best))
-    c.get(best).lane('f32x4', 0)
-    for (const n of [1, 2, 3]) c.get(best).lane('f32x4', n).op('f32.max')
-    const max = keep(c, () => c.op('f64.promote_f32', 'f64x2.splat'))
-    const sum = c.local('v128')
-    c.f64x2(0).set(sum)
-    c.get(from).set(at)
-    c.op(scratch).set(power)
-    eachFour(c, at, count, -Infinity, (v) => {
-      const half = (isHigh: boolean): void => {
-        const shifted = keep(c, () => {
-          c.get(v)
-          if (isHigh) c.get(v).shuffle(HIGH)
-          c.op('f64x2.promote_low_f32x4').get(max).op('f64x2.sub')
-        })
-        const p = keep(c, () => exp(c, shifted))
-        c.get(power)
-          .get(p)
-          .memory('v128.store', isHigh ? 16 : 0)
-        c.get(sum).get(p).op('f64x2.add').set(sum)
-      }
-      half(false)
-      half(true)
-      c.advance(power, 32)
-    })
-    const total = keep(c, () =>
-      c.get(sum).lane('f64x2', 0).get(sum).lane('f64x2', 1).op('f64.add', 'f64x2.splat'),
-    )
-    const i = c.local('i32')
-    c.op(0).set(i)
-    c.op(scratch).set(power)
-    c.get(to).set(at)
-    c.loop(i, count, 4, () => {
-      const half = (offset: number): Local =>
-        keep(c, () =>
-          c.get(power).memory('v128.load', offset).get(total).op('f64x2.div', 'f32x4.demote_f64x2_zero'),
-        )
-      const [low, high] = [half(0), half(16)]
-      c.get(at).get(low).get(high).shuffle([0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23])
-      c.memory('v128.store')
-      c.advance(at, 16).advance(power, 32)
-    })
-    c.advance(from, rowBytes).advance(to, rowBytes)
-  })
-}
-
-export interface CopyPlaces {
-  readonly from: Int
-  readonly to: Int
-  readonly rows: Int
-  /** Bytes copied of each row. */
-  readonly bytes: Int
-  /** From one row to the next, in bytes. */
-  readonly fromStep: Int
-  readonly toStep: Int
-}
-
-/** Copies rows of bytes. */
-export function writeCopy(c: Code, { from, to, rows, bytes, fromStep, toStep }: CopyPlaces): void {
-  const source = c.copyOf(from)
-  const target = c.copyOf(to)
-  const row = c.copyOf(0)
-  c.loop(row, rows, 1, () => {
-    c.copy(target, source, bytes)
-    c.advance(source, fromStep).advance(target, toStep)
-  })
-}
-
-/** out[n, m] = x[m, n] transposed, of elements of four bytes. */
-export function writeTranspose(
+/**
+ * exp(x - max) / sum(exp(x - max)), or its logarithm x - max - log(sum(exp(x - max))), along each row of [outer, count].
+ * Powers are kept in float64 until they are divided.
+ */
+export function writeSoftmaxRows(
   c: Code,
-  { x, out, m, n }: { readonly x: Int; readonly out: Int; readonly m: Int; readonly n: Int },
+  isLog: boolean,
+  { x, out, outer, count, scratch }: SoftmaxPlaces,
 ): void {
-  const to = c.copyOf(out)
-  const column = c.copyOf(x)
-  const rowBytes = c.product(n, 4)
-  const j = c.copyOf(0)
-  c.loop(j, n, 1, () => {
-    const at = c.local('i32')
-    const i = c.local('i32')
-    c.get(column).set(at)
-    c.op(0).set(i)
-    c.loop(i, m, 1, () => {
-      c.get(to).get(at).memory('i32.load').memory('i32.store')
-      c.advance(to, 4).advance(at, rowBytes)
+  const row = c.copyOf(x)
+  const target = c.copyOf(out)
+  const rowBytes = c.product(count, 4)
+  const o = c.copyOf(0)
+  c.loop(o, outer, 1, () => {
+    const to = c.copyOf(target)
+    softmax(
+      c,
+      isLog,
+      scratch,
+      (filler, body) => eachFour(c, row, count, filler, body),
+      { best: (of, v) => bestOfLanes(c, of, v), sum: (v) => sumOfLanes(c, v) },
+      (result) => {
+        // What is written beyond the end of a row is written again as part of the next one.
+        c.get(to).get(result).memory('v128.store')
+        c.advance(to, 16)
+      },
+    )
+    c.advance(row, rowBytes).advance(target, rowBytes)
+  })
+}
+
+/** The same along the columns of [outer, count, inner]. */
+export function writeSoftmaxColumns(c: Code, isLog: boolean, places: SoftmaxPlaces): void {
+  const { count, inner, scratch } = places
+  const rowBytes = c.product(inner, 4)
+  eachColumns(
+    c,
+    places,
+    count,
+    (from, first, left) => {
+      const to = c.copyOf(first)
+      const pass: Pass = (_, body) => {
+        const at = c.copyOf(from)
+        const i = c.copyOf(0)
+        c.loop(i, count, 1, () => {
+          body(keep(c, () => c.get(at).memory('v128.load')))
+          c.advance(at, rowBytes)
+        })
+      }
+      softmax(c, isLog, scratch, pass, { best: (_, x) => x, sum: (x) => x }, (result) => {
+        storeFirst(c, to, result, left)
+        c.advance(to, rowBytes)
+      })
+    },
+    count,
+  )
+}
+
+/** Stores the first lanes of a vector: at most `left`. */
+function storeFirst(c: Code, to: Local, x: Local, left: Local): void {
+  c.op(left, 4, 'i32.ge_s').ifElse(
+    () => c.get(to).get(x).memory('v128.store'),
+    () => {
+      c.get(to).get(x).storeLane(32, 0, 0)
+      for (const lane of [1, 2])
+        c.op(left, lane, 'i32.gt_s').if(() =>
+          c
+            .get(to)
+            .get(x)
+            .storeLane(32, lane * 4, lane),
+        )
+    },
+  )
+}
+
+function softmax(
+  c: Code,
+  isLog: boolean,
+  scratch: Int,
+  pass: Pass,
+  across: { best(op: 'max', x: Local): Local; sum(x: Wide): Wide },
+  store: (result: Local) => void,
+): void {
+  const best = c.local('v128')
+  c.f32x4(-Infinity).set(best)
+  pass(-Infinity, (x) => c.get(best).get(x).op('f32x4.max').set(best))
+  const max = widen(c, across.best('max', best))
+  const shifted = (x: Local): Wide => {
+    const from = widen(c, x)
+    const half = (of: 'low' | 'high'): Local => keep(c, () => c.get(from[of]).get(max[of]).op('f64x2.sub'))
+    return { low: half('low'), high: half('high') }
+  }
+  const sums = wide(c, 0)
+  const power = c.copyOf(scratch)
+  pass(-Infinity, (x) => {
+    const powers = halves(shifted(x), (half) => keep(c, () => exp(c, half)))
+    if (!isLog) {
+      c.get(power).get(powers.low).memory('v128.store')
+      c.get(power).get(powers.high).memory('v128.store', 16)
+      c.advance(power, 32)
+    }
+    addTo(c, sums, powers)
+  })
+  const total = across.sum(sums)
+  if (isLog) {
+    const logs = halves(total, (half) => keep(c, () => log(c, half)))
+    pass(0, (x) => {
+      const from = shifted(x)
+      const half = (of: 'low' | 'high'): Local => keep(c, () => c.get(from[of]).get(logs[of]).op('f64x2.sub'))
+      store(narrow(c, { low: half('low'), high: half('high') }))
     })
-    c.advance(column, 4)
+    return
+  }
+  c.op(scratch).set(power)
+  pass(0, () => {
+    const half = (of: 'low' | 'high'): Local =>
+      keep(c, () => {
+        c.get(power)
+          .memory('v128.load', of === 'low' ? 0 : 16)
+          .get(total[of])
+          .op('f64x2.div')
+      })
+    store(narrow(c, { low: half('low'), high: half('high') }))
+    c.advance(power, 32)
+  })
+}
+
+export interface ArgReducePlaces {
+  readonly x: Int
+  readonly out: Int
+  /** x is [outer, count, inner], out [outer, inner] int32. None is 0. */
+  readonly outer: Int
+  readonly count: Int
+  readonly inner: Int
+}
+
+/** The position of the first largest or smallest number along the middle axis; the first NaN wins. */
+export function writeArgReduce(
+  c: Code,
+  op: 'max' | 'min',
+  { x, out, outer, count, inner }: ArgReducePlaces,
+): void {
+  const rowBytes = c.product(inner, 4)
+  const block = c.copyOf(x)
+  const to = c.copyOf(out)
+  const o = c.copyOf(0)
+  c.loop(o, outer, 1, () => {
+    const j = c.copyOf(0)
+    const column = c.copyOf(block)
+    c.loop(j, inner, 1, () => {
+      const at = c.copyOf(column)
+      const i = c.copyOf(0)
+      const best = c.copyOf(0)
+      const extreme = c.local('f32')
+      const value = c.local('f32')
+      c.get(column).memory('f32.load').set(extreme)
+      c.loop(i, count, 1, () => {
+        c.get(at).memory('f32.load').set(value)
+        // Better, or the first NaN.
+        c.get(value)
+          .get(extreme)
+          .op(op === 'max' ? 'f32.gt' : 'f32.lt')
+        c.get(value).get(value).op('f32.ne').get(extreme).get(extreme).op('f32.eq', 'i32.and', 'i32.or')
+        c.if(() => {
+          c.get(value).set(extreme)
+          c.get(i).set(best)
+        })
+        c.advance(at, rowBytes)
+      })
+      c.get(to).get(best).memory('i32.store')
+      c.advance(to, 4).advance(column, 4)
+    })
+    c.advance(block, c.product(rowBytes, count))
   })
 }
