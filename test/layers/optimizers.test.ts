@@ -22,6 +22,7 @@ import {
 } from '@adjoint/core'
 import {
   adadelta,
+  adafactor,
   adagrad,
   adam,
   adamax,
@@ -29,11 +30,13 @@ import {
   ftrl,
   lamb,
   lion,
+  muon,
   nadam,
   type Optimizer,
   type OptimizerOptions,
   resolveOptimizer,
   rmsprop,
+  scheduleFreeAdamw,
   sgd,
 } from '../../packages/layers/src/optimizers.js'
 import { readOracle } from '../support/oracles.js'
@@ -71,6 +74,9 @@ const all: readonly (readonly [name: string, make: (common?: OptimizerOptions) =
   ['lion', (o) => lion({ ...o })],
   ['ftrl', (o) => ftrl({ ...o })],
   ['lamb', (o) => lamb({ ...o })],
+  ['adafactor', (o) => adafactor({ ...o })],
+  ['muon', (o) => muon({ ...o })],
+  ['schedule-free adamw', (o) => scheduleFreeAdamw({ ...o })],
 ]
 
 describe('steps are those of Keras', () => {
@@ -86,6 +92,13 @@ describe('steps are those of Keras', () => {
     ['Lion one step', lion({ learningRate: 0.5 }), [0.5, 1.5, 2.5, 3.5], 1e-12],
     ['Ftrl one step', ftrl({ learningRate: 0.5 }), [0.2218, 1.3954, 2.3651, 2.8814], 1e-4],
     ['Lamb one step', lamb({ learningRate: 0.5 }), [-0.3693, 0.6306, 1.6306, 2.6306], 1e-4],
+    ['Adafactor one step', adafactor({ learningRate: 0.5 }), [-0.3693, 0.6307, 1.6307, 2.6307], 1e-4],
+    [
+      'Muon one step of a vector',
+      muon({ learningRate: 0.5, adamWeightDecay: 0 }),
+      [0.5, 1.5, 2.5, 3.5],
+      1e-4,
+    ],
   ])('%s', (_, optimizer, want, tolerance) => {
     const w = weight([1, 2, 3, 4])
     optimizer.apply([f64([1, 6, 7, 2])], [w])
@@ -212,6 +225,23 @@ describe('steps are those of Keras', () => {
         [0.9959, 0.9599],
       ],
     ],
+    [
+      'Adafactor',
+      adafactor({
+        learningRate: 0.5,
+        beta2Decay: -0.65,
+        epsilon1: 1e-15,
+        epsilon2: 1e-4,
+        clipThreshold: 0.9,
+      }),
+      [
+        [0.55, 0.55],
+        [0.3031, 0.3024],
+        [0.1671, 0.1663],
+        [0.0923, 0.0914],
+        [0.0554, 0.0545],
+      ],
+    ],
   ])('%s, five steps', (_, optimizer, golden) => {
     const w = weight(new Array<number>(10).fill(1))
     const later = f64(Array.from({ length: 10 }, (_unused, i) => 0.1 * (i + 1)))
@@ -220,6 +250,20 @@ describe('steps are those of Keras', () => {
       const values = numbers(w)
       expectClose([values[0]!, values[9]!], [first, last], 5e-4)
     })
+  })
+
+  test.each<[string, Optimizer, number[]]>([
+    ['Adafactor', adafactor({ learningRate: 0.5 }), [0.7007, -0.0081, 1.2492, 3.4407]],
+    // 0.2 sqrt(2) of the orthogonal matrix next to the gradient, to the 30 % that five iterations leave.
+    [
+      'Muon (test_muon_single_step)',
+      muon({ learningRate: 0.5, weightDecay: 0 }),
+      [0.9888, 1.8871, 2.8734, 3.9704],
+    ],
+  ])('%s: one step of a matrix', (_, optimizer, want) => {
+    const w = variable(f64([1, 2, 3, 4]).reshape([2, 2]))
+    optimizer.apply([f64([1, 6, 7, 2]).reshape([2, 2])], [w])
+    expectClose(numbers(w), want, 1e-4)
   })
 
   interface Values {
@@ -333,8 +377,8 @@ describe.each(all)('%s', (name, make) => {
   }
 
   test.prop([vector, gradients])('treats every element by itself', (start, steps) => {
-    // Its step is as long as the whole variable.
-    if (name === 'lamb') return
+    // Their steps are as long as the whole variable.
+    if (name === 'lamb' || name === 'adafactor') return
     const whole = weight(start)
     descend(make(), whole, steps)
     const parts = start.map((x, i) => {
@@ -525,6 +569,137 @@ describe('what an optimizer remembers', () => {
   })
 })
 
+describe('Adafactor', () => {
+  const shape = fc.constantFrom<number[]>([2, 3], [3, 1], [1, 2], [2, 2, 3])
+  test.prop([shape, fc.array(value, { minLength: 24, maxLength: 24 })])(
+    'keeps means of the rows and of the columns of the last two axes, and steps by their outer product',
+    (sides, given) => {
+      const size = sides.reduce((a, b) => a * b, 1)
+      const w = variable(f64(given.slice(0, size)).reshape(sides))
+      const first = numbers(w)
+      const gs = given.slice(-size)
+      const optimizer = adafactor({ learningRate: 0.1 })
+      optimizer.apply([f64(gs).reshape(sides)], [w])
+      const [m, n] = sides.slice(-2) as [number, number]
+      const of = (list: readonly number[]): number => list.reduce((a, b) => a + b, 0) / list.length
+      const squares = gs.map((g) => g * g + 1e-30)
+      const size2 = squares.map((_, i) => {
+        const matrix = squares.slice(i - (i % (m * n)), i - (i % (m * n)) + m * n)
+        const row = Math.floor((i % (m * n)) / n)
+        const rows = Array.from({ length: m }, (_unused, r) => of(matrix.slice(r * n, r * n + n)))
+        return (rows[row]! / of(rows)) * of(matrix.filter((_unused, at) => at % n === i % n))
+      })
+      const rms = (list: readonly number[]): number => Math.sqrt(of(list.map((x) => x * x)))
+      const u = gs.map((g, i) => g / Math.sqrt(size2[i]!))
+      const length = Math.max(1e-3, rms(first)) * 0.1
+      const want = first.map((x, i) => x - (length * u[i]!) / Math.max(1, rms(u)))
+      expectClose(numbers(w), want, 1e-9)
+      const { slots } = optimizer.getState([w]).variables[0]!
+      expect(Object.keys(slots)).toEqual(['rows', 'columns'])
+    },
+  )
+
+  test('its rate is at most 1 / sqrt(t)', () => {
+    const w = weight([1, 1])
+    const optimizer = adafactor({ learningRate: 10 })
+    for (let t = 1; t <= 4; t++) {
+      const before = w.detach()
+      optimizer.apply([f64([1, 1])], [w])
+      const size = Math.abs(before.dataSync()[0]!)
+      expectClose(
+        [Math.abs(numbers(w)[0]! - numbers(before)[0]!)],
+        [Math.max(size, 1e-3) / Math.sqrt(t)],
+        1e-12,
+      )
+    }
+  })
+})
+
+describe('Muon', () => {
+  const entries = fc.array(value, { minLength: 6, maxLength: 6 })
+  // Jordan's coefficients bring every singular value from about 0.01 up into [0.68, 1.13].
+  test.prop([entries, fc.constantFrom([2, 3], [3, 2])])(
+    'moves a matrix by one whose singular values are near 1',
+    (given, sides) => {
+      const g = f64(given).reshape(sides)
+      const [rows, columns] = sides as [number, number]
+      const gram = rows < columns ? matmul(g, g, false, true) : matmul(g, g, true, false)
+      const [a, b, , d] = numbers(gram) as [number, number, number, number]
+      const [half, root] = [(a + d) / 2, Math.hypot((a - d) / 2, b)]
+      fc.pre(half > 0.01 && half - root > 1e-3 * (half + root))
+      const w = variable(f64(new Array<number>(6).fill(0)).reshape(sides))
+      muon({ learningRate: 1, rmsRate: null, momentum: 0 }).apply([g], [w])
+      const x = numbers(rows < columns ? matmul(w, w, false, true) : matmul(w, w, true, false))
+      const [middle, spread] = [(x[0]! + x[3]!) / 2, Math.hypot((x[0]! - x[3]!) / 2, x[1]!)]
+      for (const square of [middle - spread, middle + spread]) {
+        expect(Math.sqrt(square)).toBeGreaterThan(0.65)
+        expect(Math.sqrt(square)).toBeLessThan(1.25)
+      }
+    },
+  )
+
+  // keras/src/optimizers/muon_test.py, test_Newton_Schulz
+  test('makes a matrix orthogonal as in Keras', () => {
+    const w = variable(f64([0, 0, 0, 0]).reshape([2, 2]))
+    const g = f64([0.2499, 0.9105, 0.2655, 0.8824]).reshape([2, 2])
+    muon({ learningRate: 1, rmsRate: null, momentum: 0 }).apply([g], [w])
+    expectClose(
+      numbers(w).map((x) => -x),
+      [-0.4422, 0.6457, 0.7285, 0.2968],
+      1e-3,
+    )
+  })
+
+  test('embeddings, and layers that are named, move and decay as with AdamW', () => {
+    const matrix = (name: string): Variable => variable(f64([1, 2, 3, 4]).reshape([2, 2]), { name })
+    const named = [matrix('embeddings'), matrix('head'), matrix('kernel')]
+    const others = [matrix('a'), matrix('b')]
+    const g = f64([1, -1, 0.5, 2]).reshape([2, 2])
+    const optimizer = muon({
+      learningRate: 0.1,
+      excludeLayers: ['head'],
+      adamWeightDecay: 0.5,
+      weightDecay: 0,
+    })
+    const reference = adam({ learningRate: 0.1, weightDecay: 0.5 })
+    for (let i = 0; i < 3; i++) {
+      optimizer.apply([g, g, g], named)
+      reference.apply([g, g], others)
+    }
+    expect(numbers(named[0]!)).toEqual(numbers(others[0]!))
+    expect(numbers(named[1]!)).toEqual(numbers(others[0]!))
+    expect(numbers(named[2]!)).not.toEqual(numbers(others[0]!))
+    const slots = optimizer.getState(named).variables.map((v) => Object.keys(v.slots))
+    expect(slots).toEqual([['momentum', 'velocity'], ['momentum', 'velocity'], ['momentum']])
+  })
+})
+
+describe('schedule-free AdamW', () => {
+  // Defazio et al. 2024, algorithm 1, with the weights 1 / t.
+  test.prop([vector, gradients, fc.constantFrom(0, 3)])(
+    'goes as in the paper',
+    (start, steps, warmupSteps) => {
+      const w = weight(start)
+      const optimizer = scheduleFreeAdamw({ learningRate: 0.1, warmupSteps, beta1: 0.8, beta2: 0.9 })
+      let [x, z, v] = [start, start, start.map(() => 0)]
+      steps.forEach((g, i) => {
+        const t = i + 1
+        v = v.map((s, k) => 0.9 * s + 0.1 * g[k]! ** 2)
+        const rate = 0.1 * (warmupSteps === 0 ? 1 : Math.min(1, t / warmupSteps))
+        z = z.map((s, k) => s - (rate * g[k]!) / (Math.sqrt(v[k]! / (1 - 0.9 ** t)) + 1e-8))
+        x = x.map((s, k) => (1 - 1 / t) * s + z[k]! / t)
+        optimizer.apply([f64(g)], [w])
+        expectClose(
+          numbers(w),
+          x.map((s, k) => 0.8 * s + (1 - 0.8) * z[k]!),
+          1e-12,
+        )
+        expectClose(numbers(optimizer.averages([w])[0]!), x, 1e-12)
+      })
+    },
+  )
+})
+
 describe('what any optimizer can do', () => {
   const clip = (options: OptimizerOptions, gs: readonly (readonly number[])[]): number[][] => {
     const weights = gs.map((g) => weight(g.map(() => 0)))
@@ -661,6 +836,11 @@ describe('bad options', () => {
     [adam, { useEma: true, emaMomentum: 1.5 }, /emaMomentum/],
     [adam, { lerningRate: 1 }, /option "lerningRate" is unknown; .* Did you mean "learningRate"\?/],
     [ftrl, { learningRatePower: 0.1 }, /learningRatePower/],
+    [adafactor, { clipThreshold: 0 }, /adafactor: clipThreshold must be a finite number above 0, got 0/],
+    [adafactor, { relativeStep: false }, /option "relativeStep" is unknown/],
+    [muon, { nsSteps: 0 }, /muon: nsSteps must be a whole number >= 1, got 0/],
+    [muon, { excludeLayers: 'head' }, /muon: excludeLayers must be a list of names, got "head"/],
+    [scheduleFreeAdamw, { beta1: 0 }, /schedule_free_adamw: beta1 must be in the range \(0, 1\), got 0/],
     [lion, { beta1: 0 }, /beta1 must be in the range \(0, 1\], got 0/],
     [adam, 3 as never, /options must be an object, got 3/],
   ])('%o with %o', (f, options, message) => {
@@ -683,7 +863,11 @@ describe('by name', () => {
       'lion',
       'ftrl',
       'lamb',
+      'adafactor',
+      'muon',
     ]
+    expect(resolveOptimizer('scheduleFreeAdamw').name).toBe('schedule_free_adamw')
+    expect(resolveOptimizer('schedule_free_adamw').learningRate).toBe(0.0025)
     for (const name of names) {
       const optimizer = resolveOptimizer(name)
       expect(optimizer.name).toBe(name)

@@ -307,6 +307,9 @@ describe('training', () => {
     nadam: () => api.nadam({ gradientAccumulationSteps: 2 }),
     lion: () => api.lion(),
     ftrl: () => api.ftrl(),
+    adafactor: () => api.adafactor(),
+    muon: () => api.muon({ excludeLayers: ['dense_1'] }),
+    'schedule-free': () => api.scheduleFreeAdamw({ warmupSteps: 4 }),
   })
   test.each(optimizers)('goes on after loading as if it had not stopped: %s', async (_, optimizer) => {
     const make = (): Model => {

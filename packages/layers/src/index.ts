@@ -166,6 +166,7 @@ export { type Metric, type MetricLike, type MetricName, metrics } from './metric
 export { Model, model } from './model.js'
 export {
   adadelta,
+  adafactor,
   adagrad,
   adam,
   adamax,
@@ -173,11 +174,13 @@ export {
   ftrl,
   lamb,
   lion,
+  muon,
   nadam,
   Optimizer,
   type OptimizerName,
   type OptimizerOptions,
   rmsprop,
+  scheduleFreeAdamw,
   sgd,
 } from './optimizers.js'
 export { plotModel, type PlotFormat, type PlotOptions } from './plot/plot-model.js'

@@ -1,19 +1,24 @@
 import { ValueError } from '@adjoint/core'
-import { Names } from './names.js'
+import { Names, type Spelling } from './names.js'
+import { adafactor } from './optimizers/adafactor.js'
 import { adam, adamax, adamw, lamb, nadam } from './optimizers/adam.js'
+import { muon } from './optimizers/muon.js'
 import { Optimizer, type OptimizerOptions } from './optimizers/optimizer.js'
 import { ftrl, lion } from './optimizers/other.js'
 import { adadelta, adagrad, rmsprop } from './optimizers/rmsprop.js'
+import { scheduleFreeAdamw } from './optimizers/schedule-free.js'
 import { sgd } from './optimizers/sgd.js'
 
+export { adafactor } from './optimizers/adafactor.js'
 export { adam, adamax, adamw, lamb, nadam } from './optimizers/adam.js'
+export { muon } from './optimizers/muon.js'
 export { Optimizer, type OptimizerOptions, type OptimizerState } from './optimizers/optimizer.js'
 export { ftrl, lion } from './optimizers/other.js'
 export { adadelta, adagrad, rmsprop } from './optimizers/rmsprop.js'
+export { scheduleFreeAdamw } from './optimizers/schedule-free.js'
 export { sgd } from './optimizers/sgd.js'
 
-/** Optimizers by name, each with its default options. */
-export type OptimizerName =
+type KerasOptimizerName =
   | 'sgd'
   | 'adam'
   | 'adamw'
@@ -25,9 +30,15 @@ export type OptimizerName =
   | 'lion'
   | 'ftrl'
   | 'lamb'
+  | 'adafactor'
+  | 'muon'
+  | 'schedule_free_adamw'
+
+/** Optimizers by name, each with its default options: in Keras' spelling, or in camel case. */
+export type OptimizerName = Spelling<KerasOptimizerName>
 
 /** By name: each takes its options. @internal */
-export const optimizers: Readonly<Record<OptimizerName, (options?: OptimizerOptions) => Optimizer>> = {
+export const optimizers: Readonly<Record<KerasOptimizerName, (options?: OptimizerOptions) => Optimizer>> = {
   sgd,
   adam,
   adamw,
@@ -39,6 +50,9 @@ export const optimizers: Readonly<Record<OptimizerName, (options?: OptimizerOpti
   lion,
   ftrl,
   lamb,
+  adafactor,
+  muon,
+  schedule_free_adamw: scheduleFreeAdamw,
 }
 const names = new Names<() => Optimizer>('optimizer', 'an optimizer such as adam()', optimizers)
 

@@ -1,5 +1,5 @@
 import { maximum, scalar, sqrt, square, sum, type Tensor } from '@adjoint/core'
-import { call, elementwise } from '@adjoint/core/extend'
+import { call, elementwise, type Row } from '@adjoint/core/extend'
 import { given, checkFlag, checkNumber, NOT_NEGATIVE, RATE } from '../option-checks.js'
 import { Optimizer, type OptimizerOptions, type Slots, type Step, type Update } from './optimizer.js'
 import { follow, followSquare } from './rows.js'
@@ -20,13 +20,15 @@ export interface AdamOptions extends MomentsOptions {
   readonly amsgrad?: boolean
 }
 
-const adamStep = elementwise({
-  name: 'adamStep',
-  args: ['w', 'm', 'v'],
-  params: ['rate', 'epsilon'],
-  expr: 'w - m * rate / (sqrt(v) + epsilon)',
-  vjp: null,
-})
+/** One step along the mean of gradients, by their size. */
+export const adamStep: Row<'w' | 'm' | 'v', { readonly rate: number; readonly epsilon: number }> =
+  elementwise({
+    name: 'adamStep',
+    args: ['w', 'm', 'v'],
+    params: ['rate', 'epsilon'],
+    expr: 'w - m * rate / (sqrt(v) + epsilon)',
+    vjp: null,
+  })
 
 /** The base of the Adam family: its options, checked. */
 abstract class MomentsOptimizer extends Optimizer {

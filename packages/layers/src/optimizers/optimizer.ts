@@ -76,7 +76,7 @@ const COMMON_OPTIONS: readonly string[] = [
   'gradientAccumulationSteps',
 ]
 
-/** What an optimizer remembers of one variable, by name: tensors of the variable's shape and dtype. */
+/** What an optimizer remembers of one variable, by name: tensors of its dtype, and mostly of its shape. */
 export type Slots = Readonly<Record<string, Tensor>>
 
 /** What one step is told beside values and gradients. */
@@ -226,7 +226,9 @@ export abstract class Optimizer {
       scalar(this.#iterations, 'int32'),
       ...(this.#schedule === undefined ? [scalar(this.#learningRate, floatx())] : []),
       ...this.#groups().flatMap((group) =>
-        entries.flatMap(({ slots }) => group.map((slot) => slots[slot]!.detach())),
+        entries.flatMap(({ slots }) =>
+          group.filter((slot) => slots[slot] !== undefined).map((slot) => slots[slot]!.detach()),
+        ),
       ),
     ]
   }
@@ -236,9 +238,20 @@ export abstract class Optimizer {
   /** Names of the slots; those of one group lie together, variable by variable. */
   protected abstract slotGroups(): readonly (readonly string[])[]
 
-  /** The first value of a slot. */
-  protected initialSlot(_slot: string): number {
+  /** The first value of a slot: a number for all elements, or a tensor; undefined where this variable has none. */
+  protected initialSlot(_slot: string, _of: Variable): number | Tensor | undefined {
     return 0
+  }
+
+  /** Which share of itself, times the learning rate, a variable loses before each step. */
+  protected weightDecayOf(_of: Variable): number {
+    return this.#options.weightDecay ?? 0
+  }
+
+  /** Whether a variable, or the layer that it is in, is named by one of these. */
+  protected isNamedBy(v: Variable, names: readonly string[]): boolean {
+    const path = this.#paths.get(v) ?? v.name
+    return names.some((part) => v.name.includes(part) || isWithin(path, part))
   }
 
   /** One step of one variable. Pure: what changes from step to step comes in as an argument. */
@@ -265,13 +278,20 @@ export abstract class Optimizer {
     const known = this.#entries.get(v)
     if (known !== undefined) return known
     const slots: Record<string, Variable> = {}
-    for (const slot of this.#groups().flat()) {
-      const first = slot === AVERAGE || slot === ACCUMULATOR ? 0 : this.initialSlot(slot)
-      slots[slot] = variable(full(v.shape, first, v.dtype), { name: `${v.name}_${slot}`, trainable: false })
-    }
+    for (const [slot, first] of Object.entries(this.#firstSlots(v)))
+      slots[slot] = variable(first, { name: `${v.name}_${slot}`, trainable: false })
     const entry = { updates: 0, slots }
     this.#entries.set(v, entry)
     return entry
+  }
+
+  #firstSlots(v: Variable): Record<string, Tensor> {
+    const slots: Record<string, Tensor> = {}
+    for (const slot of this.#groups().flat()) {
+      const first = slot === AVERAGE || slot === ACCUMULATOR ? 0 : this.initialSlot(slot, v)
+      if (first !== undefined) slots[slot] = typeof first === 'number' ? full(v.shape, first, v.dtype) : first
+    }
+    return slots
   }
 
   /**
@@ -338,10 +358,8 @@ export abstract class Optimizer {
   }
 
   #decayed(v: Variable, learningRate: number): Tensor {
-    const { weightDecay = 0, excludeFromWeightDecay = [] } = this.#options
-    if (weightDecay === 0) return v
-    const path = this.#paths.get(v) ?? v.name
-    if (excludeFromWeightDecay.some((part) => v.name.includes(part) || isWithin(path, part))) return v
+    const weightDecay = this.weightDecayOf(v)
+    if (weightDecay === 0 || this.isNamedBy(v, this.#options.excludeFromWeightDecay ?? [])) return v
     return call(decay, [v], { rate: weightDecay * learningRate })
   }
 
@@ -420,10 +438,10 @@ export abstract class Optimizer {
     variables.forEach((v, i) => {
       const { updates, slots } = state.variables[i]!
       checkNumber(what, 'updates', updates, STEPS)
-      for (const name of this.#groups().flat()) {
+      for (const [name, slot] of Object.entries(this.#entries.get(v)?.slots ?? this.#firstSlots(v))) {
         const label = `${show(name)} of ${labelOf(v, i)}`
         if (!Object.hasOwn(slots, name)) throw new ValueError(`${what}: the state lacks ${label}`)
-        checkLike(what, label, slots[name]!, v)
+        checkLike(what, label, slots[name]!, slot)
       }
     })
   }
