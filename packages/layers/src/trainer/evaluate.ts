@@ -71,7 +71,7 @@ export async function evaluateOn(
     const tested = stepper.test(batch)
     const outcome = tested instanceof Promise ? await tested : tested
     meter.add(batch, outcome)
-    if (report?.isLive === true) report.step(step, meter.logs())
+    if (report?.isLive === true) report.step(step, await meter.logs())
     if (air.isDue) await air.breathe()
   }
   return pass.isCutShort ? undefined : meter.logs(prefix)

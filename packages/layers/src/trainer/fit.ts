@@ -231,15 +231,15 @@ export class Training {
         if (error instanceof NonFiniteError && this.#callbacks.accepts(error)) return undefined
         throw error
       }
-      if (this.#callbacks.hearsBatchEnd) await this.#callbacks.call('onBatchEnd', step, meter.logs())
+      if (this.#callbacks.hearsBatchEnd) await this.#callbacks.call('onBatchEnd', step, await meter.logs())
       if (this.#backup?.isDue(step + 1) === true) await this.#backup.save(this.#state(epoch, step + 1, meter))
-      if (report.isLive) report.step(step + 1, meter.logs())
+      if (report.isLive) report.step(step + 1, await meter.logs())
       if (isAborted(signal)) return undefined
       if (this.#air.isDue) await this.#air.breathe()
     }
     if (pass.isCutShort) return undefined
     this.#steps ??= step
-    const logs = meter.logs()
+    const logs = await meter.logs()
     if (validation !== undefined) {
       const validated = await evaluateOn(
         { compiled: this.#compiled, stepper: this.#stepper, bound: this.#bound, air: this.#air },

@@ -7,6 +7,7 @@ import type { Compiled, MetricPlan } from './compile.js'
 import { metricWeights } from './masked.js'
 import { MODEL_LOSS } from './model-loss.js'
 import type { MeterState } from './position.js'
+import { readScalars } from './read.js'
 import type { Outcome } from './step.js'
 import type { Logs } from './types.js'
 
@@ -120,17 +121,27 @@ export class Meter {
     )
   }
 
-  /** The means so far, the loss first. `prefix` is put before every name. */
-  logs(prefix: string = ''): Logs {
-    return this.#bound.run(() => this.#means(prefix))
+  /** The means so far, the loss first. `prefix` is put before every name. At once where metrics can be read so. */
+  logs(prefix: string = ''): Logs | Promise<Logs> {
+    const { logs, onDevice } = this.#bound.run(() => this.#means(prefix))
+    const fill = (numbers: readonly number[]): Logs => {
+      onDevice.forEach(({ key }, i) => {
+        logs[key] = numbers[i]!
+      })
+      return logs as Logs
+    }
+    const read = readScalars(onDevice.map(({ value }) => value))
+    return read instanceof Promise ? read.then(fill) : fill(read)
   }
 
-  #means(prefix: string): Logs {
+  /** What is known, and what is still to be read. */
+  #means(prefix: string): { logs: Record<string, number>; onDevice: { key: string; value: Tensor }[] } {
     const rows = this.#rows
     const logs: Record<string, number> = {}
+    const onDevice: { key: string; value: Tensor }[] = []
     if (this.#own !== undefined) {
       for (const key of Object.keys(this.#own)) logs[prefix + key] = this.#own[key]! / rows
-      return logs as Logs
+      return { logs, onDevice }
     }
     const parts = this.#parts.map((part, i) => (part === 0 ? 0 : part / this.#present[i]!))
     logs[`${prefix}loss`] = parts.reduce((total, part) => total + part, this.#loss / rows)
@@ -138,9 +149,14 @@ export class Meter {
     for (const { index, lossName } of this.#compiled.outputs) {
       if (lossName !== undefined)
         logs[prefix + lossName] = this.#losses[index]! / (this.#present[index]! || 1)
-      for (const { logName, metric } of this.#metrics[index]!) logs[prefix + logName] = metric.result()
+      for (const { logName, metric } of this.#metrics[index]!) {
+        const key = prefix + logName
+        // Held in order: what is read later takes its place.
+        logs[key] = metric instanceof StatefulMetric ? 0 : metric.result()
+        if (metric instanceof StatefulMetric) onDevice.push({ key, value: metric.compute() })
+      }
     }
-    return logs as Logs
+    return { logs, onDevice }
   }
 }
 

@@ -1,0 +1,94 @@
+import { random, setBackend, setSeed, type Tensor } from '@adjoint/core'
+import { cpuBackend } from '@adjoint/core/extend'
+import { concatenate, dense, input, type Model, model } from '@adjoint/layers'
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { afterAll, afterEach, describe, expect, test } from 'vitest'
+import { openGpu } from '../support/gpu.js'
+
+const { gpu } = await openGpu()
+const isFull = process.env['MODE'] === 'full'
+
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc') as () => void
+
+/** Two inputs, concatenated: 96 rows of random data. */
+function task(): { m: Model; x: Tensor[]; y: Tensor } {
+  setSeed(7)
+  const a = input({ shape: [10] })
+  const b = input({ shape: [5] })
+  const h = concatenate([dense(16, { activation: 'relu' })(a), dense(8, { activation: 'tanh' })(b)])
+  const m = model({ inputs: [a, b], outputs: dense(1, { activation: 'sigmoid' })(h) })
+  const x = [random.uniform([96, 10], { seed: 1 }), random.uniform([96, 5], { seed: 2 })]
+  const y = random.bernoulli(0.4, [96, 1], { seed: 3 })
+  return { m, x, y }
+}
+
+async function fitted({ m, x, y }: ReturnType<typeof task>, epochs: number): Promise<number[]> {
+  m.compile({ optimizer: 'adam', loss: 'binary_crossentropy', metrics: ['accuracy', 'mae'] })
+  const { history } = await m.fit(x, y, { epochs, batchSize: 32, verbose: 0, validationSplit: 0.25 })
+  const predictions = (await m.predict(x)) as Tensor
+  const evaluated = await m.evaluate(x, y, { verbose: 0 })
+  return [...Object.values(history).flat(), ...(await predictions.data()), ...Object.values(evaluated)]
+}
+
+function expectClose(got: readonly number[], want: readonly number[]): void {
+  expect(got.length).toBe(want.length)
+  // Float32 on both sides; a few dozen steps of Adam amplify its rounding.
+  got.forEach((value, i) => expect(value).toBeCloseTo(want[i]!, 4))
+}
+
+describe.skipIf(gpu === undefined)('a model on webgpu', () => {
+  afterEach(() => setBackend(cpuBackend))
+  afterAll(() => setBackend(cpuBackend))
+
+  test('is trained, evaluated and run as on the CPU, also when it was built there', async () => {
+    const want = await fitted(task(), 4)
+    setBackend(gpu!)
+    expectClose(await fitted(task(), 4), want)
+    setBackend(cpuBackend)
+    const built = task()
+    setBackend(gpu!)
+    expectClose(await fitted(built, 4), want)
+  })
+
+  const steps = isFull ? 10_000 : 400
+  test(`after ${steps} training steps holds as many buffers as before`, { timeout: 1_800_000 }, async () => {
+    setBackend(gpu!)
+    const { m, x, y } = task()
+    m.compile({ optimizer: 'adam', loss: 'mse' })
+    const settle = async (): Promise<number> => {
+      for (let i = 0; i < 4; i++) {
+        collect()
+        await new Promise<void>((resolve) => {
+          setTimeout(resolve, 10)
+        })
+      }
+      return gpu!.memory().buffers
+    }
+    await m.fit(x, y, { epochs: 2, batchSize: 32, verbose: 0 })
+    const before = await settle()
+    await m.fit(x, y, { epochs: Math.ceil(steps / 3), batchSize: 32, verbose: 0 })
+    // What collections have left by themselves: without them there would be dozens for each step.
+    expect(gpu!.memory().buffers).toBeLessThan(20_000)
+    expect(await settle()).toBe(before)
+  })
+
+  test.each(
+    isFull ? ['concat', 'embedding', 'multiply', 'shared-features', 'weighted-average'] : ['embedding'],
+  )('the example %s runs unchanged', { timeout: 300_000 }, async (name) => {
+    const file = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      '--conditions=@adjoint/source',
+      '--import',
+      'tsx',
+      '--import',
+      file('../support/on-gpu.ts'),
+      file(`../../examples/${name}.ts`),
+    ])
+    expect(stdout).toMatch(/Epoch 10/)
+  })
+})
