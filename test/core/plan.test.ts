@@ -250,3 +250,18 @@ test('numbers and lists among the arguments are fixed parts of a plan', () => {
   expect(f(tensor(2), { times: 4 }, [tensor(1)]).itemSync()).toBe(9)
   expect(() => compile(1 as never)).toThrow(ValueError)
 })
+
+test('arguments that a function can tell apart get plans of their own', () => {
+  const f = compile((a: Tensor, by: unknown) => {
+    const part = by instanceof Float32Array ? by[0]! : (by ?? (by === null ? 5 : 7))
+    return a.div(Number(part))
+  })
+  const others = [null, undefined, 0, -0, NaN, 'NaN', '2', 3n, true, Float32Array.of(4), Float32Array.of(9)]
+  const wanted = [1 / 5, 1 / 7, Infinity, -Infinity, NaN, NaN, 1 / 2, 1 / 3, 1, 1 / 4, 1 / 9]
+  others.forEach((by, i) => expect(f(tensor(1), by).itemSync()).toBe(Math.fround(wanted[i]!)))
+  class Settings {
+    constructor(readonly by: number) {}
+  }
+  for (const bad of [new Map([['by', 2]]), new Settings(2), () => 2])
+    expect(() => f(tensor(1), bad)).toThrow(/compile: got a.* as an argument/)
+})

@@ -50,6 +50,8 @@ describe('discretization', () => {
     layer.adapt([[0, 1, 2, 3, 4, 5, 6, 7, 8]])
     expect(layer.binBoundaries).toEqual([2, 4, 6])
     expect(discretization(layer.getConfig())(tensor([[5, 9]])).arraySync()).toEqual([[2, 3]])
+    layer.adapt({ toArray: () => [0, 4, 8] })
+    expect(layer.binBoundaries).toEqual([2, 4, 6])
   })
 
   it('checks its options and data', () => {

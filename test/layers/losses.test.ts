@@ -141,6 +141,7 @@ describe("a user's loss", () => {
       /loss mine: expected a tensor, got number/,
     ],
     ['nothing', () => undefined, ValueError, /loss function: expected a tensor, got undefined/],
+    ['a number, written in its place', { loss: () => 3 }.loss, ValueError, /^the loss function: expected/],
     ['a promise', async () => t, ValueError, /got Promise; a loss must be synchronous/],
     [
       'of another batch',

@@ -243,7 +243,8 @@ function lossOf(name: string, fn: LossFn): Loss {
 
 /** A user's loss, its results checked. */
 function checkedLoss(fn: LossFn): LossFn {
-  const what = `loss ${fn.name || 'function'}`
+  // A function written in its place is called as its key is.
+  const what = fn.name === '' || fn.name === 'loss' ? 'the loss function' : `loss ${fn.name}`
   return (yTrue, yPred) => {
     const values = fn(yTrue, yPred)
     if (!((values as unknown) instanceof Tensor))

@@ -1,9 +1,10 @@
 import { currentBackend, isThenable, withBackend } from '../backend.js'
-import { BackendError, ValueError } from '../errors.js'
+import type { NumericArray } from '../dtype.js'
+import { BackendError, show, typeName, ValueError } from '../errors.js'
 import { checkFunction } from '../options.js'
 import { isRecording, withoutRecording } from '../tape.js'
 import { Tensor } from '../tensor.js'
-import { leavesOf, mapTree, type Tree } from '../tree.js'
+import { isRecord, leavesOf, mapTree, type Tree } from '../tree.js'
 import { wasmBackend } from '../wasm/backend.js'
 import { Capture } from './capture.js'
 import { Plan } from './plan.js'
@@ -111,15 +112,27 @@ function keyOf(args: readonly unknown[], tensors: readonly Tensor[]): string {
   return key + othersOf(args)
 }
 
-/** What is not a tensor among the arguments, as text. */
+/** What is not a tensor among the arguments, as text: other text for whatever the function could tell apart. */
 function othersOf(args: readonly unknown[]): string {
-  if (args.every(isTensor)) return ''
-  return JSON.stringify(args, (_, value: unknown) => {
-    if (isTensor(value)) return 'tensor'
-    if (typeof value === 'function')
-      throw new ValueError(
-        'compile: a function was given as an argument; let the compiled function use it from outside',
-      )
-    return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value
-  })
+  return args.every(isTensor) ? '' : textOf(args)
+}
+
+function textOf(value: unknown): string {
+  if (isTensor(value)) return 'tensor'
+  if (Array.isArray(value)) return `[${Array.from(value, textOf).join()}]`
+  if (ArrayBuffer.isView(value) && !(value instanceof DataView))
+    return `${typeName(value)} ${(value as NumericArray).join()}`
+  if (isRecord(value))
+    return `{${Object.entries(value)
+      .map(([key, child]) => `${JSON.stringify(key)}:${textOf(child)}`)
+      .join()}}`
+  if (typeof value === 'string') return JSON.stringify(value)
+  if (typeof value === 'number') return Object.is(value, -0) ? '-0' : String(value)
+  if (typeof value === 'bigint') return `${value}n`
+  if (typeof value === 'boolean' || value === undefined || value === null) return String(value)
+  throw new ValueError(
+    `compile: got ${typeof value === 'function' ? 'a function' : show(value)} as an argument; take tensors, numbers, ` +
+      'strings, lists and records of them, and let the compiled function use all else from outside',
+    { op: 'compile' },
+  )
 }

@@ -1,8 +1,9 @@
-import { Tensor, tensor, ValueError } from '@adjoint/core'
+import { type Tensor, ValueError } from '@adjoint/core'
 import { fromHost, show } from '@adjoint/core/extend'
 import type { CallOptions, SymbolicAval } from '../layer.js'
 import type { SymbolicTensor } from '../symbolic.js'
 import type { LayerOptions, NumericData, NumIn } from '../types.js'
+import { type ArrayColumn, readData } from './adapt-data.js'
 import { checkCount } from './options.js'
 import { SingleInputLayer } from './single-input.js'
 
@@ -49,12 +50,12 @@ export class Discretization<N extends string = string> extends SingleInputLayer<
   }
 
   /** Takes the quantiles 1/numBins, 2/numBins, … of all numbers of `data` (between two: linearly) as boundaries. */
-  adapt(data: NumericData): void {
+  adapt(data: NumericData | ArrayColumn<number>): void {
     const bins = this.#bins
     if (bins === undefined)
       throw new ValueError(`${this.label}: adapt: binBoundaries were given; give numBins instead`)
-    const read = data instanceof Tensor ? data : tensor(data as number[], { dtype: 'float64' })
-    const sorted = Float64Array.from(read.dataSync()).toSorted()
+    const { values } = readData(`${this.label}: adapt`, data, 'numbers')
+    const sorted = Float64Array.from(values as ArrayLike<number>).toSorted()
     const bad = sorted.find((value) => !Number.isFinite(value))
     if (sorted.length === 0 || bad !== undefined)
       throw new ValueError(
