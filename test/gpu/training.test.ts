@@ -80,14 +80,13 @@ describe.skipIf(gpu === undefined)('a model on webgpu', () => {
   test.each(
     isFull ? ['concat', 'embedding', 'multiply', 'shared-features', 'weighted-average'] : ['embedding'],
   )('the example %s runs unchanged', { timeout: 300_000 }, async (name) => {
-    const file = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
     const { stdout } = await promisify(execFile)(process.execPath, [
       '--conditions=@adjoint/source',
       '--import',
       'tsx',
       '--import',
-      file('../support/on-gpu.ts'),
-      file(`../../examples/${name}.ts`),
+      fileURLToPath(new URL('../support/on-gpu.ts', import.meta.url)),
+      fileURLToPath(new URL(`../../examples/${name}.ts`, import.meta.url)),
     ])
     expect(stdout).toMatch(/Epoch 10/)
   })

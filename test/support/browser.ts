@@ -48,8 +48,9 @@ export interface OpenPage {
   close(): Promise<void>
 }
 
-export async function openPage(): Promise<OpenPage> {
-  const script = await bundle()
+/** A page that runs a script, the one of the tests unless given. */
+export async function openPage(given?: string): Promise<OpenPage> {
+  const script = given ?? (await bundle())
   const server = createServer((request, response) => {
     const isScript = request.url === '/main.js'
     response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html')

@@ -185,6 +185,6 @@ export interface Gl {
 
 /** gpu.js, loaded when a GPU is first asked for. */
 export async function loadGpuJs(): Promise<GpuJs> {
-  const loaded = (await import('gpu.js')) as unknown as GpuJs & { readonly default?: GpuJs }
-  return loaded.default?.GPU === undefined ? loaded : loaded.default
+  const { gpuJs } = await import('./vendor.js')
+  return gpuJs as GpuJs
 }
