@@ -72,10 +72,9 @@ function drawn(
   const sides = checkShape(op, shape, dtype)
   // Shapes are being inferred: nothing is drawn, so nothing later changes.
   if (currentBackend() === abstractBackend) return fromHost([], sides, dtype)
-  const own = options.seed === undefined ? undefined : checkSeed(op, options.seed)
-  const make = (): NumericArray =>
-    own === undefined ? draw(seed, draws++, sizeOf(sides)) : draw(own, OWN_STREAM, sizeOf(sides))
-  return fromDraw(make, sides, dtype)
+  if (options.seed !== undefined)
+    return fromHost(draw(checkSeed(op, options.seed), OWN_STREAM, sizeOf(sides)), sides, dtype)
+  return fromDraw(() => draw(seed, draws++, sizeOf(sides)), sides, dtype)
 }
 
 function checkFinite(op: string, name: string, value: unknown): number {

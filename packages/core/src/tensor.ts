@@ -278,6 +278,7 @@ export class Variable<out D extends DType = NumericDType, out S extends Sizes = 
     if (next.isDisposed) throw disposed('assign', next)
     const held = this.#value as unknown as Tensor
     const kept = currentBackend().onAssign?.(this as unknown as Variable, held, next) ?? next
+    if (kept === held) return
     this.#value = kept.detach() as Tensor<D, S>
     this.handle = kept.handle
     this.backend = kept.backend

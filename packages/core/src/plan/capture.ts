@@ -24,17 +24,44 @@ export class Capture implements Backend {
   /** What variables held before they were assigned to. */
   readonly #before = new Map<Variable, Tensor>()
   readonly #scalars = new Map<string, Captured>()
+  /** Which kernels ran since {@link varies}. */
+  readonly #varying: Kernel[] = []
+  #varies = false
+  #slotCount = 0
 
   #add(aval: Aval, source: Source): Captured {
     const id = this.#values.push({ shape: aval.shape, dtype: aval.dtype, source }) - 1
     return new Captured(id, this)
   }
 
+  /** From here on numbers are others in every run: they get slots, in the order in which they come. */
+  varies(): void {
+    this.#varies = true
+  }
+
+  /** The kernels that ran since. */
+  get varying(): readonly Kernel[] {
+    return this.#varying
+  }
+
   run(kernel: Kernel, inputs: readonly Stored[], out: Aval): Handle {
-    return this.#add(out, { kind: 'kernel', kernel, inputs: inputs.map((x) => this.#idOf(x)) })
+    const ids = inputs.map((x) => this.#idOf(x))
+    if (this.#varies) {
+      this.#varying.push(kernel)
+      if (kernel.kind === 'map' && kernel.params.length > 0)
+        return this.#add(out, {
+          kind: 'kernel',
+          kernel,
+          inputs: ids,
+          slots: kernel.params.map(() => this.#slotCount++),
+        })
+    }
+    return this.#add(out, { kind: 'kernel', kernel, inputs: ids })
   }
 
   upload(values: HostArray, aval: Aval): Handle {
+    if (this.#varies && values.length === 1)
+      return this.#add(aval, { kind: 'constant', values, slot: this.#slotCount++ })
     if (values.length !== 1) return this.#add(aval, { kind: 'constant', values })
     const key = `${aval.dtype} ${aval.shape.join()} ${Object.is(values[0], -0) ? '-0' : values[0]}`
     let known = this.#scalars.get(key)
@@ -106,7 +133,7 @@ export class Capture implements Backend {
         value: this.#idOf({ shape: value.shape, dtype: value.dtype, handle: this.#handleOf(value) }),
       }
     })
-    return { values: this.#values, checks: this.#checks, results: ids, assigned }
+    return { values: this.#values, checks: this.#checks, results: ids, assigned, slotCount: this.#slotCount }
   }
 
   #handleOf(x: Tensor): Handle {

@@ -10,11 +10,14 @@ import type { Schedule, Stage } from './fuse.js'
 import { isWoven } from './fuse.js'
 import type { Program, ValueId } from './program.js'
 
+/** What has an address: a value, or one of the numbers given to every run. */
+export type Operand = ValueId | { readonly slot: number }
+
 /** A stage's code: a function of addresses, and the values whose addresses it is called with. */
 interface Writing {
   /** Equal for stages that the same function does. */
   readonly key: string
-  readonly operands: readonly ValueId[]
+  readonly operands: readonly Operand[]
   /** Bytes of scratch; its address comes last. */
   readonly scratch: number
   readonly write: (c: Code, addresses: readonly Local[]) => void
@@ -31,13 +34,13 @@ export interface Emitted {
 
 /**
  * Writes the functions of a plan. "results" runs the stages that results and checks need, "changes" the others.
- * @param addressOf where a value's bytes are.
+ * @param addressOf where a value's bytes, or a given number's, are.
  */
 export function emit(
   program: Program,
   { stages }: Schedule,
   isStored: (id: ValueId) => boolean,
-  addressOf: (id: ValueId) => number,
+  addressOf: (operand: Operand) => number,
   scratchAddress: number,
 ): Emitted {
   const functions: FunctionSource[] = []
@@ -132,13 +135,17 @@ function mapWriting(
   const numbers = given.map((id) => numberOf(program, id))
   /** Inputs that are in memory; single numbers are written into the code. */
   const inputs = given.filter((_, i) => numbers[i] === undefined)
+  const slots = members.flatMap((id) => slotsOf(program, id))
   const stored = members.filter(isStored)
   const { outer, strides, inner, steps } = loopsOver(
     inputs.map((id) => ({ shape: values[id]!.shape })),
     shape,
   )
   const source: MapSource = {
-    inputs: inputs.map((id, i) => ({ dtype: values[id]!.dtype, isOnce: steps[i] === 0 })),
+    inputs: [
+      ...inputs.map((id, i) => ({ dtype: values[id]!.dtype, isOnce: steps[i] === 0 })),
+      ...slots.map(() => ({ dtype: 'float64' as const, isOnce: true })),
+    ],
     steps: members.map((id) => {
       const { source: from, dtype } = values[id]!
       if (from.kind !== 'kernel' || from.kernel.kind !== 'map') throw new Error('not elementwise')
@@ -148,19 +155,25 @@ function mapWriting(
         dtype,
         args: from.inputs.map((input): number | Lanes => {
           const member = members.indexOf(input)
-          if (member >= 0) return inputs.length + member
+          if (member >= 0) return inputs.length + slots.length + member
           const value = numbers[given.indexOf(input)]
           return value === undefined ? inputs.indexOf(input) : { kind: 'constant', value }
         }),
-        params: kernel.params.map((value): Lanes => ({ kind: 'constant', value })),
+        params: kernel.params.map((value, i): number | Lanes =>
+          from.slots === undefined
+            ? { kind: 'constant', value }
+            : inputs.length + slots.indexOf(from.slots[i]!),
+        ),
       }
     }),
     outputs: stored.map((id) => members.indexOf(id)),
   }
   const rows = outer.at(-1) ?? 1
   const around = outer.slice(0, -1)
-  const stepBytes = (axis: number): number[] =>
-    inputs.map((id, i) => (strides[axis]?.[i] ?? 0) * BYTES[values[id]!.dtype])
+  const stepBytes = (axis: number): number[] => [
+    ...inputs.map((id, i) => (strides[axis]?.[i] ?? 0) * BYTES[values[id]!.dtype]),
+    ...slots.map(() => 0),
+  ]
   const key = `map ${shape.join()} ${JSON.stringify(source, (_, value: unknown) =>
     typeof value === 'number' && !Number.isFinite(value)
       ? String(value)
@@ -170,11 +183,11 @@ function mapWriting(
   )} ${inner} ${outer.join()} ${strides.join(' ')}`
   return {
     key,
-    operands: [...inputs, ...stored],
+    operands: [...inputs, ...slots.map((slot) => ({ slot })), ...stored],
     scratch: 0,
     write: (c, addresses) => {
-      const from = addresses.slice(0, inputs.length)
-      const to = addresses.slice(inputs.length)
+      const from = addresses.slice(0, inputs.length + slots.length)
+      const to = addresses.slice(from.length)
       const blocks = stored.map((id) => rows * inner * BYTES[values[id]!.dtype])
       const nest = (axis: number): void => {
         if (axis === around.length) {
@@ -207,10 +220,21 @@ function inputsOfMap({ values }: Program, id: ValueId): readonly ValueId[] {
   return source.kind === 'kernel' ? source.inputs : []
 }
 
+function slotsOf({ values }: Program, id: ValueId): readonly number[] {
+  const { source } = values[id]!
+  return source.kind === 'kernel' ? (source.slots ?? []) : []
+}
+
 /** The number that a value is known to hold. */
 function numberOf({ values }: Program, id: ValueId): number | undefined {
   const { source, shape } = values[id]!
-  if (source.kind !== 'constant' || shape.length > 0 || source.values.length !== 1) return undefined
+  if (
+    source.kind !== 'constant' ||
+    source.slot !== undefined ||
+    shape.length > 0 ||
+    source.values.length !== 1
+  )
+    return undefined
   const value = source.values[0]
   return typeof value === 'number' ? value : undefined
 }

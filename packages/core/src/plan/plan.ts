@@ -6,7 +6,7 @@ import { Tensor, type Variable } from '../tensor.js'
 import { wasmBackend } from '../wasm/backend.js'
 import { type Compiled, compileModule } from '../wasm/host.js'
 import { viewAt, viewOf, type WasmHandle } from '../wasm/memory.js'
-import { emit, scratchOf } from './emit.js'
+import { emit, type Operand, scratchOf } from './emit.js'
 import { schedule, type Schedule } from './fuse.js'
 import { free, planMemory, reserve } from './heap.js'
 import { type Home, homeOf } from './home.js'
@@ -26,6 +26,8 @@ export class Plan {
   readonly #changes: Compiled
   readonly #drawn: readonly { readonly id: ValueId; readonly make: () => HostArray }[]
   readonly #arguments: readonly (ValueId | undefined)[]
+  /** Constants that are numbers given to every run. */
+  readonly #slots: readonly { readonly id: ValueId; readonly slot: number }[]
   /** Views of values by number, of the memory as it was when they were made. */
   #views: (NumericArray | undefined)[] = []
   #buffer: ArrayBuffer | undefined
@@ -36,7 +38,7 @@ export class Plan {
     this.#layout = layOut(program, this.#schedule)
     this.#changed = new Set(program.assigned.map(({ variable }) => variable))
     const scratch = scratchOf(program, this.#schedule)
-    this.#arena = new Arena(this.#layout.bytes, scratch)
+    this.#arena = new Arena(this.#layout.bytes, scratch, program.slotCount)
     for (const { source } of program.values)
       if (source.kind === 'variable') this.#homes.set(source.variable, homeOf(source.variable))
     for (const variable of this.#changed) this.#homes.set(variable, homeOf(variable))
@@ -60,10 +62,16 @@ export class Plan {
         this.#view(id).set(source.values as NumericArray)
     })
     this.#arguments = places
+    this.#slots = program.values.flatMap(({ source }, id) =>
+      source.kind === 'constant' && source.slot !== undefined && this.#layout.places.has(id)
+        ? [{ id, slot: source.slot }]
+        : [],
+    )
   }
 
-  #addressOf(id: ValueId): number {
-    const place = this.#layout.places.get(this.#schedule.roots[id]!)!
+  #addressOf(operand: Operand): number {
+    if (typeof operand === 'object') return this.#arena.slots + 8 * operand.slot
+    const place = this.#layout.places.get(this.#schedule.roots[operand]!)!
     return place.kind === 'arena'
       ? this.#arena.address + place.offset
       : this.#homes.get(place.variable)!.address
@@ -104,8 +112,15 @@ export class Plan {
     }
   }
 
-  /** Gives variables their new values. After {@link compute}, whose results are then gone. */
-  commit(): void {
+  /**
+   * Gives variables their new values. After {@link compute}, whose results are then gone.
+   * @param numbers those that are others in every run.
+   */
+  commit(numbers: readonly number[] = []): void {
+    if (numbers.length > 0) {
+      new Float64Array(planMemory.buffer, this.#arena.slots, numbers.length).set(numbers)
+      for (const { id, slot } of this.#slots) this.#view(id)[0] = numbers[slot]!
+    }
     this.#changes()
     const copies = this.#layout.copies.map(({ variable, value }) => ({
       to: this.#homes.get(variable)!.address,
@@ -120,10 +135,17 @@ export class Plan {
 
   /** What the function returned, as tensors of their own. */
   results(): Tensor[] {
-    return this.program.results.map((id) => {
-      const { shape, dtype } = this.program.values[id]!
-      return new Tensor(shape, dtype as 'float32', this.#view(id).slice(), wasmBackend)
-    })
+    return this.program.results.map((id) => this.#resultOf(id))
+  }
+
+  /** What the function returned at one place, as a tensor of its own. */
+  result(at: number): Tensor {
+    return this.#resultOf(this.program.results[at]!)
+  }
+
+  #resultOf(id: ValueId): Tensor {
+    const { shape, dtype } = this.program.values[id]!
+    return new Tensor(shape, dtype as 'float32', this.#view(id).slice(), wasmBackend)
   }
 
   /** The only value of a result. */
@@ -170,11 +192,14 @@ export class Plan {
 class Arena {
   readonly address: number
   readonly scratch: number
+  /** The numbers that are given to every run, in float64. */
+  readonly slots: number
 
-  constructor(bytes: number, scratch: number) {
-    const total = bytes + scratch + 64
+  constructor(bytes: number, scratch: number, slotCount: number) {
+    const total = bytes + 8 * slotCount + scratch + 80
     this.address = reserve(total)
-    this.scratch = (this.address + bytes + 31) & ~15
+    this.slots = (this.address + bytes + 31) & ~15
+    this.scratch = (this.slots + 8 * slotCount + 31) & ~15
     arenas.register(this, { address: this.address, bytes: total })
   }
 }

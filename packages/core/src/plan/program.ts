@@ -10,10 +10,17 @@ export type ValueId = number
 export type Source =
   | { readonly kind: 'argument'; readonly index: number }
   | { readonly kind: 'variable'; readonly variable: Variable }
-  | { readonly kind: 'constant'; readonly values: HostArray }
+  /** With a slot: one number that is another in every run. */
+  | { readonly kind: 'constant'; readonly values: HostArray; readonly slot?: number }
   /** Made on the host for every run: random numbers. */
   | { readonly kind: 'drawn'; readonly make: () => HostArray }
-  | { readonly kind: 'kernel'; readonly kernel: Kernel; readonly inputs: readonly ValueId[] }
+  | {
+      readonly kind: 'kernel'
+      readonly kernel: Kernel
+      readonly inputs: readonly ValueId[]
+      /** Of an elementwise kernel whose parameters are others in every run: which numbers they are. */
+      readonly slots?: readonly number[]
+    }
 
 /** A check of values that has to pass before anything is kept. */
 export interface Check {
@@ -31,6 +38,8 @@ export interface Program {
   readonly results: readonly ValueId[]
   /** Variables that got another value, and which. */
   readonly assigned: readonly { readonly variable: Variable; readonly value: ValueId }[]
+  /** How many numbers are given to every run. */
+  readonly slotCount: number
 }
 
 export function inputsOf(source: Source): readonly ValueId[] {

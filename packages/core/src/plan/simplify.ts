@@ -30,6 +30,7 @@ export function simplify(program: Program): Program {
   }
   return {
     values,
+    slotCount: program.slotCount,
     checks: [...checks.values()],
     results: program.results.map(at),
     assigned: program.assigned.map(({ variable, value }) => ({ variable, value: at(value) })),
@@ -60,7 +61,8 @@ function equalValues({ values }: Program): ValueId[] {
 
 function keyOf(source: Source, same: readonly ValueId[], ids: Map<object, number>): string | undefined {
   if (source.kind !== 'kernel') return undefined
-  return `${kernelKey(source.kernel, ids)} ${source.inputs.map((id) => same[id]).join()}`
+  const inputs = source.inputs.map((id) => same[id]).join()
+  return `${kernelKey(source.kernel, ids)} ${inputs} ${source.slots?.join() ?? ''}`
 }
 
 /** Equal for kernels that do the same. Formulas are told apart by identity, numbered in `ids`. */
@@ -90,7 +92,11 @@ export function difference(a: Program, b: Program): string | undefined {
   const ids = new Map<object, number>()
   for (let id = 0; id < a.values.length; id++) {
     const [x, y] = [a.values[id]!.source, b.values[id]!.source]
-    if (x.kind === 'kernel' && y.kind === 'kernel') {
+    if (x.kind === 'kernel' && y.kind === 'kernel' && x.slots !== undefined) {
+      // Its parameters may differ.
+      if (!hasSameFormula(x.kernel, y.kernel) || x.inputs.join() !== y.inputs.join())
+        return `another op as number ${id}`
+    } else if (x.kind === 'kernel' && y.kind === 'kernel') {
       const [kernel, other] = [kernelKey(x.kernel, ids), kernelKey(y.kernel, ids)]
       if (x.kernel.kind === 'map' && y.kernel.kind === 'map' && x.kernel.fn === y.kernel.fn) {
         const at = x.kernel.params.findIndex((p, i) => !Object.is(p, (y.kernel as typeof x.kernel).params[i]))
@@ -99,12 +105,17 @@ export function difference(a: Program, b: Program): string | undefined {
       }
       if (kernel !== other || x.inputs.join() !== y.inputs.join()) return `another op as number ${id}`
     } else if (x.kind === 'constant' && y.kind === 'constant') {
+      if (x.slot !== undefined && y.slot !== undefined) continue
       const at = x.values.findIndex((value, i) => !Object.is(value, y.values[i]))
       if (at >= 0 || x.values.length !== y.values.length)
         return `a constant was ${show(x.values[at])}, then ${show(y.values[at])}`
     } else if (x.kind !== y.kind) return `another op as number ${id}`
   }
   return undefined
+}
+
+function hasSameFormula(a: Kernel, b: Kernel): boolean {
+  return a.kind === 'map' && b.kind === 'map' && a.fn === b.fn
 }
 
 function show(value: unknown): string {

@@ -18,7 +18,8 @@ export interface MapStep {
   readonly args: readonly (number | Lanes)[]
   /** The result is rounded to it. */
   readonly dtype: DType
-  readonly params: readonly Lanes[]
+  /** As the arguments. */
+  readonly params: readonly (number | Lanes)[]
 }
 
 export interface MapInput {
@@ -117,7 +118,7 @@ function writeRow(
       const writer = new LaneWriter(
         c,
         args.map((arg) => (typeof arg === 'number' ? values[arg]! : arg)),
-        params,
+        params.map((param) => (typeof param === 'number' ? values[param]! : param)),
       )
       values.push(writer.rounded(writer.write(body, dtype === 'float32'), dtype))
     }

@@ -1,0 +1,167 @@
+import { type Aval, type Backend, type Handle, type Kernel, type Stored, withBackend } from '../backend.js'
+import type { HostArray } from '../dtype.js'
+import { BackendError } from '../errors.js'
+import { withoutRecording } from '../tape.js'
+import { Tensor, type Variable } from '../tensor.js'
+import { Capture } from './capture.js'
+import { Plan } from './plan.js'
+import type { Program } from './program.js'
+import { difference } from './simplify.js'
+
+/** What a step does: computes from the batch and the variables, and then changes variables by what it found. */
+export interface StepFunctions {
+  /** Returns what is read after every step, and what the change is made from. */
+  compute(batch: readonly Tensor[]): { readonly read: readonly Tensor[]; readonly grads: readonly Tensor[] }
+  /** Assigns to variables. Runs in every step, on tensors without values, for the numbers that it uses. */
+  change(grads: readonly Tensor[]): void
+}
+
+/**
+ * A training step as a plan: it computes first, and changes variables only when it is told to, so that a step whose
+ * loss is no number leaves everything as it was. The change may use other numbers in every step (rates, corrections),
+ * as long as it is made of the same ops.
+ */
+export class StepPlan {
+  readonly #plan: Plan
+  readonly #program: Program
+  readonly #numbers: Numbers
+  readonly #grads: readonly Tensor[]
+
+  private constructor({ program, varying, grads }: Recorded) {
+    this.#program = program
+    this.#plan = new Plan(program, program.values.length)
+    this.#numbers = new Numbers(varying)
+    this.#grads = grads.map(({ shape, dtype }) => new Tensor(shape, dtype, NOTHING, this.#numbers))
+  }
+
+  /**
+   * Records a step. What `change` moves besides variables, such as counters, is for the caller to put back.
+   * @throws BackendError where the step reads values, or does not do the same twice.
+   */
+  static record(step: StepFunctions, batch: readonly Tensor[], putBack: () => void): StepPlan {
+    const first = record(step, batch, putBack)
+    const why = difference(first.program, record(step, batch, putBack).program)
+    if (why !== undefined) throw new BackendError(`the step is not the same every time: ${why}`)
+    return new StepPlan(first)
+  }
+
+  /** Whether the step would be recorded as the same plan now. */
+  isStill(step: StepFunctions, batch: readonly Tensor[], putBack: () => void): boolean {
+    try {
+      return difference(this.#program, record(step, batch, putBack).program) === undefined
+    } catch {
+      return false
+    }
+  }
+
+  /** Computes; nothing outside of the plan has changed afterwards. */
+  compute(batch: readonly Tensor[]): void {
+    this.#plan.compute(batch)
+  }
+
+  /** The only value of what is read first, second, … */
+  number(at: number): number {
+    return this.#plan.number(at)
+  }
+
+  /** What is read first, second, … as a tensor of its own. */
+  read(at: number): Tensor {
+    return this.#plan.result(at)
+  }
+
+  /** Changes the variables; false, and nothing is changed, where the change is not made of the same ops as recorded. */
+  change(change: (grads: readonly Tensor[]) => void): boolean {
+    const numbers = this.#numbers.of(() => change(this.#grads))
+    if (numbers === undefined) return false
+    this.#plan.commit(numbers)
+    return true
+  }
+
+  toString(): string {
+    return String(this.#plan)
+  }
+}
+
+interface Recorded {
+  readonly program: Program
+  readonly varying: readonly Kernel[]
+  readonly grads: readonly Aval_[]
+}
+type Aval_ = Pick<Tensor, 'shape' | 'dtype'>
+
+function record(step: StepFunctions, batch: readonly Tensor[], putBack: () => void): Recorded {
+  const capture = new Capture()
+  try {
+    return withBackend(capture, () => {
+      const staged = batch.map(
+        (x, i) =>
+          new Tensor(x.shape, x.dtype, capture.argument(i, { shape: x.shape, dtype: x.dtype }), capture),
+      )
+      const { read, grads } = step.compute(staged)
+      capture.varies()
+      step.change(grads)
+      return { program: capture.finish(read), varying: capture.varying, grads }
+    })
+  } finally {
+    capture.restore()
+    putBack()
+  }
+}
+
+const NOTHING: Handle = Object.freeze({})
+
+/** The backend that only listens to the numbers that ops are given. */
+class Numbers implements Backend {
+  readonly name = 'plan'
+  readonly #expected: readonly Kernel[]
+  #numbers: number[] = []
+  #next = 0
+  #isSame = true
+
+  constructor(expected: readonly Kernel[]) {
+    this.#expected = expected
+  }
+
+  /** The numbers that the ops of `f` use; undefined where they are not the expected ops. */
+  of(f: () => void): readonly number[] | undefined {
+    this.#numbers = []
+    this.#next = 0
+    this.#isSame = true
+    withBackend(this, () => withoutRecording(f))
+    return this.#isSame && this.#next === this.#expected.length ? this.#numbers : undefined
+  }
+
+  run(kernel: Kernel): Handle {
+    const expected = this.#expected[this.#next++]
+    if (kernel.kind === 'map' && expected?.kind === 'map' && kernel.fn === expected.fn)
+      for (const param of kernel.params) this.#numbers.push(param)
+    else if (expected === undefined || JSON.stringify(kernel) !== JSON.stringify(expected))
+      this.#isSame = false
+    return NOTHING
+  }
+
+  upload(values: HostArray, _aval: Aval): Handle {
+    if (values.length === 1) this.#numbers.push(values[0] as number)
+    return NOTHING
+  }
+
+  adopt(): Handle {
+    return NOTHING
+  }
+
+  onAssign(_variable: Variable, before: Tensor): Tensor {
+    return before
+  }
+
+  check(_x: Stored): void {
+    this.#isSame = false
+  }
+
+  read(): Promise<HostArray> {
+    return Promise.reject(new BackendError('values were read while a step changes variables'))
+  }
+
+  readSync(): HostArray {
+    throw new BackendError('values were read while a step changes variables')
+  }
+}
