@@ -1,5 +1,6 @@
 // For those who build on core: backends, new ops, layer libraries. More may change here than in the main entry.
 export { abstractBackend } from './abstract.js'
+export { isWatchingForAnomalies } from './anomaly.js'
 export { markOwnCode } from './anomaly.js'
 export {
   type Aval,

@@ -226,9 +226,11 @@ export class Variable<out D extends DType = NumericDType, out S extends Sizes = 
   }
 
   override read(): Tensor<D, S> {
-    this.isShared = true
     onRead(this, this.#value)
-    currentBackend().onRead?.(this as unknown as Variable, this.#value as unknown as Tensor)
+    const backend = currentBackend()
+    // Where tensors are adopted, nobody keeps them.
+    if (backend.adopt === undefined) this.isShared = true
+    backend.onRead?.(this as unknown as Variable, this.#value as unknown as Tensor)
     return this.#value
   }
 

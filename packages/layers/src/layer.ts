@@ -154,6 +154,13 @@ export function checkOptions(what: string, options: unknown, known: readonly str
       )
 }
 
+let structure = 0
+
+/** Another number whenever some layer was frozen or thawed, got a weight or another layer inside. */
+export function structureVersion(): number {
+  return structure
+}
+
 /** What all layers are: callable, named, with weights. The classes of this package extend it; yours extend {@link Layer}. */
 export abstract class LayerBase<N extends string = string> extends Callable {
   /** The options a class knows; others are refused. Classes without the list take any. @internal */
@@ -199,6 +206,7 @@ export abstract class LayerBase<N extends string = string> extends Callable {
 
   set trainable(value: boolean) {
     this.#trainable = checkTrainable(this.label, value)
+    structure++
     for (const layer of this.sublayers) layer.trainable = value
   }
 
@@ -242,6 +250,11 @@ export abstract class LayerBase<N extends string = string> extends Callable {
     return `${this.name} (${this.className})`
   }
 
+  /** Whether it draws random numbers from a sequence of its own, which plans do not know. @internal */
+  get drawsBySeed(): boolean {
+    return false
+  }
+
   /** The layers it consists of: those it called and those it holds in its fields. */
   get sublayers(): readonly LayerBase[] {
     for (const value of Object.values(this)) this.#adopt(value)
@@ -250,7 +263,11 @@ export abstract class LayerBase<N extends string = string> extends Callable {
 
   #adopt(value: unknown): void {
     const parts: readonly unknown[] = Array.isArray(value) ? value : [value]
-    for (const part of parts) if (isLayer(part)) this.#children.add(part)
+    for (const part of parts)
+      if (isLayer(part) && !this.#children.has(part)) {
+        this.#children.add(part)
+        structure++
+      }
   }
 
   /** All weights: its own in the order they were made, trainable ones first, then its sublayers'. */
@@ -470,6 +487,7 @@ export abstract class LayerBase<N extends string = string> extends Callable {
     if (regularizer !== undefined) regularize(weight, regularizer)
     if (constraint !== undefined) constrain(weight, constraint)
     this.#weights.push(weight)
+    structure++
     return weight
   }
 

@@ -1,8 +1,17 @@
-import { type Aval, type Backend, type Handle, type Kernel, type Stored, withBackend } from '../backend.js'
+import {
+  type Aval,
+  type Backend,
+  currentBackend,
+  type Handle,
+  type Kernel,
+  type Stored,
+  withBackend,
+} from '../backend.js'
 import type { HostArray } from '../dtype.js'
 import { BackendError } from '../errors.js'
 import { withoutRecording } from '../tape.js'
 import { Tensor, type Variable } from '../tensor.js'
+import { wasmBackend } from '../wasm/backend.js'
 import { Capture } from './capture.js'
 import { Plan } from './plan.js'
 import type { Program } from './program.js'
@@ -32,6 +41,11 @@ export class StepPlan {
     this.#plan = new Plan(program, program.values.length)
     this.#numbers = new Numbers(varying)
     this.#grads = grads.map(({ shape, dtype }) => new Tensor(shape, dtype, NOTHING, this.#numbers))
+  }
+
+  /** Whether steps on the current backend can be plans. */
+  static get isPossible(): boolean {
+    return currentBackend() === wasmBackend
   }
 
   /**
@@ -85,9 +99,8 @@ export class StepPlan {
 interface Recorded {
   readonly program: Program
   readonly varying: readonly Kernel[]
-  readonly grads: readonly Aval_[]
+  readonly grads: readonly Pick<Tensor, 'shape' | 'dtype'>[]
 }
-type Aval_ = Pick<Tensor, 'shape' | 'dtype'>
 
 function record(step: StepFunctions, batch: readonly Tensor[], putBack: () => void): Recorded {
   const capture = new Capture()

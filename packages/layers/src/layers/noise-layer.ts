@@ -22,6 +22,10 @@ export abstract class NoiseLayer<N extends string = string> extends SingleInputL
     this.#seed = seed
   }
 
+  override get drawsBySeed(): boolean {
+    return this.#seed !== undefined
+  }
+
   /** `rate` if it is in [0, 1). */
   protected checkRate(rate: unknown): number {
     if (typeof rate !== 'number' || !(rate >= 0 && rate < 1))

@@ -321,6 +321,16 @@ export abstract class Optimizer {
     })
   }
 
+  /** Notes how many steps were taken; what it returns puts that back. Slots are left as they are. @internal */
+  mark(): () => void {
+    const iterations = this.#iterations
+    const updates = [...this.#entries.values()].map((entry) => [entry, entry.updates] as const)
+    return () => {
+      this.#iterations = iterations
+      for (const [entry, count] of updates) entry.updates = count
+    }
+  }
+
   /** Whether variables move in this step, or gradients are only collected. */
   get #isDue(): boolean {
     return (this.#iterations + 1) % (this.#options.gradientAccumulationSteps ?? 1) === 0

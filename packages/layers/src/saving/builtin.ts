@@ -38,9 +38,11 @@ import { StringLookup } from '../layers/string-lookup.js'
 import { TextVectorization } from '../layers/text-vectorization.js'
 import { UnitNormalization } from '../layers/unit-normalization.js'
 import { WeightedAverage } from '../layers/weighted-average.js'
+import { InputLayer } from '../input-layer.js'
 import { Model } from '../model.js'
+import { OpLayer } from '../op-layer.js'
 import { Sequential } from '../sequential.js'
-import { type LayerClass, registerLayer, registerModel } from './registry.js'
+import { type LayerClass, markOwn, registerModel, registerOwn } from './registry.js'
 
 /** By the names that files know them by; the names in the source may be shortened by bundlers. */
 const builtin: Readonly<Record<string, LayerClass>> = {
@@ -89,6 +91,7 @@ const builtin: Readonly<Record<string, LayerClass>> = {
   UnitNormalization,
   WeightedAverage,
 }
-for (const name of Object.keys(builtin)) registerLayer(name, builtin[name]!)
+for (const name of Object.keys(builtin)) registerOwn(name, builtin[name]!)
+markOwn(InputLayer, OpLayer, Model, Sequential)
 registerModel(Model, 'Functional')
 registerModel(Sequential, 'Sequential')

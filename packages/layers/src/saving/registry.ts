@@ -66,6 +66,25 @@ export function registerLayer(name: string, layerClass: LayerClass): void {
   classes.add(name, layerClass)
 }
 
+/** Classes whose code is this package's. */
+const ours = new Set<unknown>()
+
+/** As {@link registerLayer}, for this package's own. */
+export function registerOwn(name: string, layerClass: LayerClass): void {
+  registerLayer(name, layerClass)
+  ours.add(layerClass)
+}
+
+/** Counts classes that files do not name as this package's own too. */
+export function markOwn(...layerClasses: readonly unknown[]): void {
+  for (const layerClass of layerClasses) ours.add(layerClass)
+}
+
+/** Whether a layer's code is this package's; that of a lambda is its user's. */
+export function isOfThisPackage(layer: LayerBase): boolean {
+  return ours.has(layer.constructor) && layer.className !== 'Lambda'
+}
+
 /**
  * Makes a function known by a name, so that models with it can be saved and loaded: an activation, an initializer,
  * the function of a lambda, a loss, a schedule. Files hold the name only, never code.

@@ -4,7 +4,7 @@ import { type Loss, resolveLoss } from '../losses.js'
 import { type Metric, resolveMetric } from '../metrics.js'
 import type { Model } from '../model.js'
 import { firstFree } from '../naming.js'
-import { checkKeys } from '../option-checks.js'
+import { checkFlag, checkKeys } from '../option-checks.js'
 import { type Optimizer, resolveOptimizer } from '../optimizers.js'
 import { pathsOf } from '../saving/paths.js'
 import type { Sym } from '../types.js'
@@ -50,6 +50,8 @@ export interface Compiled {
   /** Whether there is anything to minimise, be it only what layers add. */
   readonly hasLoss: boolean
   readonly trainStep: CompileOptions['trainStep']
+  /** Whether steps may be recorded and replayed. */
+  readonly plan: boolean
 }
 
 /** @throws GraphError before `compile`, naming what needs it. */
@@ -68,12 +70,14 @@ const OPTIONS = [
   'weightedMetrics',
   'missingTargets',
   'trainStep',
+  'plan',
 ]
 
 export function compileModel(model: Model, options: CompileOptions): Compiled {
   checkKeys('compile', options, OPTIONS)
   checkFree(model, 'compile')
-  const { trainStep } = options
+  const { trainStep, plan = true } = options
+  checkFlag('compile', 'plan', plan)
   if (trainStep !== undefined && typeof trainStep !== 'function')
     throw new ValueError(`compile: trainStep must be a function, got ${show(trainStep)}`)
   const inputs = endsOf(model, 'input')
@@ -123,6 +127,7 @@ export function compileModel(model: Model, options: CompileOptions): Compiled {
     modelLoss: modelLoss && { ...modelLoss, isLogged: hasOutputLoss },
     hasLoss,
     trainStep,
+    plan,
   }
 }
 

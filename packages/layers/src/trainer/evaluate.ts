@@ -122,7 +122,7 @@ async function onBatch(
   if (data.rows === 0) throw new DataError(`${op}: the data has no rows`)
   const batch = bound.run(() => takeBatch(data, undefined, 0, data.rows))
   const meter = new Meter(compiled, bound)
-  const outcome = await step(new Stepper(model, compiled, bound), batch)
+  const outcome = await step(Stepper.of(model, compiled, bound), batch)
   meter.add(batch, outcome)
   bound.settle()
   return meter.logs()

@@ -211,6 +211,7 @@ export class Training {
     const seed = this.#seedOf(epoch)
     this.#bound.reseed(seed)
     if (from === undefined) await this.#callbacks.call('onEpochBegin', epoch)
+    this.#stepper.doubt()
     const report = new Report(verbosity, this.#steps, [epoch + 1, epochs])
     const meter = new Meter(this.#compiled, this.#bound)
     if (from !== undefined) {
@@ -220,6 +221,7 @@ export class Training {
     let step = from?.step ?? 0
     const pass = await training.begin(epoch, seed, step)
     for (; step !== training.steps; step++) {
+      if (this.#callbacks.hearsBatchBegin || this.#callbacks.hearsBatchEnd) this.#stepper.doubt()
       if (this.#callbacks.hearsBatchBegin) await this.#callbacks.call('onBatchBegin', step)
       const next = pass.next()
       const batch = next instanceof Promise ? await next : next

@@ -1,4 +1,13 @@
-import { NonFiniteError, type Tensor, valueAndGrads, ValueError, type Variable } from '@adjoint/core'
+import {
+  abs,
+  BackendError,
+  max,
+  NonFiniteError,
+  type Tensor,
+  valueAndGrads,
+  ValueError,
+  type Variable,
+} from '@adjoint/core'
 import {
   formatShape,
   randomState,
@@ -6,17 +15,21 @@ import {
   replaceLeaves,
   setRandomState,
   show,
+  type StepFunctions,
+  StepPlan,
 } from '@adjoint/core/extend'
 import type { OptimizerState } from '../optimizers.js'
 import { reduced } from '../losses/reduction.js'
 import { isSymbolic } from '../symbolic.js'
-import { type LayerBase, withLosses } from '../layer.js'
+import { type LayerBase, structureVersion, withLosses } from '../layer.js'
 import type { Model } from '../model.js'
 import { regularizedOf, weightLoss, withAdded } from '../regularizers.js'
 import type { Batch } from './batches.js'
 import type { Bound } from './bound.js'
 import type { Compiled, OutputPlan } from './compile.js'
+import { maskOf } from '../masks.js'
 import { lossWeights } from './masked.js'
+import { allLayers, type PlanSet, plansOf, type Recording, tensorsOf, withTensors } from './planned.js'
 import { isKnownNonFinite, readMagnitudes, readScalars } from './read.js'
 import { readLogs } from './logs.js'
 
@@ -56,6 +69,8 @@ interface Parts {
 const LARGE_RATE = 1e20
 const LARGE_MOVE = 1e25
 
+const steppers = new WeakMap<Compiled, Stepper>()
+
 /**
  * Steps of one model: everything that does not change from batch to batch is looked up once. A step is a function of
  * the batch, the weights, the optimizer's state and the random state; it moves all of them or, when it fails, none.
@@ -63,13 +78,42 @@ const LARGE_MOVE = 1e25
 export class Stepper {
   readonly #model: Model
   readonly #compiled: Compiled
-  readonly #bound: Bound
+  #bound: Bound
   readonly #variables: readonly Variable[]
   /** Variables that layers change as they run, such as moving averages. */
   readonly #statistics: readonly Variable[]
   readonly #scored: readonly OutputPlan[]
   /** Variables that add to the loss. */
   readonly #regularized: readonly Variable[]
+  readonly #hasMetrics: boolean
+  readonly #plans: PlanSet | undefined
+  /** Which layers are frozen: some do something else then. */
+  readonly #frozen: string = ''
+
+  /** What it was made for: it is still right as long as these are the same. */
+  readonly #structure: number
+  readonly #isTrainable: readonly boolean[]
+
+  /** A stepper for a single step: the one of the step before, unless something has changed. */
+  static of(model: Model, compiled: Compiled, bound: Bound): Stepper {
+    const known = steppers.get(compiled)
+    if (known?.takesOver(bound) === true) return known
+    const made = new Stepper(model, compiled, bound)
+    steppers.set(compiled, made)
+    return made
+  }
+
+  /** Goes on for another call, if it can. */
+  takesOver(bound: Bound): boolean {
+    // Where values are read asynchronously several calls may be under way at once.
+    if (bound.backend !== this.#bound.backend || bound.backend.readSync === undefined) return false
+    const isSame =
+      this.#structure === structureVersion() &&
+      this.#variables.every((v, i) => v.trainable === this.#isTrainable[i]) &&
+      this.#statistics.every((v, i) => v.trainable === this.#isTrainable[this.#variables.length + i])
+    if (isSame) this.#bound = bound
+    return isSame
+  }
 
   constructor(model: Model, compiled: Compiled, bound: Bound) {
     this.#model = model
@@ -79,6 +123,14 @@ export class Stepper {
     this.#statistics = model.nonTrainableWeights
     this.#regularized = regularizedOf(this.#variables)
     this.#scored = compiled.outputs.filter((output) => output.loss !== undefined)
+    this.#structure = structureVersion()
+    this.#isTrainable = [...this.#variables, ...this.#statistics].map((v) => v.trainable)
+    this.#hasMetrics = compiled.outputs.some(({ metrics }) => metrics.length > 0)
+    this.#plans = bound.run(() => plansOf(model, compiled, this.#variables))
+    if (this.#plans !== undefined)
+      this.#frozen = allLayers(model)
+        .map((layer) => (layer.trainable ? '1' : '0'))
+        .join('')
   }
 
   get hasVariables(): boolean {
@@ -90,6 +142,8 @@ export class Stepper {
   /** Forward, backward, update. @throws NonFiniteError, everything left as it was. */
   train(batch: Batch, place: Place): Outcome | Promise<Outcome> {
     if (this.#compiled.trainStep !== undefined) return this.#trainByHand(batch, place)
+    const planned = this.#trainByPlan(batch, place)
+    if (planned !== undefined) return planned
     const before = this.#keep()
     const open = this.#tried(before, () => this.#open(batch))
     const read = readScalars(scalarsOf(open.total, open))
@@ -198,6 +252,119 @@ export class Stepper {
     )
   }
 
+  // ---- steps as plans
+
+  /** Plans are looked at again before they are used, where code of the user's may have changed what it does. */
+  doubt(): void {
+    this.#plans?.train.doubt()
+    this.#plans?.test.doubt()
+  }
+
+  /** The step by a plan, if there is one; undefined where nothing was done. */
+  #trainByPlan(batch: Batch, place: Place): Outcome | undefined {
+    const plans = this.#plans?.train
+    // A single step cannot know what the user's code did before it.
+    if (plans === undefined || (plans.hasOwnCode && place.op === 'trainOnBatch')) return undefined
+    const plan = plans.for(batch, this.#training)
+    if (plan === undefined) return undefined
+    const before: Kept = { random: this.#bound.random, statistics: [] }
+    let outcome: Outcome | undefined
+    try {
+      outcome = this.#bound.run(() => this.#replay(plan, batch, before, place))
+    } catch (error) {
+      this.#bound.random = before.random
+      throw error
+    }
+    if (outcome === undefined) this.#bound.random = before.random
+    return outcome
+  }
+
+  #replay(plan: StepPlan, batch: Batch, before: Kept, place: Place): Outcome | undefined {
+    const { optimizer } = this.#compiled
+    plan.compute(tensorsOf(batch))
+    let at = 0
+    const total = plan.number(at++)
+    const losses = new Array<number | undefined>(this.#compiled.outputs.length).fill(undefined)
+    for (const { index } of this.#scored) losses[index] = plan.number(at++)
+    const modelLoss = this.#compiled.modelLoss === undefined ? undefined : plan.number(at++)
+    const found = { loss: total, losses, modelLoss }
+    for (let i = 0; i < at; i++)
+      if (!Number.isFinite(plan.number(i)))
+        throw this.#badLoss(batch, { ...found, predictions: [] }, before, place)
+    let most = 0
+    for (let i = 0; i < this.#variables.length; i++) {
+      const size = plan.number(at++)
+      if (!Number.isFinite(size)) throw this.#badGradient(i, size, place)
+      most = Math.max(most, size)
+    }
+    // Such a step has to be looked at after it was made, and maybe taken back.
+    const rate = optimizer.largestRate
+    if (rate > LARGE_RATE || rate * most > LARGE_MOVE) return undefined
+    const putBack = optimizer.mark()
+    if (!plan.change((grads) => optimizer.apply(grads, this.#variables))) {
+      putBack()
+      return undefined
+    }
+    const predictions = this.#hasMetrics ? losses.map((_, i) => plan.read(at + i)) : []
+    return this.#withLossWeights({ ...found, predictions })
+  }
+
+  get #training(): Recording {
+    const { optimizer } = this.#compiled
+    const functions = (batch: Batch): StepFunctions => ({
+      compute: (tensors) => {
+        const open = this.#open(withTensors(batch, tensors))
+        const read = [...scalarsOf(open.total, open), ...open.grads.map((g) => max(abs(g)))]
+        return { read: [...read, ...this.#toRead(open.predictions)], grads: open.grads }
+      },
+      change: (grads) => optimizer.apply(grads, this.#variables),
+    })
+    return this.#recordingOf(functions, () => optimizer.mark())
+  }
+
+  get #testing(): Recording {
+    const functions = (batch: Batch): StepFunctions => ({
+      compute: (tensors) => {
+        const { predictions, parts, total } = this.#measure(withTensors(batch, tensors))
+        if ((total !== undefined) !== this.#compiled.hasLoss)
+          throw new BackendError('no layer has added the loss that one could have added')
+        const losses = total === undefined ? [] : scalarsOf(total, parts)
+        return { read: [...losses, ...this.#toRead(predictions)], grads: [] }
+      },
+      change: () => undefined,
+    })
+    return this.#recordingOf(functions, () => () => undefined)
+  }
+
+  #recordingOf(functions: (batch: Batch) => StepFunctions, mark: () => () => void): Recording {
+    const { lossWeights: weights, optimizer } = this.#compiled
+    const fixed =
+      weights.variables.length > 0
+        ? ''
+        : this.#scored.map(({ index }) => weights.at(index, optimizer.iterations)).join()
+    const marked = (): (() => void) => {
+      const [putBack, random] = [mark(), randomState()]
+      return () => {
+        putBack()
+        setRandomState(random)
+      }
+    }
+    return {
+      key: `${this.#frozen} ${fixed}`,
+      record: (batch) => this.#bound.run(() => StepPlan.record(functions(batch), tensorsOf(batch), marked())),
+      isStill: (plan, batch) =>
+        this.#bound.run(() => plan.isStill(functions(batch), tensorsOf(batch), marked())),
+    }
+  }
+
+  /** What metrics are told. */
+  #toRead(predictions: readonly Tensor[]): readonly Tensor[] {
+    if (!this.#hasMetrics) return []
+    if (predictions.some((x) => maskOf(x) !== undefined))
+      throw new BackendError('metrics need the masks of predictions, which a plan does not keep')
+    return predictions
+  }
+
   // ---- a step of the user's own
 
   #trainByHand(batch: Batch, place: Place): Outcome {
@@ -238,11 +405,9 @@ export class Stepper {
   // ---- testing and predicting
 
   test(batch: Batch): Outcome | Promise<Outcome> {
-    const { predictions, parts, total } = this.#bound.run(() => {
-      const { predictions: made, added } = this.#forward(batch.x, false)
-      const losses = this.#parts(batch, made)
-      return { predictions: made, parts: losses, total: this.#total(losses, added) }
-    })
+    const plan = this.#plans?.test.for(batch, this.#testing)
+    if (plan !== undefined) return this.#bound.run(() => this.#testByPlan(plan, batch))
+    const { predictions, parts, total } = this.#bound.run(() => this.#measure(batch))
     if (total === undefined) return { loss: 0, losses: predictions.map(() => undefined), predictions }
     const read = readScalars(scalarsOf(total, parts))
     return read instanceof Promise
@@ -250,8 +415,29 @@ export class Stepper {
       : this.#outcomeOf(parts, read, predictions)
   }
 
+  #measure(batch: Batch): { predictions: readonly Tensor[]; parts: Parts; total: Tensor | undefined } {
+    const { predictions, added } = this.#forward(batch.x, false)
+    const parts = this.#parts(batch, predictions)
+    return { predictions, parts, total: this.#total(parts, added) }
+  }
+
+  #testByPlan(plan: StepPlan, batch: Batch): Outcome {
+    plan.compute(tensorsOf(batch))
+    let at = 0
+    const isLost = this.#compiled.hasLoss
+    const loss = isLost ? plan.number(at++) : 0
+    const losses = new Array<number | undefined>(this.#compiled.outputs.length).fill(undefined)
+    for (const { index } of this.#scored) losses[index] = plan.number(at++)
+    const modelLoss = this.#compiled.modelLoss === undefined ? undefined : plan.number(at++)
+    const predictions = this.#hasMetrics ? losses.map((_, i) => plan.read(at + i)) : []
+    return this.#withLossWeights({ loss, losses, modelLoss, predictions })
+  }
+
   #outcomeOf(parts: Parts, numbers: readonly number[], predictions: readonly Tensor[]): Outcome {
-    const outcome = outcomeOf(parts, numbers, predictions)
+    return this.#withLossWeights(outcomeOf(parts, numbers, predictions))
+  }
+
+  #withLossWeights(outcome: Outcome): Outcome {
     const { outputs, lossWeights, optimizer } = this.#compiled
     // Learned weights change with every step: what they counted is not told apart.
     if (lossWeights.variables.length > 0 || outputs.every(({ masksMissing }) => !masksMissing)) return outcome
@@ -326,6 +512,7 @@ export class Stepper {
   /** Runs the model again, as before, to see where the first NaN or infinity comes up. */
   #firstNonFinite(batch: Batch, before: Kept): string {
     const now = randomState()
+    const statistics = this.#statistics.map((v) => v.detach())
     setRandomState(before.random)
     try {
       let found: string | undefined
@@ -342,6 +529,7 @@ export class Stepper {
       return found ?? 'all layers gave finite numbers, so it is the loss itself'
     } finally {
       setRandomState(now)
+      this.#statistics.forEach((v, i) => v.assign(statistics[i]!))
     }
   }
 

@@ -82,6 +82,11 @@ export interface CompileOptions<I = any, O = any> {
    * (default) refuses them, 'mask' leaves them out of that output's loss and metrics. One choice for all, or by output.
    */
   readonly missingTargets?: MissingTargets | PerOutput<O, MissingTargets>
+  /**
+   * Whether steps that are made often are recorded and replayed as one piece of code (default true). The numbers are
+   * the same, to the last bit; say false for layers and losses whose code depends on what changes between steps.
+   */
+  readonly plan?: boolean
   /** One training step of your own; `fit` still runs the loop. */
   readonly trainStep?: (
     batch: StepBatch<I, O>,

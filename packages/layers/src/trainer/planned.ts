@@ -1,0 +1,181 @@
+import { BackendError, type Tensor, type Variable } from '@adjoint/core'
+import { isWatchingForAnomalies, StepPlan } from '@adjoint/core/extend'
+import { warn } from '../host.js'
+import type { LayerBase } from '../layer.js'
+import { isOfThisPackage } from '../saving/registry.js'
+import type { Model } from '../model.js'
+import type { Batch } from './batches.js'
+import type { Compiled } from './compile.js'
+
+// Steps that are made often are recorded and replayed as plans. A plan gives the same numbers as the ops one by one, to
+// the last bit, so it does not matter when a training begins to use them.
+
+/** So many steps with batches of one kind are made op by op: fewer are not worth recording. */
+const EAGER_STEPS = 8
+/** A training that needs more plans than this changes too often to gain by them. */
+const MOST_PLANS = 12
+
+/** What a recorded step computes, and how it is recorded. */
+export interface Recording {
+  /** What is the same for all steps that one plan can make, beside the batch's shapes. */
+  readonly key: string
+  record(batch: Batch): StepPlan
+  /** Whether recording now would give the same plan. */
+  isStill(plan: StepPlan, batch: Batch): boolean
+}
+
+interface Known {
+  uses: number
+  plan: StepPlan | undefined
+}
+
+/** The plans of a model that was compiled, for training and for testing. */
+export class Plans {
+  readonly #known = new Map<string, Known>()
+  #count = 0
+  #isGivenUp = false
+  /** Plans that have been found to be still right since the last {@link doubt}. */
+  readonly #trusted = new Set<StepPlan>()
+
+  constructor(
+    readonly op: string,
+    /** Whether code of the user's runs in a step: it may depend on things that change without being seen. */
+    readonly hasOwnCode: boolean,
+  ) {}
+
+  /** The plan for a batch; undefined where its step is to be made op by op. */
+  for(batch: Batch, recording: Recording): StepPlan | undefined {
+    if (this.#isGivenUp || isWatchingForAnomalies()) return undefined
+    const key = `${recording.key} ${kindOf(batch)}`
+    let known = this.#known.get(key)
+    if (known === undefined) this.#known.set(key, (known = { uses: 0, plan: undefined }))
+    if (known.plan === undefined) {
+      if (++known.uses <= EAGER_STEPS) return undefined
+      known.plan = this.#record(batch, recording)
+    } else if (this.hasOwnCode && !this.#trusted.has(known.plan)) {
+      if (recording.isStill(known.plan, batch)) this.#trusted.add(known.plan)
+      else known.plan = this.#record(batch, recording)
+    }
+    return known.plan
+  }
+
+  #record(batch: Batch, recording: Recording): StepPlan | undefined {
+    if (++this.#count > MOST_PLANS) return this.#giveUp()
+    try {
+      const plan = recording.record(batch)
+      this.#trusted.add(plan)
+      return plan
+    } catch (error) {
+      if (this.hasOwnCode && error instanceof BackendError)
+        warn(
+          `${this.op}: the steps of this model are run op by op, which is slower than as a plan: ${error.message}. ` +
+            'compile({ plan: false }) says that you know',
+        )
+      return this.#giveUp()
+    }
+  }
+
+  #giveUp(): undefined {
+    this.#isGivenUp = true
+    this.#known.clear()
+    return undefined
+  }
+
+  /** Code of the user's may have changed what it does: plans are looked at again before they are used. */
+  doubt(): void {
+    this.#trusted.clear()
+  }
+}
+
+/** Equal for batches that the same plan can take. */
+function kindOf({ x, y, weights, masks }: Batch): string {
+  let kind = ''
+  for (const list of [x, y, weights, masks]) {
+    for (const part of list) kind += part === undefined ? '-;' : `${part.dtype} ${part.shape.join()};`
+    kind += '|'
+  }
+  return kind
+}
+
+/** The tensors of a batch, in the order that {@link withTensors} takes. */
+export function tensorsOf({ x, y, weights, masks }: Batch): Tensor[] {
+  return [...x, ...y, ...weights, ...masks].filter((part) => part !== undefined)
+}
+
+/** The same batch with other tensors. */
+export function withTensors(batch: Batch, tensors: readonly Tensor[]): Batch {
+  let next = 0
+  const replaced = <T extends Tensor | undefined>(list: readonly T[]): T[] =>
+    list.map((part) => (part === undefined ? part : (tensors[next++] as T)))
+  return {
+    ...batch,
+    x: replaced(batch.x),
+    y: replaced(batch.y),
+    weights: replaced(batch.weights),
+    masks: replaced(batch.masks),
+  }
+}
+
+/** The plans of one model, as long as the same weights are trained. */
+export interface PlanSet {
+  readonly variables: readonly Variable[]
+  readonly train: Plans
+  readonly test: Plans
+}
+
+const sets = new WeakMap<Compiled, PlanSet>()
+
+/** The plans for a model's steps; undefined where they cannot be plans. */
+export function plansOf(
+  model: Model,
+  compiled: Compiled,
+  variables: readonly Variable[],
+): PlanSet | undefined {
+  const known = sets.get(compiled)
+  if (known !== undefined && isSameList(known.variables, variables)) return known
+  if (!mayBePlanned(model, compiled, variables)) return undefined
+  const own = hasOwnCode(model, compiled)
+  const made = { variables, train: new Plans('fit', own), test: new Plans('evaluate', own) }
+  sets.set(compiled, made)
+  return made
+}
+
+function isSameList(a: readonly unknown[], b: readonly unknown[]): boolean {
+  return a.length === b.length && a.every((x, i) => x === b[i])
+}
+
+function mayBePlanned(
+  model: Model,
+  { inputs, plan, trainStep }: Compiled,
+  variables: readonly Variable[],
+): boolean {
+  return (
+    plan &&
+    trainStep === undefined &&
+    StepPlan.isPossible &&
+    // Strings are looked up on the host; float64 is for checks, and has no kernels of its own.
+    inputs.list.every(({ tensor }) => tensor.dtype !== 'string' && tensor.dtype !== 'float64') &&
+    variables.every(({ dtype }) => dtype === 'float32') &&
+    allLayers(model).every((layer) => !layer.drawsBySeed)
+  )
+}
+
+/** Whether a step runs code that is not this package's. */
+function hasOwnCode(model: Model, { outputs, modelLoss }: Compiled): boolean {
+  return (
+    modelLoss !== undefined ||
+    outputs.some(({ loss }) => loss?.isOwn === true) ||
+    allLayers(model).some((layer) => !isOfThisPackage(layer))
+  )
+}
+
+/** The model and all layers in it, however deep. */
+export function allLayers(model: Model): LayerBase[] {
+  const all: LayerBase[] = []
+  const visit = (layer: LayerBase): void => {
+    all.push(layer)
+    layer.sublayers.forEach(visit)
+  }
+  visit(model)
+  return all
+}
