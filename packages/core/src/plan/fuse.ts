@@ -1,4 +1,5 @@
 import { sameShape } from '../shape.js'
+import { MOST_OPERANDS } from '../wasm/kernels.js'
 import { hasLanes, hasSeries, isTruth } from '../wasm/lanes.js'
 import type { Program, ValueId } from './program.js'
 import { inputsOf } from './program.js'
@@ -73,7 +74,8 @@ export function isWoven({ values }: Program, id: ValueId): boolean {
   const { source, dtype } = values[id]!
   if (source.kind !== 'kernel' || source.kernel.kind !== 'map') return false
   const { body } = source.kernel.fn
-  if (!hasLanes(body) || source.inputs.some((input) => values[input]!.dtype === 'string')) return false
+  if (source.inputs.length > MOST_OPERANDS || !hasLanes(body)) return false
+  if (source.inputs.some((input) => values[input]!.dtype === 'string')) return false
   return (
     dtype === 'float32' || (dtype === 'bool' && isTruth(body)) || (dtype === 'float64' && !hasSeries(body))
   )

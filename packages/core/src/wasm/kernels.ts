@@ -9,6 +9,9 @@ import { memory } from './memory.js'
 
 // Kernels of eager ops: one function for all sizes. Each is compiled when it is first needed and kept.
 
+/** Formulas of more arguments are left to the plain loops. */
+export const MOST_OPERANDS = 200
+
 const CODES: Readonly<Record<DType, number>> = {
   float32: 0,
   float64: 1,
@@ -38,7 +41,8 @@ export class MapKernels {
    * numbers that come from series.
    */
   has(out: DType): boolean {
-    if (!this.#hasLanes) return false
+    // Functions take a limited number of parameters.
+    if (!this.#hasLanes || this.#fn.args.length > MOST_OPERANDS) return false
     return out === 'float32' || (out === 'bool' && this.#isTruth) || (out === 'float64' && !this.#hasSeries)
   }
 
