@@ -39,7 +39,7 @@ function build(): Model {
   return model({
     inputs: { a, b },
     outputs: { y: dense(1, { name: 'y' })(both), z: dense(1, { name: 'z', activation: 'sigmoid' })(both) },
-  }) as unknown as Model
+  })
 }
 
 /** The states of everything after a training. */
@@ -68,13 +68,13 @@ describe('training by plans', () => {
       }),
     )
     const { a, b, y, z } = data()
-    const history = (await m.fit(untyped({ a, b }), untyped({ y, z }), {
+    const history = await m.fit(untyped({ a, b }), untyped({ y, z }), {
       epochs: 12,
       batchSize: 16,
       verbose: 0,
       validationSplit: 0.2,
       callbacks: [reduceLROnPlateau({ monitor: 'loss', patience: 1, factor: 0.5 })],
-    })) as History
+    })
     const tested = await m.evaluate(untyped({ a, b }), untyped({ y, z }), { batchSize: 4, verbose: 0 })
     return { history, weights: weightsOf(m), tested }
   }
@@ -120,7 +120,7 @@ describe('training by plans', () => {
     for (let i = 0; i < 20; i++) {
       await m.trainOnBatch(untyped({ a, b }), untyped({ y, z }))
       if (kept !== undefined) expect(kept.dataSync()).toEqual(values)
-      kept = m.weights[0]!.detach() as Tensor
+      kept = m.weights[0]!.detach()
       values = kept.dataSync()
     }
   })
@@ -153,7 +153,7 @@ describe("code of the user's own", () => {
   const single = (layer: Scaled): Model => {
     setSeed(3)
     const x = input({ shape: [2] })
-    return model({ inputs: x, outputs: dense(1)(layer(x) as typeof x) }) as unknown as Model
+    return model({ inputs: x, outputs: dense(1)(layer(x) as typeof x) })
   }
   const [x, y] = [
     tensor([
@@ -172,12 +172,12 @@ describe("code of the user's own", () => {
         const m = single(layer)
         m.compile(untyped({ optimizer: 'sgd', loss: 'mse', plan }))
         const change = lambdaCallback({ [hook]: () => void (layer.factor *= 0.9) })
-        const history = (await m.fit(untyped(x), untyped(y), {
+        const history = await m.fit(untyped(x), untyped(y), {
           epochs: 30,
           batchSize: 2,
           verbose: 0,
           callbacks: [change],
-        })) as History
+        })
         return [history.history, weightsOf(m)]
       }
       expect(await run(true)).toEqual(await run(false))

@@ -1,5 +1,5 @@
 import { sameShape } from '../shape.js'
-import { MOST_OPERANDS } from '../wasm/kernels.js'
+import { MOST_OPERANDS } from '../wasm/choose.js'
 import { hasLanes, hasSeries, isTruth } from '../wasm/lanes.js'
 import type { Program, ValueId } from './program.js'
 import { inputsOf } from './program.js'

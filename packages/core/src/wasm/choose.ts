@@ -14,6 +14,9 @@ import {
   writeSoftmaxRows,
 } from './reduce.js'
 
+/** Kernels of more operands are left to the plain loops: functions take a limited number of parameters. */
+export const MOST_OPERANDS = 200
+
 // Which code computes a kernel. Eager ops compile it once for all sizes, plans once for the sizes at hand.
 
 /** The code of a kernel, given where its operands and scratch are and the whole numbers that it depends on. */
@@ -32,6 +35,7 @@ export interface Choice {
 
 /** The code for a kernel whose output has elements; undefined where there is none, and the plain loops have to do. */
 export function choose(kernel: Kernel, inputs: readonly Aval[], out: Aval): Choice | undefined {
+  if (inputs.length > MOST_OPERANDS) return undefined
   switch (kernel.kind) {
     case 'matmul':
       return matmul(kernel, inputs[0]!, inputs[1]!, out)

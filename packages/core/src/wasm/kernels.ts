@@ -1,6 +1,6 @@
 import type { DType } from '../dtype.js'
 import type { ScalarFunction } from '../expr/scalar.js'
-import type { Choice, Writer } from './choose.js'
+import { type Choice, MOST_OPERANDS, type Writer } from './choose.js'
 import { Code, type Local } from './code.js'
 import { type Compiled, compileModule } from './host.js'
 import { hasLanes, hasSeries, isTruth, type Lanes } from './lanes.js'
@@ -8,9 +8,6 @@ import { writeMap } from './map.js'
 import { memory } from './memory.js'
 
 // Kernels of eager ops: one function for all sizes. Each is compiled when it is first needed and kept.
-
-/** Formulas of more arguments are left to the plain loops. */
-export const MOST_OPERANDS = 200
 
 const CODES: Readonly<Record<DType, number>> = {
   float32: 0,
@@ -41,7 +38,6 @@ export class MapKernels {
    * numbers that come from series.
    */
   has(out: DType): boolean {
-    // Functions take a limited number of parameters.
     if (!this.#hasLanes || this.#fn.args.length > MOST_OPERANDS) return false
     return out === 'float32' || (out === 'bool' && this.#isTruth) || (out === 'float64' && !this.#hasSeries)
   }
