@@ -1,13 +1,12 @@
 // Puts gpu.js into packages/gpu/dist/vendor.js, with its license, after tsc has built the rest.
 import { build } from 'esbuild'
 import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const folder = fileURLToPath(new URL('../packages/gpu', import.meta.url))
-const require = createRequire(join(folder, 'package.json'))
-const vendored = dirname(require.resolve('gpu.js/package.json'))
+
+const license = readFileSync(join(folder, 'node_modules/gpu.js/LICENSE'), 'utf8')
 
 await build({
   entryPoints: [join(folder, 'src/vendor.ts')],
@@ -20,5 +19,5 @@ await build({
   mainFields: ['main'],
   // Looked for and done without where it is not installed.
   external: ['gl', 'worker_threads', 'os'],
-  banner: { js: `/*!\n${readFileSync(join(vendored, 'LICENSE'), 'utf8').replaceAll('*/', '* /')}*/` },
+  banner: { js: `/*!\n${license.replaceAll('*/', '* /')}*/` },
 })

@@ -30,11 +30,19 @@ describe.skipIf(!hasBrowser)('in headless Chromium, minified', () => {
       expect(await inPage(`adjointPage.info('${mode}')`)).toMatchObject({ mode, isSoftware: true })
     })
 
+    test('multiplies larger matrices as the CPU does', { timeout: 300_000 }, async () => {
+      expect(await inPage(`adjointPage.matmuls('${mode}')`)).toEqual([])
+    })
+
     test('agrees with the references', { timeout: 600_000 }, async () => {
       const known = EXCEPT[mode] ?? {}
       const start = mode === 'webgl2' ? 0 : Math.floor(ONE_IN / 2)
       const some: VectorCase[] = cases.filter((c, i) => i % ONE_IN === start && !(c.id in known))
       expect(await inPage(`adjointPage.vectors('${mode}', ${JSON.stringify(some)})`)).toEqual([])
     })
+  })
+
+  test('WebGL moves values to the host when the budget is spent', async () => {
+    expect(await inPage('adjointPage.spill()')).toEqual(Array.from({ length: 12 }, (_, i) => i + 1))
   })
 })

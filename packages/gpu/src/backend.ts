@@ -15,7 +15,6 @@ import {
   cumulate,
   gather,
   map,
-  matmul,
   type Operand,
   permute,
   place,
@@ -25,6 +24,7 @@ import {
   slice,
   softmax,
 } from './kernels.js'
+import { matmul } from './matmul.js'
 
 /** A {@link Backend} on a GPU. */
 export interface GpuBackend extends Backend {

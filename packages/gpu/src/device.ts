@@ -9,6 +9,8 @@ export interface Source {
   readonly body: string
   /** How many neighbouring values one run of the body returns, as a list where more than one. */
   readonly width?: number
+  /** The same kernel in WGSL, from its entry point on, where a thread writes more than gpu.js lets it return. */
+  readonly wgsl?: string
 }
 
 /** `vectors` is an array of which each element is four values; whole numbers are exact to 32 bits. */
@@ -41,8 +43,11 @@ export interface Device {
   /** The program for `key`, made of `source` when it is first needed. */
   program(key: string, source: () => Source): Program
   upload(values: Float32Array): Storage
-  /** Starts a program that computes `length` values. Arguments stand in the order of its source. */
-  run(program: Program, args: readonly (Storage | number)[], length: number): Storage
+  /**
+   * Starts a program that computes `length` values. Arguments stand in the order of its source; `threads` is how many
+   * of its WGSL run.
+   */
+  run(program: Program, args: readonly (Storage | number)[], length: number, threads?: number): Storage
   read(storage: Storage): Promise<Float32Array>
   readSync?(storage: Storage): Float32Array
   /** Gives memory back. What was started before still reads it. */

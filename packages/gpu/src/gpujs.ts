@@ -23,6 +23,8 @@ export interface KernelInstance {
   /** A promise on WebGPU; done at once elsewhere. */
   build(...args: unknown[]): Promise<void> | undefined
   readonly context: unknown
+  /** WebGPU: the whole text of the shader. */
+  assembleWGSL(): string
   /** WebGL: the compiled shaders, and the buffer of the corners. */
   readonly program: object | undefined
   readonly buffer: object

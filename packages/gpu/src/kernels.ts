@@ -19,14 +19,16 @@ export interface Operand extends Aval {
 /** An argument of a kernel: its name, its type, its value. */
 type Argument = readonly [name: string, type: ArgumentType, value: Storage | number]
 
-const array = (name: string, value: Storage): Argument => [name, 'array', value]
+export const array = (name: string, value: Storage): Argument => [name, 'array', value]
+/** An array of which each element is four values. */
+export const vectors = (name: string, value: Storage): Argument => [name, 'vectors', value]
 const number = (name: string, value: number): Argument => [name, 'number', value]
-const integer = (name: string, value: number): Argument => [name, 'integer', value]
-const integers = (name: string, values: readonly number[]): Argument[] =>
+export const integer = (name: string, value: number): Argument => [name, 'integer', value]
+export const integers = (name: string, values: readonly number[]): Argument[] =>
   values.map((value, i) => integer(`${name}${i}`, value))
 
 /** Runs the kernel named by `key`, written by `body` when it is new, on `args`. */
-function launch(
+export function launch(
   device: Device,
   key: string,
   args: readonly Argument[],
@@ -36,28 +38,32 @@ function launch(
   return launchWide(device, key, args, length, 1, body)
 }
 
-function launchWide(
+/** The same of a kernel that returns `width` values, or that has WGSL of its own. */
+export function launchWide(
   device: Device,
   key: string,
   args: readonly Argument[],
   length: number,
   width: number,
   body: () => string,
+  own?: { readonly threads: number; readonly wgsl: () => string },
 ): Storage {
   const program = device.program(`${key}|${args.map(([name]) => name).join()}`, (): Source => ({
     args: args.map(([name, type]) => [name, type]),
     body: body(),
     width,
+    ...(own !== undefined && { wgsl: own.wgsl() }),
   }))
   return device.run(
     program,
     args.map(([, , value]) => value),
     length,
+    own?.threads,
   )
 }
 
 /** What frees the storages that were made on the way to a result. */
-class Steps {
+export class Steps {
   readonly #device: Device
   readonly #made: Storage[] = []
 
@@ -779,59 +785,4 @@ export function cumulate(device: Device, line: Line, reverse: boolean, initial: 
 
 function along(p: string, reverse: boolean): string {
   return reverse ? `(count - 1 - ${p})` : p
-}
-
-// ---- matmul
-
-/** Batched product of the last two axes, either stored transposed; batch axes broadcast. */
-export function matmul(
-  device: Device,
-  { transposeA, transposeB }: { readonly transposeA: boolean; readonly transposeB: boolean },
-  a: Operand,
-  b: Operand,
-  out: Aval,
-): Storage {
-  const rank = out.shape.length
-  const m = out.shape[rank - 2]!
-  const n = out.shape[rank - 1]!
-  const k = a.shape[a.shape.length - (transposeA ? 2 : 1)]!
-  const batch = out.shape.slice(0, -2)
-  const batchStrides = (x: Operand, size: number): number[] =>
-    broadcastStrides({ shape: x.shape.slice(0, -2) }, batch).map((stride) => stride * size)
-  const { sides, strides } = walkOf(batch, [batchStrides(a, m * k), batchStrides(b, k * n)])
-  const width = device.info.mode === 'webgpu' && n % 4 === 0 ? 4 : 1
-  const long = isLong(k)
-  const args = [
-    array('a', a.storage as Storage),
-    array('b', b.storage as Storage),
-    integer('m', m),
-    integer('w', n / width),
-    integer('n', n),
-    integer('k', k),
-    ...integers('n', sides),
-    ...integers('a', strides[0]!),
-    ...integers('b', strides[1]!),
-  ]
-  const { digits, quotients } = digitsOf(sides.length, 'batch')
-  const key = `matmul ${transposeA} ${transposeB} ${width} ${long}`
-  return launchWide(device, key, args, sizeOf(out.shape), width, () => {
-    const x = transposeA ? 'a[ao + i * m + row]' : 'a[ao + row * k + i]'
-    const y = (c: number): string =>
-      transposeB ? `b[bo + (col + ${c}) * k + i]` : `b[bo + i * n + col + ${c}]`
-    const each = Array.from({ length: width }, (_, c) => c)
-    return withIntegers(
-      [
-        ['line', `idiv(${I}, w)`],
-        ['col', `(${I} - line * w) * ${width}`],
-        ['batch', 'idiv(line, m)'],
-        ['row', 'line - batch * m'],
-        ...quotients,
-        ['ao', offsetOf(digits, 'a')],
-        ['bo', offsetOf(digits, 'b')],
-      ],
-      `${each.map((c) => `let c${c} = 0.0;`).join('\n')}
-      ${loop('i', 'k', long, `const v = ${x};\n${each.map((c) => `c${c} += v * ${y(c)};`).join('\n')}`)}
-      return ${width === 1 ? 'c0' : `[${each.map((c) => `c${c}`).join(', ')}]`};`,
-    )
-  })
 }

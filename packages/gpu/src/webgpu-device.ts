@@ -39,7 +39,9 @@ interface Buffer extends Storage {
 }
 
 interface Built extends Program {
-  readonly kernel: KernelInstance
+  kernel: KernelInstance
+  /** Whether the kernel is the source's WGSL. */
+  isOwn: boolean
   readonly width: number
   /** Unfinished until the driver has compiled it. */
   readonly ready: Promise<unknown>
@@ -110,31 +112,42 @@ export class WebGpuDevice implements Device {
   }
 
   #build(source: Source): Built {
+    const isOwn = source.wgsl !== undefined
+    const kernel = this.#translate(source, isOwn)
+    const args = source.args.map(() => 0)
+    const done = (): void => {
+      built.isReady = true
+    }
+    const failed = (error: unknown): void => {
+      built.error = asError(error)
+    }
+    const ready = kernel.build(...args)!.then(done, (error: unknown) => {
+      if (!isOwn) return failed(error)
+      // The driver does not take our WGSL: what gpu.js makes of the body does the same.
+      built.isOwn = false
+      built.kernel = this.#translate(source, false)
+      return built.kernel.build(...args)!.then(done, failed)
+    })
+    const built: Built = { source, kernel, isOwn, width: source.width ?? 1, ready, isReady: false }
+    return built
+  }
+
+  #translate(source: Source, isOwn: boolean): KernelInstance {
     const text = textOf(source)
     const { kernel } = this.#gpu.createKernel(text, {
       ...SETTINGS,
       functions: functionsIn(text),
-      argumentTypes: source.args.map(([, type]) =>
-        type === 'array' ? 'Array' : type === 'integer' ? 'Integer' : 'Number',
-      ),
+      argumentTypes: source.args.map(([, type]) => ARGUMENT_TYPES[type]),
       dynamicOutput: true,
       output: [1],
     })
-    const built: Built = {
-      source,
-      kernel,
-      width: source.width ?? 1,
-      ready: kernel.build(...source.args.map(() => 0))!.then(
-        () => {
-          built.isReady = true
-        },
-        (error: unknown) => {
-          built.error = asError(error)
-        },
-      ),
-      isReady: false,
+    if (!isOwn) return kernel
+    const assemble = kernel.assembleWGSL.bind(kernel)
+    kernel.assembleWGSL = () => {
+      const whole = assemble()
+      return whole.slice(0, whole.lastIndexOf('@compute')) + source.wgsl!
     }
-    return built
+    return kernel
   }
 
   // ---- the queue
@@ -170,15 +183,20 @@ export class WebGpuDevice implements Device {
     return made
   }
 
-  run(program: Program, args: readonly (Storage | number)[], length: number): Storage {
+  run(program: Program, args: readonly (Storage | number)[], length: number, threads?: number): Storage {
     const built = program as Built
     const out = this.#allocate(length)
-    this.#enqueue(() => this.#dispatch(built, args, out), built.isReady ? undefined : built.ready)
+    this.#enqueue(() => this.#dispatch(built, args, out, threads), built.isReady ? undefined : built.ready)
     return out
   }
 
   /** Adds a run to the batch. */
-  #dispatch({ kernel, width, error }: Built, args: readonly (Storage | number)[], out: Buffer): void {
+  #dispatch(
+    { kernel, isOwn, width, error }: Built,
+    args: readonly (Storage | number)[],
+    out: Buffer,
+    ownThreads: number | undefined,
+  ): void {
     if (error !== undefined) out.error = error
     for (const arg of args)
       if (typeof arg !== 'number' && (arg as Buffer).error) out.error = (arg as Buffer).error!
@@ -187,7 +205,7 @@ export class WebGpuDevice implements Device {
     if (this.#scalarBytes + byteLength > MOST_SCALARS) this.#flush()
     const offset = this.#scalarBytes
     this.#scalarBytes += Math.ceil(byteLength / ALIGNMENT) * ALIGNMENT
-    const threads = [out.length / width, 1, 1]
+    const threads = [isOwn ? ownThreads! : out.length / width, 1, 1]
     kernel.output = [threads[0]!]
     const { groups, dispatchWidth } = kernel._computeDispatch(threads)
     this.#words.set([...threads, dispatchWidth], offset / 4)
@@ -315,6 +333,8 @@ export class WebGpuDevice implements Device {
     this.#freeBytes += bytes
   }
 }
+
+const ARGUMENT_TYPES = { array: 'Array', vectors: 'Array', number: 'Number', integer: 'Integer' } as const
 
 /** To one of few sizes, so that buffers are used again. */
 function roundedUp(bytes: number): number {
