@@ -43,6 +43,8 @@ describe('by name', () => {
     ['categorical_hinge', 'categoricalHinge'],
     ['dice', 'dice'],
     ['tversky', 'tversky'],
+    ['ctc', 'ctc'],
+    ['circle', 'circle'],
   ]
   test.each(names)('%s is %s', (name, key) => {
     expect(resolveLoss(name).fn).toBe(losses[key])

@@ -1,6 +1,7 @@
 import * as core from '@adjoint/core'
 import { type Shape, ShapeError, Tensor, ValueError } from '@adjoint/core'
 import { formatShape, isThenable, typeName } from '@adjoint/core/extend'
+import { circle, type CircleOptions } from './losses/circle.js'
 import {
   type Configured,
   configuredOf,
@@ -9,6 +10,8 @@ import {
   lossFactory,
   lossOfCore,
 } from './losses/configured.js'
+import { ctc } from './losses/ctc.js'
+import type { OwnLossOptions } from './losses/own.js'
 import type { Reduction } from './losses/reduction.js'
 import { Names, type Spelling } from './names.js'
 
@@ -46,6 +49,8 @@ type KerasLossName =
   | 'categorical_hinge'
   | 'dice'
   | 'tversky'
+  | 'ctc'
+  | 'circle'
 
 /** Losses by name: in Keras' spelling, or in camel case. */
 export type LossName = Spelling<KerasLossName>
@@ -96,6 +101,8 @@ export const losses: {
   readonly categoricalHinge: LossFactory<core.AxisLossOptions>
   readonly dice: LossFactory<core.OverlapOptions>
   readonly tversky: LossFactory<core.TverskyOptions>
+  readonly ctc: LossFactory<OwnLossOptions>
+  readonly circle: LossFactory<CircleOptions>
 } = {
   meanSquaredError: lossFactory('mean_squared_error', core.meanSquaredError),
   meanAbsoluteError: lossFactory('mean_absolute_error', core.meanAbsoluteError),
@@ -128,6 +135,8 @@ export const losses: {
   categoricalHinge: lossFactory('categorical_hinge', core.categoricalHinge),
   dice: lossFactory('dice', core.dice),
   tversky: lossFactory('tversky', core.tversky),
+  ctc: lossFactory('ctc', ctc, () => [core.zeros([1, 1]), core.zeros([1, 1, 1])]),
+  circle: lossFactory('circle', circle, () => [core.zeros([1]), core.zeros([1, 1])]),
 }
 
 /** What 'crossentropy' and 'accuracy' stand for, as Keras tells it from the shapes. */
@@ -169,6 +178,8 @@ export const lossTable: Readonly<Record<string, LossFn>> = {
   categorical_hinge: losses.categoricalHinge,
   dice: losses.dice,
   tversky: losses.tversky,
+  ctc: losses.ctc,
+  circle: losses.circle,
 }
 
 /** Keras' short forms. @internal */
@@ -197,6 +208,9 @@ const kinds = new Map<unknown, LossKind>([
   [losses.categoricalFocalCrossentropy, 'categorical'],
   [losses.sparseCategoricalCrossentropy, 'sparse'],
 ])
+
+/** Losses whose targets are class numbers in a shape of their own, of which the predictions' tells nothing. */
+const ofOwnShape = new Set<unknown>([losses.ctc, losses.circle])
 
 /** The name of one of the losses here, in Keras' spelling. @internal */
 export function lossName(fn: unknown): string | undefined {
@@ -236,7 +250,7 @@ function lossOf(name: string, fn: LossFn): Loss {
     name,
     fn,
     reduction: undefined,
-    isOwn: false,
+    isOwn: ofOwnShape.has(fn),
     kind: fn === crossentropy ? classKind : () => kind,
   }
 }

@@ -46,8 +46,13 @@ export function configuredOf(loss: object): Configured | undefined {
 /**
  * A loss in both forms. Options are checked when they are given, not when the loss is first computed.
  * @param keras its name in Keras' spelling.
+ * @param sample targets and predictions that it takes, to try options on.
  */
-export function lossFactory<F extends CoreLoss>(keras: string, of: F): LossFactory<OptionsOf<F>> {
+export function lossFactory<F extends CoreLoss>(
+  keras: string,
+  of: F,
+  sample: () => readonly [Tensor, Tensor] = anyAxes,
+): LossFactory<OptionsOf<F>> {
   const base = (...args: [yTrue?: unknown, yPred?: unknown, options?: never]): unknown => {
     const [first, second] = args
     if (args.length > 1 || first instanceof Tensor) return of(first as Tensor, second as Tensor, args[2])
@@ -60,9 +65,7 @@ export function lossFactory<F extends CoreLoss>(keras: string, of: F): LossFacto
       )
     const { reduction, ...options } = given as { readonly reduction?: Reduction }
     const checked = reduction === undefined ? undefined : checkReduction(of.name, reduction)
-    // As many axes as there may be, so that any axis is one.
-    const x = zeros([1, 1, 1, 1, 1, 1, 1, 1])
-    withoutRecording(() => of(x, x, options as never))
+    withoutRecording(() => of(...sample(), options as never))
     const loss = (yTrue: Tensor, yPred: Tensor): Tensor => of(yTrue, yPred, options as never)
     const config = { name: keras, ...options, ...(checked !== undefined && { reduction: checked }) }
     const made = Object.defineProperty(Object.assign(loss, { config }), 'name', { value: of.name })
@@ -72,4 +75,10 @@ export function lossFactory<F extends CoreLoss>(keras: string, of: F): LossFacto
   }
   ofCore.set(of, base)
   return Object.defineProperty(base, 'name', { value: of.name }) as LossFactory<OptionsOf<F>>
+}
+
+/** As many axes as there may be, so that any axis is one. */
+function anyAxes(): [Tensor, Tensor] {
+  const x = zeros([1, 1, 1, 1, 1, 1, 1, 1])
+  return [x, x]
 }

@@ -19,14 +19,17 @@ export function lossWeights(
   { weights, there }: Given,
   { name, reduction = 'mean' }: Pick<Loss, 'name' | 'reduction'>,
 ): Tensor | undefined {
-  const mask = maskOf(prediction)
   if (there !== undefined && values.rank === 0)
     throw new ValueError(
       `loss ${name}: targets are missing, and it gives one value for the whole batch; it must give one for each row`,
     )
   // A loss that is one number already has taken its own mean.
-  if ((mask === undefined && there === undefined) || values.rank === 0) return weights
-  const counts = mask === undefined ? there! : combinedWeights(cast(mask, values.dtype), there)
+  if (values.rank === 0) return weights
+  // A loss too may say which of its values count.
+  const masks = [maskOf(prediction), maskOf(values)].filter((mask) => mask !== undefined)
+  const all = [...masks.map((mask) => cast(mask, values.dtype)), ...(there === undefined ? [] : [there])]
+  if (all.length === 0) return weights
+  const counts = all.reduce((a, b) => combinedWeights(a, b))
   const isMean = reduction === 'mean' || reduction === 'sum_over_batch_size'
   const scale = isMean ? div(counts.size, add(sum(counts), 1e-7)) : 1
   return combinedWeights(mul(counts, scale), weights)
