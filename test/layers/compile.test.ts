@@ -14,6 +14,7 @@ import {
   type Tensor,
   tensor,
   ValueError,
+  sequential,
 } from '@adjoint/layers'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { stateOf } from '../support/state.js'
@@ -423,6 +424,19 @@ describe('losses, weights and metrics may be given', () => {
       'A_mse',
     ])
   })
+})
+
+test('a metric of several values is refused before anything moves: a log holds one', async () => {
+  for (const metric of [metrics.f1Score({ average: null }), metrics.precision({ thresholds: [0.2, 0.7] })]) {
+    const m = sequential([dense(3, { inputShape: [2], activation: 'sigmoid' })])
+    m.compile({ loss: 'bce', metrics: [metric] as never })
+    const before = m.getWeights().map((w) => w.arraySync())
+    const fitting = m.fit([[1, 2]], [[0, 1, 1]], { verbose: 0 })
+    await expect(fitting).rejects.toThrow(
+      /metric (f1_score gives 3|precision gives 2) values, and training reports one/,
+    )
+    expect(m.getWeights().map((w) => w.arraySync())).toEqual(before)
+  }
 })
 
 test('a metric that does not fit its targets is known before anything moves', async () => {

@@ -605,3 +605,153 @@ describe('by name', () => {
     expect(() => promised.update(of([1]), of([1]))).toThrow(/got Promise; a loss must be synchronous/)
   })
 })
+
+describe('thresholds, the k largest, and columns apart', () => {
+  const values = (metric: StatefulMetric): number[] => [...metric.compute().dataSync()]
+  const updated = (metric: StatefulMetric, t: Nested, p: Nested, w?: Nested): StatefulMetric => {
+    metric.update(of(t), of(p), w === undefined ? undefined : of(w))
+    return metric
+  }
+  const counts = [
+    'precision',
+    'recall',
+    'truePositives',
+    'falsePositives',
+    'trueNegatives',
+    'falseNegatives',
+  ] as const
+
+  test.each(counts)('%s at several thresholds is that at each', (name) => {
+    const [t, p, w] = [
+      [0, 1, 1, 0, 1],
+      [0.1, 0.4, 0.7, 0.6, 0.9],
+      [1, 2, 0.5, 1, 3],
+    ]
+    const thresholds = [0, 0.5, 0.65, 1]
+    const together = values(updated(metrics[name]({ thresholds }), t, p, w))
+    expect(together).toEqual(
+      thresholds.map((threshold) => values(updated(metrics[name]({ threshold }), t, p, w))[0]),
+    )
+    expect(values(updated(metrics[name]({ thresholds: 0.65 }), t, p, w))).toEqual([together[2]])
+  })
+
+  // keras/src/metrics/confusion_metrics.py (docstrings) and confusion_metrics_test.py
+  test('of the k largest in a row, as in Keras', () => {
+    const one = (metric: StatefulMetric): number => metric.result()
+    expect(one(updated(metrics.precision({ topK: 2 }), [[0, 0, 1, 1]], [[1, 1, 1, 1]]))).toBe(0)
+    expect(one(updated(metrics.precision({ topK: 4 }), [[0, 0, 1, 1]], [[1, 1, 1, 1]]))).toBe(0.5)
+    const [t, p] = [[[0, 1, 1, 0, 0]], [[0.2, 0.1, 0.5, 0, 0.2]]]
+    expect(one(updated(metrics.precision({ topK: 3 }), t, p))).toBeCloseTo(1 / 3, 7)
+    expect(one(updated(metrics.recall({ topK: 3 }), t, p))).toBe(0.5)
+    // A threshold counts as well.
+    expect(one(updated(metrics.precision({ topK: 3, thresholds: 0.3 }), t, p))).toBe(1)
+    // Of class 2 alone: it is among the two largest of the first row only.
+    const rows = [
+      [0.2, 0.1, 0.6, 0, 0.2],
+      [0.7, 0.1, 0.2, 0.3, 0],
+    ]
+    const both = updated(
+      metrics.recall({ topK: 2, classId: 2 }),
+      [
+        [0, 1, 1, 0, 0],
+        [0, 0, 1, 0, 0],
+      ],
+      rows,
+    )
+    expect(one(both)).toBe(0.5)
+  })
+
+  const columnsOf = (rows: readonly number[][]): number[][] =>
+    rows[0]!.map((_, i) => rows.map((row) => row[i]!))
+  test.prop(
+    [
+      fc.array(
+        fc.tuple(
+          fc.array(fc.constantFrom(0, 1), { minLength: 3, maxLength: 3 }),
+          fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 3, maxLength: 3 }),
+        ),
+        { minLength: 2, maxLength: 8 },
+      ),
+      fc.constantFrom(
+        {},
+        { curve: 'PR' as const },
+        { curve: 'PR' as const, summationMethod: 'minoring' as const },
+      ),
+    ],
+    { numRuns: 15 },
+  )('a multi-label AUC is the mean of those of the columns', (rows, options) => {
+    const [t, p] = [rows.map((row) => row[0]), rows.map((row) => row[1])]
+    const weights = [1, 2, 0.5]
+    const half = Math.ceil(rows.length / 2)
+    const whole = (more: object): number => {
+      const metric = metrics.auc({ ...options, multiLabel: true, ...more })
+      updated(metric, t.slice(0, half), p.slice(0, half))
+      if (half < rows.length) updated(metric, t.slice(half), p.slice(half))
+      return metric.result()
+    }
+    const each = columnsOf(p).map((column, i) =>
+      updated(metrics.auc(options), columnsOf(t)[i]!, column).result(),
+    )
+    const mean = each.reduce((a, b) => a + b, 0) / 3
+    expect(whole({})).toBeCloseTo(mean, 5)
+    const weighted = each.reduce((a, b, i) => a + b * weights[i]!, 0) / 3.5
+    expect(whole({ labelWeights: weights })).toBeCloseTo(weighted, 5)
+    // Without columns apart they weight the elements.
+    const flat = updated(metrics.auc({ ...options, labelWeights: weights }), t, p)
+    const same = updated(
+      metrics.auc(options),
+      t,
+      p,
+      t.map(() => weights),
+    )
+    expect(flat.result()).toBeCloseTo(same.result(), 6)
+  })
+
+  test('an AUC at thresholds of its own', () => {
+    const [t, p] = [
+      [0, 0, 1, 1],
+      [0, 0.5, 0.3, 0.9],
+    ]
+    // keras/src/metrics/confusion_metrics_test.py, AUCTest.test_manual_thresholds
+    expect(updated(metrics.auc({ thresholds: [0.5] }), t, p).result()).toBeCloseTo(0.75, 6)
+    const even = updated(metrics.auc({ numThresholds: 5 }), t, p).result()
+    expect(updated(metrics.auc({ thresholds: [0.75, 0.25, 0.5] }), t, p).result()).toBe(even)
+  })
+
+  test('bad options are refused', () => {
+    expect(() => metrics.precision({ thresholds: [0.5, 2] })).toThrow(
+      /precision: thresholds must be in the range/,
+    )
+    expect(() => metrics.precision({ thresholds: [] })).toThrow(/thresholds must not be empty/)
+    expect(() => metrics.precision({ threshold: 0.5, thresholds: [0.5] })).toThrow(/exclude each other/)
+    expect(() => metrics.precision({ topK: 0 })).toThrow(/topK must be a whole number >= 1/)
+    expect(() => metrics.truePositives({ topK: 1 } as never)).toThrow(/option "topK" is unknown/)
+    expect(() => metrics.auc({ thresholds: [0.5], numThresholds: 3 })).toThrow(/exclude each other/)
+    expect(() => metrics.auc({ labelWeights: [-1] })).toThrow(
+      /auc: labelWeights must be a finite number of at least 0/,
+    )
+    const metric = metrics.auc({ multiLabel: true, labelWeights: [1, 1] })
+    expect(() => updated(metric, [[0, 1, 1]], [[0, 1, 1]])).toThrow(/2 labelWeights for predictions \[1,3\]/)
+    expect(() => updated(metrics.auc({ multiLabel: true }), [0, 1], [0, 1])).toThrow(
+      /expected \[samples, columns\]/,
+    )
+  })
+
+  test('R² for as many regressors', () => {
+    const [t, p] = [
+      [[1], [4], [3], [9]],
+      [[2], [4], [4], [9]],
+    ]
+    const r2 = updated(metrics.r2Score(), t, p).result()
+    // The row that counts nothing is no sample.
+    const weights = [1, 1, 1, 0]
+    const r2Of3 = updated(metrics.r2Score(), t, p, weights).result()
+    expect(updated(metrics.r2Score({ numRegressors: 2 }), t, p).result()).toBeCloseTo(1 - (1 - r2) * 3, 6)
+    expect(updated(metrics.r2Score({ numRegressors: 1 }), t, p, weights).result()).toBeCloseTo(
+      1 - (1 - r2Of3) * 2,
+      5,
+    )
+    // Too few samples: as it is, as in Keras.
+    expect(updated(metrics.r2Score({ numRegressors: 3 }), t, p).result()).toBe(r2)
+  })
+})

@@ -78,7 +78,7 @@ function ofLoss<K extends LossMetric>(
   key: K,
 ): (options?: LossMetricOptions<(typeof losses)[K]>) => StatefulMetric {
   return (options) => {
-    const { name, ...rest } = (options ?? {}) as MetricOptions
+    const { name, ...rest }: MetricOptions = options ?? {}
     const loss = (losses[key] as (given: object) => LossFn)(rest)
     return meanMetric(name ?? resolveLoss(losses[key]).name, loss)
   }

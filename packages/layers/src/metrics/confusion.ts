@@ -2,15 +2,19 @@ import {
   abs,
   add,
   arange,
+  broadcastTo,
   cast,
   ceil,
   clip,
   div,
+  equal,
   expandDims,
   greater,
   greaterEqual,
+  less,
   log,
   logicalAnd,
+  logicalOr,
   matmul,
   max,
   maximum,
@@ -22,14 +26,28 @@ import {
   scatterAdd,
   sigmoid,
   slice,
+  stack,
   sub,
+  ShapeError,
   sum,
+  tensor,
   type Tensor,
+  ValueError,
   where,
   zeros,
 } from '@adjoint/core'
-import { checkAxis } from '@adjoint/core/extend'
-import { checkChoice, checkFlag, checkKeys, checkNumber, POSITIVE, SHARE } from '../option-checks.js'
+import { checkAxis, formatShape, show } from '@adjoint/core/extend'
+import {
+  checkChoice,
+  checkFlag,
+  checkKeys,
+  checkNumber,
+  type Range,
+  COUNT,
+  NOT_NEGATIVE,
+  POSITIVE,
+  SHARE,
+} from '../option-checks.js'
 import type { MetricOptions, ThresholdOptions } from './accuracy.js'
 import { divideOrZero, type MetricState, sameShapes, StatefulMetric, weightsFor } from './metric.js'
 import { columns } from './regression.js'
@@ -38,8 +56,16 @@ import { columns } from './regression.js'
 
 /** Options of metrics that count hits and misses. */
 export interface CountOptions extends ThresholdOptions {
+  /** As `threshold`; a list makes one value for each, which only `compute()` tells. */
+  readonly thresholds?: number | readonly number[]
   /** Counts this class (column of the last axis) only. */
   readonly classId?: number
+}
+
+/** Options of {@link precision} and {@link recall}. */
+export interface TopCountOptions extends CountOptions {
+  /** A yes is only what is among the k largest of its row, whatever its value unless there is a threshold. */
+  readonly topK?: number
 }
 
 type Cell = 'truePositives' | 'falsePositives' | 'trueNegatives' | 'falseNegatives'
@@ -49,29 +75,68 @@ function ofCounts<C extends Cell>(
   keras: string,
   cells: readonly C[],
   result: (counts: Readonly<Record<C, Tensor>>) => Tensor,
-  options: CountOptions,
+  options: TopCountOptions,
+  others: readonly 'topK'[] = [],
 ): StatefulMetric {
-  const { name = keras, threshold = 0.5, classId } = options
-  checkKeys(name, options, ['name', 'threshold', 'classId'])
-  checkNumber(name, 'threshold', threshold, SHARE)
+  const { name = keras, classId, topK } = options
+  checkKeys(name, options, ['name', 'threshold', 'thresholds', 'classId', ...others])
+  if (topK !== undefined) checkNumber(name, 'topK', topK, COUNT)
+  const limits = limitsOf(name, options, topK === undefined ? 0.5 : -Infinity)
   return new StatefulMetric(name, {
-    init: ({ dtype }) => Object.fromEntries(cells.map((cell) => [cell, zeros([], dtype)])),
+    init({ dtype }) {
+      const start = zeros(typeof limits === 'number' ? [] : [limits.length], dtype)
+      return Object.fromEntries(cells.map((cell) => [cell, start]))
+    },
     update(state, yTrue, yPred, weight) {
       let [t, p] = sameShapes(name, yTrue, yPred)
+      if (topK !== undefined) p = where(isAmongLargest(p, topK), p, -Infinity)
       if (classId !== undefined) [t, p] = [column(name, t, classId), column(name, p, classId)]
       const w = weightsFor(weight, p.shape, p.dtype)
       const isTrue = notEqual(t, 0)
-      const saysYes = greater(p, threshold)
+      const counted = (cell: C, limit: number): Tensor => {
+        const saysYes = greater(p, limit)
+        const said = cell.endsWith('Positives') ? saysYes : saysYes.logicalNot()
+        const was = cell === 'truePositives' || cell === 'falseNegatives' ? isTrue : isTrue.logicalNot()
+        return sum(where(logicalAnd(said, was), w, 0))
+      }
       return Object.fromEntries(
         cells.map((cell) => {
-          const said = cell.endsWith('Positives') ? saysYes : saysYes.logicalNot()
-          const was = cell === 'truePositives' || cell === 'falseNegatives' ? isTrue : isTrue.logicalNot()
-          return [cell, add(state[cell]!, sum(where(logicalAnd(said, was), w, 0)))]
+          const found =
+            typeof limits === 'number'
+              ? counted(cell, limits)
+              : stack(limits.map((limit) => counted(cell, limit)))
+          return [cell, add(state[cell]!, found)]
         }),
       )
     },
     result: (state) => result(state),
   })
+}
+
+/** The threshold, or the list of them. */
+function limitsOf(
+  name: string,
+  { threshold, thresholds }: CountOptions,
+  otherwise: number,
+): number | readonly number[] {
+  if (threshold !== undefined && thresholds !== undefined)
+    throw new ValueError(`${name}: threshold and thresholds exclude each other`)
+  const limits: unknown = thresholds ?? threshold ?? otherwise
+  if (limits === -Infinity) return -Infinity
+  if (!Array.isArray(limits))
+    return checkNumber(name, thresholds === undefined ? 'threshold' : 'thresholds', limits, SHARE)
+  if (limits.length === 0) throw new ValueError(`${name}: thresholds must not be empty`)
+  return limits.map((limit: unknown) => checkNumber(name, 'thresholds', limit, SHARE))
+}
+
+/** Which values are among the k largest of the last axis; of equal ones the first are larger. */
+function isAmongLargest(p: Tensor, k: number): Tensor {
+  const count = p.shape.at(-1) ?? 1
+  const [mine, other] = [expandDims(p, -1), expandDims(p, -2)]
+  const at = arange(0, count, 1, 'int32')
+  const isEarlier = less(expandDims(at, 0), expandDims(at, -1))
+  const isLarger = logicalOr(greater(other, mine), logicalAnd(equal(other, mine), isEarlier))
+  return less(sum(cast(isLarger, 'int32'), -1), k)
 }
 
 function column(name: string, x: Tensor, id: number): Tensor {
@@ -85,22 +150,24 @@ function column(name: string, x: Tensor, id: number): Tensor {
 }
 
 /** Which share of those said to be a yes is one. */
-export function precision(options: CountOptions = {}): StatefulMetric {
+export function precision(options: TopCountOptions = {}): StatefulMetric {
   return ofCounts(
     'precision',
     ['truePositives', 'falsePositives'],
     ({ truePositives, falsePositives }) => divideOrZero(truePositives, add(truePositives, falsePositives)),
     options,
+    ['topK'],
   )
 }
 
 /** Which share of those that are a yes was said to be one. */
-export function recall(options: CountOptions = {}): StatefulMetric {
+export function recall(options: TopCountOptions = {}): StatefulMetric {
   return ofCounts(
     'recall',
     ['truePositives', 'falseNegatives'],
     ({ truePositives, falseNegatives }) => divideOrZero(truePositives, add(truePositives, falseNegatives)),
     options,
+    ['topK'],
   )
 }
 
@@ -177,33 +244,44 @@ interface Curve {
   readonly falseNegatives: Tensor
 }
 
-/**
- * @param includesZero whether a prediction of exactly 0 lies above the first threshold.
- */
+interface CurveOptions {
+  /** How many there are from 0 to 1; or those in between, sorted. */
+  readonly thresholds: number | readonly number[]
+  /** Whether a prediction of exactly 0 lies above the first threshold. */
+  readonly includesZero: boolean
+  /** Whether each column has a curve of its own: then all counts are [thresholds, columns]. */
+  readonly byColumn?: boolean
+}
+
 function ofCurve(
   name: string,
-  thresholds: number,
-  includesZero: boolean,
+  { thresholds: given, includesZero, byColumn = false }: CurveOptions,
   result: (curve: Curve) => Tensor,
   prepare: (yTrue: Tensor, yPred: Tensor) => readonly [t: Tensor, p: Tensor],
 ): StatefulMetric {
-  checkNumber(name, 'numThresholds', thresholds, {
-    holds: (x) => Number.isInteger(x) && x > 1 && x <= 1e5,
-    words: 'a whole number from 2 to 100000',
-  })
+  const thresholds =
+    typeof given === 'number' ? checkNumber(name, 'numThresholds', given, THRESHOLDS) : given.length + 2
   // Bucket 0 holds what lies above no threshold; bucket i what lies above thresholds 0 to i - 1.
   const buckets = thresholds + 1
   return new StatefulMetric(name, {
-    init: ({ dtype }) => ({ positives: zeros([buckets], dtype), negatives: zeros([buckets], dtype) }),
+    init({ shape, dtype }) {
+      const start = zeros(byColumn ? [buckets, shape.at(-1) ?? 1] : [buckets], dtype)
+      return { positives: start, negatives: start }
+    },
     update({ positives, negatives }, yTrue, yPred, weight) {
-      const [t, p] = prepare(...sameShapes(name, yTrue, yPred))
+      const [t, p] = prepare(...(byColumn ? columns(name, yTrue, yPred) : sameShapes(name, yTrue, yPred)))
       const w = reshape(weightsFor(weight, p.shape, p.dtype), [p.size])
       const isTrue = notEqual(reshape(t, [p.size]), 0)
-      const above = ceil(mul(clip(reshape(p, [p.size]), 0, 1), thresholds - 1))
+      const values = clip(reshape(p, [p.size]), 0, 1)
+      const above =
+        typeof given === 'number' ? ceil(mul(values, thresholds - 1)) : add(countAbove(values, given), 1)
       const bucket = cast(includesZero ? clip(above, 1, null) : above, 'int32')
+      const cell = byColumn ? add(mul(bucket, p.shape[1]!), columnNumbers(p)) : bucket
+      const plus = (before: Tensor, counts: Tensor): Tensor =>
+        reshape(scatterAdd(reshape(before, [before.size]), cell, counts), before.shape)
       return {
-        positives: scatterAdd(positives!, bucket, where(isTrue, w, 0)),
-        negatives: scatterAdd(negatives!, bucket, where(isTrue, 0, w)),
+        positives: plus(positives!, where(isTrue, w, 0)),
+        negatives: plus(negatives!, where(isTrue, 0, w)),
       }
     },
     result({ positives, negatives }) {
@@ -217,11 +295,27 @@ function ofCurve(
       return result({
         truePositives,
         falsePositives,
-        falseNegatives: sub(sum(positives!), truePositives),
-        trueNegatives: sub(sum(negatives!), falsePositives),
+        falseNegatives: sub(sum(positives!, 0), truePositives),
+        trueNegatives: sub(sum(negatives!, 0), falsePositives),
       })
     },
   })
+}
+
+const THRESHOLDS = {
+  holds: (x: number) => Number.isInteger(x) && x > 1 && x <= 1e5,
+  words: 'a whole number from 2 to 100000',
+}
+
+/** How many of these numbers lie below each value. */
+function countAbove(values: Tensor, limits: readonly number[]): Tensor {
+  const isAbove = greater(expandDims(values, -1), tensor([...limits], { dtype: values.dtype as 'float32' }))
+  return sum(cast(isAbove, values.dtype), -1)
+}
+
+/** The column of each element of a matrix, row by row. */
+function columnNumbers(x: Tensor): Tensor {
+  return reshape(broadcastTo(arange(0, x.shape[1], 1, 'int32'), x.shape), [x.size])
 }
 
 /** Options of {@link auc}. */
@@ -234,45 +328,111 @@ export interface AucOptions extends MetricOptions {
   readonly summationMethod?: 'interpolation' | 'minoring' | 'majoring'
   /** Whether predictions are logits; else they are probabilities (default). */
   readonly fromLogits?: boolean
+  /** The thresholds between 0 and 1, instead of `numThresholds` evenly spaced ones. */
+  readonly thresholds?: readonly number[]
+  /** Whether each column has an area of its own, of which this is the mean (default false: all count together). */
+  readonly multiLabel?: boolean
+  /** What each column's area counts in that mean; without `multiLabel`, what its elements count. */
+  readonly labelWeights?: readonly number[]
 }
 
 /** The area under a curve of hits over misses, from the counts at evenly spaced thresholds. */
 export function auc(options: AucOptions = {}): StatefulMetric {
   const { name = 'auc', numThresholds = 200, curve = 'ROC', fromLogits = false } = options
-  const { summationMethod = 'interpolation' } = options
-  checkKeys(name, options, ['name', 'numThresholds', 'curve', 'summationMethod', 'fromLogits'])
+  const { summationMethod = 'interpolation', multiLabel = false, labelWeights, thresholds } = options
+  checkKeys(name, options, AUC_OPTIONS)
+  checkFlag(name, 'multiLabel', multiLabel)
+  if (thresholds !== undefined && options.numThresholds !== undefined)
+    throw new ValueError(`${name}: numThresholds and thresholds exclude each other`)
+  const limits = thresholds && numbersOf(name, 'thresholds', thresholds, SHARE).toSorted((a, b) => a - b)
+  const weights = labelWeights && numbersOf(name, 'labelWeights', labelWeights, NOT_NEGATIVE)
   checkChoice(name, 'curve', curve, ['ROC', 'PR'])
   checkChoice(name, 'summationMethod', summationMethod, ['interpolation', 'minoring', 'majoring'])
   checkFlag(name, 'fromLogits', fromLogits)
-  return ofCurve(
+  const area = (counts: Curve): Tensor => {
+    if (curve === 'PR' && summationMethod === 'interpolation') return areaUnderPrecision(counts)
+    const recalls = recallsOf(counts)
+    const [x, y] = curve === 'PR' ? [recalls, precisionsOf(counts)] : [missesOf(counts), recalls]
+    const [left, right] = [head(y), tail(y)]
+    const heights =
+      summationMethod === 'interpolation'
+        ? div(add(left, right), 2)
+        : summationMethod === 'minoring'
+          ? minimum(left, right)
+          : maximum(left, right)
+    return sum(mul(sub(head(x), tail(x)), heights), 0)
+  }
+  const metric = ofCurve(
     name,
-    numThresholds,
-    true,
+    { thresholds: limits ?? numThresholds, includesZero: true, byColumn: multiLabel },
     (counts) => {
-      if (curve === 'PR' && summationMethod === 'interpolation') return areaUnderPrecision(counts)
-      const recalls = recallsOf(counts)
-      const [x, y] = curve === 'PR' ? [recalls, precisionsOf(counts)] : [missesOf(counts), recalls]
-      const [left, right] = [head(y), tail(y)]
-      const heights =
-        summationMethod === 'interpolation'
-          ? div(add(left, right), 2)
-          : summationMethod === 'minoring'
-            ? minimum(left, right)
-            : maximum(left, right)
-      return sum(mul(sub(head(x), tail(x)), heights))
+      const areas = area(counts)
+      if (!multiLabel) return areas
+      if (weights === undefined) return mean(areas)
+      const w = tensor(weights, { dtype: areas.dtype as 'float32' })
+      return divideOrZero(sum(mul(areas, w)), sum(w))
     },
     (t, p) => [t, fromLogits ? sigmoid(p) : p],
   )
+  return weights === undefined ? metric : withLabelWeights(metric, weights, multiLabel)
+}
+
+const AUC_OPTIONS = [
+  'name',
+  'numThresholds',
+  'curve',
+  'summationMethod',
+  'fromLogits',
+  'thresholds',
+  'multiLabel',
+  'labelWeights',
+]
+
+function numbersOf(name: string, option: string, list: readonly number[], range: Range): number[] {
+  if (!Array.isArray(list) || list.length === 0)
+    throw new ValueError(`${name}: ${option} must be a list of numbers, got ${show(list)}`)
+  return list.map((x: unknown) => checkNumber(name, option, x, range))
+}
+
+/** Checks that there is a weight for each column; where all columns share a curve, weights what they count there. */
+function withLabelWeights(
+  metric: StatefulMetric,
+  weights: readonly number[],
+  isChecked: boolean,
+): StatefulMetric {
+  const { name, definition } = metric
+  return new StatefulMetric(name, {
+    ...definition,
+    update(state, yTrue, yPred, weight) {
+      const [t, p] = columns(name, yTrue, yPred)
+      if (p.shape[1] !== weights.length)
+        throw new ShapeError(
+          `metric ${name}: ${weights.length} labelWeights for predictions ${formatShape(p.shape)}`,
+          { shapes: [p.shape] },
+        )
+      if (isChecked) return definition.update(state, t, p, weight)
+      const byLabel = tensor([...weights], { dtype: p.dtype as 'float32' })
+      return definition.update(state, t, p, mul(weightsFor(weight, p.shape, p.dtype), byLabel))
+    },
+  })
 }
 
 /** All but the last. */
 function head(x: Tensor): Tensor {
-  return slice(x, [0], [x.size - 1])
+  return slice(
+    x,
+    x.shape.map(() => 0),
+    [x.shape[0]! - 1, ...x.shape.slice(1)],
+  )
 }
 
 /** All but the first. */
 function tail(x: Tensor): Tensor {
-  return slice(x, [1], [x.size - 1])
+  return slice(
+    x,
+    x.shape.map((_, axis) => (axis === 0 ? 1 : 0)),
+    [x.shape[0]! - 1, ...x.shape.slice(1)],
+  )
 }
 
 function recallsOf({ truePositives, falseNegatives }: Curve): Tensor {
@@ -301,7 +461,7 @@ function areaUnderPrecision({ truePositives, falsePositives, falseNegatives }: C
   const hasRatio = logicalAnd(greater(head(all), 0), greater(tail(all), 0))
   const ratio = where(hasRatio, divideOrZero(head(all), tail(all)), 1)
   const area = mul(slope, add(gained, mul(intercept, log(ratio))))
-  return sum(divideOrZero(area, add(tail(truePositives), tail(falseNegatives))))
+  return sum(divideOrZero(area, add(tail(truePositives), tail(falseNegatives))), 0)
 }
 
 /** Options of metrics that look for the best threshold. */
@@ -326,8 +486,7 @@ function bestAt(
   checkNumber(name, option, least, SHARE)
   return ofCurve(
     name,
-    numThresholds,
-    false,
+    { thresholds: numThresholds, includesZero: false },
     (curve) => max(where(greaterEqual(constrained(curve), least), wanted(curve), 0)),
     (t, p) => (classId === undefined ? [t, p] : [column(name, t, classId), column(name, p, classId)]),
   )

@@ -1,10 +1,14 @@
 import {
   add,
+  any,
+  cast,
   div,
+  greater,
   isInf,
   mean,
   mul,
   neg,
+  notEqual,
   ShapeError,
   square,
   squaredDifference,
@@ -17,7 +21,7 @@ import {
   cosineSimilarity as cosineLoss,
 } from '@adjoint/core'
 import { formatShape } from '@adjoint/core/extend'
-import { checkChoice, checkKeys } from '../option-checks.js'
+import { checkChoice, checkKeys, checkNumber, WHOLE } from '../option-checks.js'
 import type { MetricOptions } from './accuracy.js'
 import { meanMetric, sameShapes, StatefulMetric, weightsFor } from './metric.js'
 
@@ -76,18 +80,24 @@ export function concordanceCorrelation(options: CosineOptions = {}): StatefulMet
 export interface R2Options extends MetricOptions {
   /** How the scores of several columns become one; null leaves them (default 'uniform_average'). */
   readonly classAggregation?: 'uniform_average' | 'variance_weighted_average' | null
+  /**
+   * From how many columns the model predicts: then 1 - (1 - R²)(n - 1) / (n - numRegressors - 1) of n samples that
+   * count, if these are enough (default 0: R² itself).
+   */
+  readonly numRegressors?: number
 }
 
 /** The share of the targets' variance that is explained: 1 - sum((t - p)²) / sum((t - mean(t))²), by column. */
 export function r2Score(options: R2Options = {}): StatefulMetric {
-  const { name = 'r2_score', classAggregation = 'uniform_average' } = options
-  checkKeys(name, options, ['name', 'classAggregation'])
+  const { name = 'r2_score', classAggregation = 'uniform_average', numRegressors = 0 } = options
+  checkKeys(name, options, ['name', 'classAggregation', 'numRegressors'])
+  checkNumber(name, 'numRegressors', numRegressors, WHOLE)
   if (classAggregation !== null)
     checkChoice(name, 'classAggregation', classAggregation, ['uniform_average', 'variance_weighted_average'])
   return new StatefulMetric(name, {
     init({ shape, dtype }) {
       const start = zeros([shape.at(-1) ?? 1], dtype)
-      return { sum: start, squares: start, residual: start, count: start }
+      return { sum: start, squares: start, residual: start, count: start, samples: zeros([], dtype) }
     },
     update(state, yTrue, yPred, weight) {
       const [t, p] = columns(name, yTrue, yPred)
@@ -98,17 +108,29 @@ export function r2Score(options: R2Options = {}): StatefulMetric {
         squares: plus(state['squares']!, mul(square(t), w)),
         residual: plus(state['residual']!, mul(squaredDifference(t, p), w)),
         count: plus(state['count']!, w),
+        samples: add(state['samples']!, sum(cast(any(notEqual(w, 0), -1), w.dtype))),
       }
     },
     result(state) {
       const total = sub(state['squares']!, div(square(state['sum']!), state['count']!))
       const raw = sub(1, div(state['residual']!, total))
       const scores = where(isInf(raw), 0, raw)
-      if (classAggregation === null) return scores
-      if (classAggregation === 'uniform_average') return mean(scores)
-      return div(sum(mul(total, scores)), sum(total))
+      const score =
+        classAggregation === null
+          ? scores
+          : classAggregation === 'uniform_average'
+            ? mean(scores)
+            : div(sum(mul(total, scores)), sum(total))
+      return numRegressors === 0 ? score : adjusted(score, state['samples']!, numRegressors)
     },
   })
+}
+
+/** R² for as many samples and columns (Theil 1961); as it is where there are too few samples. */
+function adjusted(score: Tensor, samples: Tensor, columnCount: number): Tensor {
+  const free = sub(samples, columnCount + 1)
+  const unexplained = div(mul(sub(1, score), sub(samples, 1)), where(greater(free, 0), free, 1))
+  return where(greater(free, 0), sub(1, unexplained), score)
 }
 
 /** Targets and predictions as [samples, columns]. */

@@ -4,6 +4,7 @@ import {
   type Shape,
   ShapeError,
   type Sizes,
+  type Tensor,
   ValueError,
   withBackend,
 } from '@adjoint/core'
@@ -145,7 +146,9 @@ export function checkMetrics(
       withBackend(abstractBackend, () => {
         const targets = fromHost([], [TRIAL_ROWS, ...target.rowShape], target.dtype)
         const predictions = fromHost([], [TRIAL_ROWS, ...(shape as Sizes)], dtype)
-        new StatefulMetric(metric.name, metric.definition).update(targets, predictions)
+        const trial = new StatefulMetric(metric.name, metric.definition)
+        trial.update(targets, predictions)
+        checkIsOne(metric.name, trial.compute())
       })
     } catch (error) {
       // What needs values cannot be tried; it is seen when there are some.
@@ -156,6 +159,15 @@ export function checkMetrics(
   }
 }
 const TRIAL_ROWS = 7
+
+/** @throws ShapeError for a metric of several values: a log holds one. */
+function checkIsOne(name: string, { size, shape }: Tensor): void {
+  if (size !== 1)
+    throw new ShapeError(
+      `metric ${name} gives ${size} values, and training reports one: let it average them, or compute it by hand`,
+      { shapes: [shape] },
+    )
+}
 
 /** The class of each row: its label, the position of its largest value, or 0 and 1 for a single probability. */
 export function classesOf(
