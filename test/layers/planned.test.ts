@@ -16,6 +16,7 @@ import {
   sgd,
 } from '@adjoint/layers'
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import { optimizers } from '../../packages/layers/src/optimizers.js'
 import { Plans } from '../../packages/layers/src/trainer/planned.js'
 
 afterEach(() => vi.restoreAllMocks())
@@ -109,6 +110,60 @@ describe('training by plans', () => {
     const byPlan = await run(true)
     expect(planned()).toBeGreaterThan(10)
     expect(byPlan).toEqual(await run(false))
+  })
+
+  test.each([
+    ['an optimizer that starts over', true, {}],
+    ['gradients that are collected', false, { gradientAccumulationSteps: 3 }],
+    ['averages that replace weights', false, { useEma: true, emaOverwriteFrequency: 5 }],
+  ])('is the same with %s', async (_, reset, options) => {
+    const { a, b, y, z } = data()
+    const run = async (plan: boolean): Promise<unknown[]> => {
+      const m = build()
+      const optimizer = adam({ learningRate: 0.01, ...options })
+      m.compile(untyped({ optimizer, loss: 'mse', plan }))
+      const logs: unknown[] = []
+      for (let i = 0; i < 40; i++) {
+        if (reset && i === 20) optimizer.reset()
+        logs.push(await m.trainOnBatch(untyped({ a, b }), untyped({ y, z })))
+      }
+      return [...logs, ...weightsOf(m)]
+    }
+    expect(await run(true)).toEqual(await run(false))
+  })
+
+  test.each(Object.keys(optimizers) as (keyof typeof optimizers)[])(
+    'is the same with %s, and done by plans',
+    async (optimizer) => {
+      const { a, b, y, z } = data()
+      const run = async (plan: boolean): Promise<unknown[]> => {
+        const m = build()
+        m.compile(untyped({ optimizer, loss: 'mse', plan }))
+        const logs: unknown[] = []
+        for (let i = 0; i < 16; i++) logs.push(await m.trainOnBatch(untyped({ a, b }), untyped({ y, z })))
+        return [...logs, ...weightsOf(m)]
+      }
+      const changed = vi.spyOn(Plans.prototype, 'report')
+      const byPlan = await run(true)
+      expect(changed.mock.calls.map(([, isMade]) => isMade)).toEqual(new Array(8).fill(true))
+      expect(byPlan).toEqual(await run(false))
+    },
+  )
+
+  test('predictions are the same with and without', async () => {
+    const { a, b } = data()
+    const m = build()
+    const predict = async (batchSize: number): Promise<unknown> => {
+      const out = (await m.predict(untyped({ a, b }), { batchSize })) as { y: Tensor; z: Tensor }
+      return [[...out.y.dataSync()], [...out.z.dataSync()]]
+    }
+    const planned = spyOnPlans()
+    const many = await predict(3)
+    expect(planned()).toBeGreaterThan(5)
+    m.compile(untyped({ optimizer: 'sgd', loss: 'mse', plan: false }))
+    const before = planned()
+    expect(await predict(3)).toEqual(many)
+    expect(planned()).toBe(before)
   })
 
   test('weights that were read stay as they were', async () => {

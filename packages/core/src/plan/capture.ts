@@ -12,6 +12,17 @@ class Captured {
   ) {}
 }
 
+/** What a change of variables does: runs a kernel, takes a number, or assigns. */
+export type Happening =
+  | {
+      readonly kind: 'kernel'
+      readonly kernel: Kernel
+      readonly inputs: readonly ValueId[]
+      readonly out: ValueId
+    }
+  | { readonly kind: 'number'; readonly out: ValueId }
+  | { readonly kind: 'assign'; readonly variable: Variable; readonly value: ValueId }
+
 /** The backend that computes nothing and writes down what would have been computed. */
 export class Capture implements Backend {
   readonly name = 'plan'
@@ -24,8 +35,8 @@ export class Capture implements Backend {
   /** What variables held before they were assigned to. */
   readonly #before = new Map<Variable, Tensor>()
   readonly #scalars = new Map<string, Captured>()
-  /** Which kernels ran since {@link varies}. */
-  readonly #varying: Kernel[] = []
+  /** Which kernels ran, and which variables were assigned to, since {@link varies}. */
+  readonly #varying: Happening[] = []
   #varies = false
   #slotCount = 0
 
@@ -39,29 +50,40 @@ export class Capture implements Backend {
     this.#varies = true
   }
 
-  /** The kernels that ran since. */
-  get varying(): readonly Kernel[] {
+  /** The numbers of the variables that were read. */
+  get variables(): ReadonlyMap<Variable, ValueId> {
+    const ids = new Map<Variable, ValueId>()
+    this.#values.forEach(({ source }, id) => {
+      if (source.kind === 'variable') ids.set(source.variable, id)
+    })
+    return ids
+  }
+
+  /** What happened since: kernels that ran, and variables that were assigned to. */
+  get varying(): readonly Happening[] {
     return this.#varying
   }
 
   run(kernel: Kernel, inputs: readonly Stored[], out: Aval): Handle {
-    const ids = inputs.map((x) => this.#idOf(x))
-    if (this.#varies) {
-      this.#varying.push(kernel)
-      if (kernel.kind === 'map' && kernel.params.length > 0)
-        return this.#add(out, {
-          kind: 'kernel',
-          kernel,
-          inputs: ids,
-          slots: kernel.params.map(() => this.#slotCount++),
-        })
-    }
-    return this.#add(out, { kind: 'kernel', kernel, inputs: ids })
+    const ids = inputs.map((x) => this.idOf(x))
+    if (!this.#varies) return this.#add(out, { kind: 'kernel', kernel, inputs: ids })
+    const slots =
+      kernel.kind === 'map' && kernel.params.length > 0
+        ? { slots: kernel.params.map(() => this.#slotCount++) }
+        : {}
+    const made = this.#add(out, { kind: 'kernel', kernel, inputs: ids, ...slots })
+    this.#varying.push({ kind: 'kernel', kernel, inputs: ids, out: made.id })
+    return made
   }
 
   upload(values: HostArray, aval: Aval): Handle {
-    if (this.#varies && values.length === 1)
-      return this.#add(aval, { kind: 'constant', values, slot: this.#slotCount++ })
+    if (this.#varies && values.length > 1)
+      throw new BackendError('a change of variables is made from arrays, which could be others in every step')
+    if (this.#varies && values.length === 1) {
+      const made = this.#add(aval, { kind: 'constant', values, slot: this.#slotCount++ })
+      this.#varying.push({ kind: 'number', out: made.id })
+      return made
+    }
     if (values.length !== 1) return this.#add(aval, { kind: 'constant', values })
     const key = `${aval.dtype} ${aval.shape.join()} ${Object.is(values[0], -0) ? '-0' : values[0]}`
     let known = this.#scalars.get(key)
@@ -99,11 +121,13 @@ export class Capture implements Backend {
 
   onAssign(variable: Variable, before: Tensor, next: Tensor): Tensor {
     if (!this.#before.has(variable)) this.#before.set(variable, before)
-    return next.backend === this ? next : new Tensor(next.shape, next.dtype, this.adopt(next), this)
+    const kept = next.backend === this ? next : new Tensor(next.shape, next.dtype, this.adopt(next), this)
+    if (this.#varies) this.#varying.push({ kind: 'assign', variable, value: this.idOf(kept) })
+    return kept
   }
 
   check(x: Stored, limit: number, fail: (value: number, at: number) => Error): void {
-    this.#checks.push({ value: this.#idOf(x), limit, fail })
+    this.#checks.push({ value: this.idOf(x), limit, fail })
   }
 
   read(): Promise<HostArray> {
@@ -114,7 +138,8 @@ export class Capture implements Backend {
     throw noValues()
   }
 
-  #idOf(x: Stored): ValueId {
+  /** The number of a value that was made here. */
+  idOf(x: Stored): ValueId {
     const { handle } = x
     if (!(handle instanceof Captured) || handle.capture !== this)
       throw new BackendError(
@@ -125,12 +150,12 @@ export class Capture implements Backend {
 
   /** The program so far, and variables as they were before. */
   finish(results: readonly Tensor[]): Program {
-    const ids = results.map((x) => this.#idOf({ shape: x.shape, dtype: x.dtype, handle: this.#handleOf(x) }))
+    const ids = results.map((x) => this.idOf({ shape: x.shape, dtype: x.dtype, handle: this.#handleOf(x) }))
     const assigned = [...this.#before.keys()].map((variable) => {
       const value = variable.read()
       return {
         variable,
-        value: this.#idOf({ shape: value.shape, dtype: value.dtype, handle: this.#handleOf(value) }),
+        value: this.idOf({ shape: value.shape, dtype: value.dtype, handle: this.#handleOf(value) }),
       }
     })
     return { values: this.#values, checks: this.#checks, results: ids, assigned, slotCount: this.#slotCount }

@@ -12,9 +12,9 @@ import { BackendError } from '../errors.js'
 import { withoutRecording } from '../tape.js'
 import { Tensor, type Variable } from '../tensor.js'
 import { wasmBackend } from '../wasm/backend.js'
-import { Capture } from './capture.js'
+import { Capture, type Happening } from './capture.js'
 import { Plan } from './plan.js'
-import type { Program } from './program.js'
+import type { Program, ValueId } from './program.js'
 import { difference } from './simplify.js'
 
 /** What a step does: computes from the batch and the variables, and then changes variables by what it found. */
@@ -36,11 +36,11 @@ export class StepPlan {
   readonly #numbers: Numbers
   readonly #grads: readonly Tensor[]
 
-  private constructor({ program, varying, grads }: Recorded) {
+  private constructor({ program, varying, variables, grads }: Recorded) {
     this.#program = program
     this.#plan = new Plan(program, program.values.length)
-    this.#numbers = new Numbers(varying)
-    this.#grads = grads.map(({ shape, dtype }) => new Tensor(shape, dtype, NOTHING, this.#numbers))
+    this.#numbers = new Numbers(varying, variables)
+    this.#grads = grads.map(({ shape, dtype, id }) => new Tensor(shape, dtype, new Mark(id), this.#numbers))
   }
 
   /** Whether steps on the current backend can be plans. */
@@ -83,7 +83,7 @@ export class StepPlan {
     return this.#plan.result(at)
   }
 
-  /** Changes the variables; false, and nothing is changed, where the change is not made of the same ops as recorded. */
+  /** Changes the variables; false, and nothing is changed, where that is not done by the same ops to the same variables. */
   change(change: (grads: readonly Tensor[]) => void): boolean {
     const numbers = this.#numbers.of(() => change(this.#grads))
     if (numbers === undefined) return false
@@ -98,8 +98,9 @@ export class StepPlan {
 
 interface Recorded {
   readonly program: Program
-  readonly varying: readonly Kernel[]
-  readonly grads: readonly Pick<Tensor, 'shape' | 'dtype'>[]
+  readonly varying: readonly Happening[]
+  readonly variables: ReadonlyMap<Variable, ValueId>
+  readonly grads: readonly (Pick<Tensor, 'shape' | 'dtype'> & { readonly id: ValueId })[]
 }
 
 function record(step: StepFunctions, batch: readonly Tensor[], putBack: () => void): Recorded {
@@ -113,7 +114,14 @@ function record(step: StepFunctions, batch: readonly Tensor[], putBack: () => vo
       const { read, grads } = step.compute(staged)
       capture.varies()
       step.change(grads)
-      return { program: capture.finish(read), varying: capture.varying, grads }
+      const program = capture.finish(read)
+      const { varying, variables } = capture
+      return {
+        program,
+        varying,
+        variables,
+        grads: grads.map((g) => ({ shape: g.shape, dtype: g.dtype, id: capture.idOf(g) })),
+      }
     })
   } finally {
     capture.restore()
@@ -121,48 +129,73 @@ function record(step: StepFunctions, batch: readonly Tensor[], putBack: () => vo
   }
 }
 
-const NOTHING: Handle = Object.freeze({})
+/** The handle of a value that has no value: which one of the recorded ones it stands for. */
+class Mark {
+  constructor(readonly id: ValueId | undefined) {}
+}
 
-/** The backend that only listens to the numbers that ops are given. */
+const UNKNOWN = new Mark(undefined)
+
+/** The backend that only listens to the numbers that ops are given, and to whether they are the ops that were recorded. */
 class Numbers implements Backend {
   readonly name = 'plan'
-  readonly #expected: readonly Kernel[]
+  readonly #expected: readonly Happening[]
+  readonly #marks: ReadonlyMap<Variable, Mark>
+  readonly #read = new Map<Tensor, Variable>()
   #numbers: number[] = []
   #next = 0
   #isSame = true
 
-  constructor(expected: readonly Kernel[]) {
+  constructor(expected: readonly Happening[], variables: ReadonlyMap<Variable, ValueId>) {
     this.#expected = expected
+    this.#marks = new Map([...variables].map(([variable, id]) => [variable, new Mark(id)]))
   }
 
-  /** The numbers that the ops of `f` use; undefined where they are not the expected ops. */
+  /** The numbers that the ops of `f` use; undefined where they are not the expected ops on the expected values. */
   of(f: () => void): readonly number[] | undefined {
     this.#numbers = []
     this.#next = 0
     this.#isSame = true
+    this.#read.clear()
     withBackend(this, () => withoutRecording(f))
     return this.#isSame && this.#next === this.#expected.length ? this.#numbers : undefined
   }
 
-  run(kernel: Kernel): Handle {
+  run(kernel: Kernel, inputs: readonly Stored[]): Handle {
     const expected = this.#expected[this.#next++]
-    if (kernel.kind === 'map' && expected?.kind === 'map' && kernel.fn === expected.fn)
-      for (const param of kernel.params) this.#numbers.push(param)
-    else if (expected === undefined || JSON.stringify(kernel) !== JSON.stringify(expected))
-      this.#isSame = false
-    return NOTHING
+    if (expected?.kind !== 'kernel' || !isSameKernel(kernel, expected.kernel)) return this.#differs()
+    for (let i = 0; i < inputs.length; i++)
+      if ((inputs[i]!.handle as Mark).id !== expected.inputs[i]) return this.#differs()
+    if (kernel.kind === 'map') for (const param of kernel.params) this.#numbers.push(param)
+    return new Mark(expected.out)
+  }
+
+  #differs(): Mark {
+    this.#isSame = false
+    return UNKNOWN
   }
 
   upload(values: HostArray, _aval: Aval): Handle {
-    if (values.length === 1) this.#numbers.push(values[0] as number)
-    return NOTHING
+    const expected = this.#expected[this.#next++]
+    if (expected?.kind !== 'number' || values.length !== 1) return this.#differs()
+    this.#numbers.push(values[0] as number)
+    return new Mark(expected.out)
   }
 
-  adopt(): Handle {
-    return NOTHING
+  onRead(variable: Variable, value: Tensor): void {
+    this.#read.set(value, variable)
   }
 
-  onAssign(_variable: Variable, before: Tensor): Tensor {
+  adopt(x: Tensor): Handle {
+    const variable = this.#read.get(x)
+    return (variable && this.#marks.get(variable)) ?? this.#differs()
+  }
+
+  onAssign(variable: Variable, before: Tensor, next: Tensor): Tensor {
+    const expected = this.#expected[this.#next++]
+    const mark = (next.backend === this ? next.handle : this.adopt(next)) as Mark
+    if (expected?.kind !== 'assign' || expected.variable !== variable || expected.value !== mark.id)
+      this.#isSame = false
     return before
   }
 
@@ -177,4 +210,8 @@ class Numbers implements Backend {
   readSync(): HostArray {
     throw new BackendError('values were read while a step changes variables')
   }
+}
+
+function isSameKernel(a: Kernel, b: Kernel): boolean {
+  return a.kind === 'map' ? b.kind === 'map' && a.fn === b.fn : JSON.stringify(a) === JSON.stringify(b)
 }

@@ -324,9 +324,11 @@ export abstract class Optimizer {
   /** Notes how many steps were taken; what it returns puts that back. Slots are left as they are. @internal */
   mark(): () => void {
     const iterations = this.#iterations
+    const known = new Set(this.#entries.keys())
     const updates = [...this.#entries.values()].map((entry) => [entry, entry.updates] as const)
     return () => {
       this.#iterations = iterations
+      for (const v of this.#entries.keys()) if (!known.has(v)) this.#entries.delete(v)
       for (const [entry, count] of updates) entry.updates = count
     }
   }

@@ -11,6 +11,7 @@ import { endsOf } from './ends.js'
 import { checkCanEvaluate, evaluateOn } from './evaluate.js'
 import { batchMaker } from './fit-dataset.js'
 import { inputsOfItem } from './item.js'
+import { Inference } from './planned.js'
 import { joined } from './predict.js'
 import { Report } from './report.js'
 import { datasetSettings } from './settings.js'
@@ -55,12 +56,13 @@ export async function predictDataset(model: Model, data: unknown, options: Datas
   })
   const report = new Report(verbosity, steps)
   const air = new Air()
+  const inference = bound.run(() => new Inference(model))
   const parts: (readonly Tensor<DType>[])[] = []
   try {
     const pass = await source.begin(0, 0, 0)
     for (let batch = await pass.next(); batch !== undefined; batch = await pass.next()) {
       const { x } = batch
-      parts.push(bound.run(() => model.compute(x as readonly Tensor<DType>[], { training: false })))
+      parts.push(bound.run(() => inference.run(x)))
       report.step(parts.length, undefined)
       if (air.isDue) await air.breathe()
     }

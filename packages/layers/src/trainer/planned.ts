@@ -1,11 +1,13 @@
-import { BackendError, type Tensor, type Variable } from '@adjoint/core'
-import { isWatchingForAnomalies, StepPlan } from '@adjoint/core/extend'
+import { BackendError, type DType, type Tensor, type Variable } from '@adjoint/core'
+import { isWatchingForAnomalies, type StepFunctions, StepPlan } from '@adjoint/core/extend'
 import { warn } from '../host.js'
 import type { LayerBase } from '../layer.js'
 import { isOfThisPackage } from '../saving/registry.js'
 import type { Model } from '../model.js'
+import type { Sym } from '../types.js'
 import type { Batch } from './batches.js'
 import type { Compiled } from './compile.js'
+import { endsOf } from './ends.js'
 
 // Steps that are made often are recorded and replayed as plans. A plan gives the same numbers as the ops one by one, to
 // the last bit, so it does not matter when a training begins to use them.
@@ -27,6 +29,8 @@ export interface Recording {
 interface Known {
   uses: number
   plan: StepPlan | undefined
+  /** How many steps in a row it could not make. */
+  misses: number
 }
 
 /** The plans of a model that was compiled, for training and for testing. */
@@ -48,7 +52,7 @@ export class Plans {
     if (this.#isGivenUp || isWatchingForAnomalies()) return undefined
     const key = `${recording.key} ${kindOf(batch)}`
     let known = this.#known.get(key)
-    if (known === undefined) this.#known.set(key, (known = { uses: 0, plan: undefined }))
+    if (known === undefined) this.#known.set(key, (known = { uses: 0, plan: undefined, misses: 0 }))
     if (known.plan === undefined) {
       if (++known.uses <= EAGER_STEPS) return undefined
       known.plan = this.#record(batch, recording)
@@ -79,6 +83,15 @@ export class Plans {
     this.#isGivenUp = true
     this.#known.clear()
     return undefined
+  }
+
+  /** Tells whether a plan could make its step. One that fails twice in a row is recorded anew. */
+  report(plan: StepPlan, isMade: boolean): void {
+    for (const known of this.#known.values()) {
+      if (known.plan !== plan) continue
+      known.misses = isMade ? 0 : known.misses + 1
+      if (known.misses > 1) Object.assign(known, { plan: undefined, misses: 0 })
+    }
   }
 
   /** Code of the user's may have changed what it does: plans are looked at again before they are used. */
@@ -153,8 +166,7 @@ function mayBePlanned(
     plan &&
     trainStep === undefined &&
     StepPlan.isPossible &&
-    // Strings are looked up on the host; float64 is for checks, and has no kernels of its own.
-    inputs.list.every(({ tensor }) => tensor.dtype !== 'string' && tensor.dtype !== 'float64') &&
+    inputs.list.every(({ tensor }) => isOfNumbers(tensor)) &&
     variables.every(({ dtype }) => dtype === 'float32') &&
     allLayers(model).every((layer) => !layer.drawsBySeed)
   )
@@ -167,6 +179,59 @@ function hasOwnCode(model: Model, { outputs, modelLoss }: Compiled): boolean {
     outputs.some(({ loss }) => loss?.isOwn === true) ||
     allLayers(model).some((layer) => !isOfThisPackage(layer))
   )
+}
+
+const inferences = new WeakMap<Model, Plans>()
+
+/** A model's outputs for batches of inputs, without training. */
+export class Inference {
+  readonly #model: Model
+  readonly #plans: Plans | undefined
+
+  constructor(model: Model) {
+    this.#model = model
+    if (!StepPlan.isPossible || model.compiled?.plan === false) return
+    if (!endsOf(model, 'input').list.every(({ tensor }) => isOfNumbers(tensor))) return
+    let plans = inferences.get(model)
+    if (plans === undefined)
+      inferences.set(
+        model,
+        (plans = new Plans(
+          'predict',
+          allLayers(model).some((layer) => !isOfThisPackage(layer)),
+        )),
+      )
+    plans.doubt()
+    this.#plans = plans
+  }
+
+  run(x: readonly Tensor[]): readonly Tensor<DType>[] {
+    const plan = this.#plans?.for(onlyInputs(x), this.#recording)
+    if (plan === undefined) return this.#model.compute(x, { training: false })
+    plan.compute(x)
+    return this.#model.outputList.map((_, i) => plan.read(i))
+  }
+
+  get #recording(): Recording {
+    const functions: StepFunctions = {
+      compute: (x) => ({ read: this.#model.compute(x, { training: false }) as Tensor[], grads: [] }),
+      change: () => undefined,
+    }
+    return {
+      key: '',
+      record: ({ x }) => StepPlan.record(functions, x, () => undefined),
+      isStill: (plan, { x }) => plan.isStill(functions, x, () => undefined),
+    }
+  }
+}
+
+function onlyInputs(x: readonly Tensor[]): Batch {
+  return { size: x[0]?.shape[0] ?? 0, x, y: [], weights: [], masks: [], shares: [] }
+}
+
+/** Strings are looked up on the host; float64 is for checks, and has no kernels of its own. */
+function isOfNumbers({ dtype }: Sym.Any): boolean {
+  return dtype !== 'string' && dtype !== 'float64'
 }
 
 /** The model and all layers in it, however deep. */

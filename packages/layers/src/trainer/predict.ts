@@ -8,6 +8,7 @@ import { captureInputs, takeBatch } from './batches.js'
 import { Bound } from './bound.js'
 import { endsOf } from './ends.js'
 import { Report } from './report.js'
+import { Inference } from './planned.js'
 import { passSettings } from './settings.js'
 import type { PredictOptions } from './types.js'
 
@@ -18,16 +19,11 @@ export async function predict(model: Model, x: unknown, options: PredictOptions)
   const data = await captureInputs('predict', endsOf(model, 'input'), x, options)()
   const report = new Report(verbosity, Math.ceil(data.rows / batchSize))
   const air = new Air()
+  const inference = bound.run(() => new Inference(model))
   const parts: (readonly Tensor<DType>[])[] = []
   for (let from = 0; from < data.rows; from += batchSize) {
     const to = Math.min(from + batchSize, data.rows)
-    parts.push(
-      bound.run(() =>
-        model.compute(takeBatch(data, undefined, from, to).x as readonly Tensor<DType>[], {
-          training: false,
-        }),
-      ),
-    )
+    parts.push(bound.run(() => inference.run(takeBatch(data, undefined, from, to).x)))
     report.step(parts.length, undefined)
     if (air.isDue) await air.breathe()
   }

@@ -301,7 +301,9 @@ export class Stepper {
     const rate = optimizer.largestRate
     if (rate > LARGE_RATE || rate * most > LARGE_MOVE) return undefined
     const putBack = optimizer.mark()
-    if (!plan.change((grads) => optimizer.apply(grads, this.#variables))) {
+    const isMade = plan.change((grads) => optimizer.apply(grads, this.#variables))
+    this.#plans!.train.report(plan, isMade)
+    if (!isMade) {
       putBack()
       return undefined
     }
