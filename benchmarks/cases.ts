@@ -6,7 +6,7 @@ export interface Case {
   /** What is done once, for the tables. */
   readonly what: string
   readonly program: string
-  readonly inputs: () => Readonly<Record<string, Packed>>
+  readonly inputs: () => Inputs
   /** Largest |result - reference|, as a fraction of the largest |reference|, that counts as equal. */
   readonly tolerance: number
   readonly unit: Unit
@@ -14,58 +14,83 @@ export interface Case {
   readonly call?: number
   /** Floating point operations of one run, where they say more than the time. */
   readonly flops?: number
+  /** Bytes that one run has to read and write, likewise. */
+  readonly bytes?: number
+  /** How many times as fast as others Adjoint is meant to be, by their names. */
+  readonly asked?: Readonly<Record<string, number>>
+  /** Cases that are asked the same, and told together. */
+  readonly family?: string
 }
-export type Unit = 'steps/s' | 'GFLOP/s' | 'µs' | 'ms'
+export type Unit = 'steps/s' | 'GFLOP/s' | 'GB/s' | 'µs' | 'ms'
+type Inputs = Readonly<Record<string, Packed>>
 
 export const BATCH = 32
 /** Steps go round this many batches; targets are random, so a model cannot learn them by heart and stop moving. */
 const BATCHES = 16
 const ROWS = BATCH * BATCHES
+/** B4's batches are larger. */
+export const LARGE_BATCH = 128
+
+/** How often `adam` repeats the weights and gradients that it is given: up to 1e7. */
+export const ADAM_TILES = 100
+const ADAM_TILE = 100_000
 
 /** Products of n terms in float32, summed in any order. */
 const ROUNDED = 1e-5
 /** Ten steps of Adam, which divides small gradients by their own size: rounding shows more than elsewhere. */
 const TRAINED = 1e-4
 
+const MODELS: Readonly<Record<string, { readonly what: string; readonly inputs: () => Inputs }>> = {
+  b1: {
+    what: 'two inputs [10] and [5], Dense 64 and 32 relu, concat, Dense 1, mse; batch 32',
+    inputs: () => b1(),
+  },
+  b2: {
+    what: '[10] → Dense 64 relu, a number below 100 → Embedding 32, concat, Dense 1 sigmoid, bce; batch 32',
+    inputs: b2,
+  },
+  b3: {
+    what: '[20] → 128 → 64 → 32 relu with three heads, mse + bce + crossentropy; batch 32',
+    inputs: b3,
+  },
+  b4: { what: '[784] → 256 → 128 relu → 10 softmax, crossentropy; batch 128', inputs: b4 },
+}
+
+const WAYS = {
+  eager: 'by hand, eagerly',
+  plan: 'by hand, as a plan: compile(f), the loss not read each step',
+  train: 'by trainOnBatch of the layers, the loss returned',
+}
+
 export const CASES: readonly Case[] = [
+  step('b1', 'eager', { pytorch: 6, 'tfjs-wasm': 5 }),
+  step('b3', 'eager', { pytorch: 2 }),
+  step('b1', 'plan', { pytorch: 25 }),
+  step('b2', 'plan', { pytorch: 20 }),
+  step('b3', 'plan', { pytorch: 5 }),
+  step('b4', 'plan', { 'jax-js': 2.2 }),
+  step('b1', 'train', { pytorch: 8 }),
+  step('b2', 'train', { pytorch: 8 }),
+  step('b3', 'train', { pytorch: 4 }),
+  fitSeed1('first', 1, 2),
+  fitSeed1('second', 2, 50),
   {
-    name: 'b1',
-    what: 'a training step, two inputs [10] and [5], Dense 64 and 32 relu, concat, Dense 1, mse; Adam; batch 32',
-    program: 'b1',
-    inputs: () => b1(),
+    name: 'import',
+    what: "import of the layers to the end of the first step of b1's model, in a fresh process",
+    program: 'import',
+    inputs: () => b1(BATCH),
     tolerance: TRAINED,
-    unit: 'steps/s',
+    unit: 'ms',
+    call: 1,
+    asked: { 'tfjs-wasm': 1 / 0.7 },
   },
-  {
-    name: 'b3',
-    what: 'a training step, [20] → 128 → 64 → 32 relu with three heads, mse + bce + crossentropy; Adam; batch 32',
-    program: 'b3',
-    inputs: b3,
-    tolerance: TRAINED,
-    unit: 'steps/s',
-  },
-  {
-    name: 'b1-train',
-    what: 'b1 by trainOnBatch of the layers (PyTorch: its eager step again)',
-    program: 'b1-train',
-    inputs: () => b1(),
-    tolerance: TRAINED,
-    unit: 'steps/s',
-  },
-  {
-    name: 'b3-train',
-    what: 'b3 by trainOnBatch of the layers (PyTorch: its eager step again)',
-    program: 'b3-train',
-    inputs: b3,
-    tolerance: TRAINED,
-    unit: 'steps/s',
-  },
-  fitSeed1('first', 1),
-  fitSeed1('second', 2),
-  ...[32, 128, 512].map(matmul),
+  ...[32, 64, 128, 256, 512, 1024, 2048].flatMap((n) =>
+    ['', '-tn', '-nt', '-tt'].map((form) => matmul(n, form)),
+  ),
   elementwise('mul', 2),
-  elementwise('exp', 1),
-  elementwise('tanh', 1),
+  elementwise('exp', 1, { 'tfjs-wasm': 8 }),
+  elementwise('tanh', 1, { 'tfjs-wasm': 8 }),
+  elementwise('sigmoid', 1, { 'tfjs-wasm': 8 }),
   {
     name: 'softmax',
     what: 'softmax of 1024 rows of 1000',
@@ -73,10 +98,38 @@ export const CASES: readonly Case[] = [
     inputs: () => ({ x: uniform('softmax', [1024, 1000], 5) }),
     tolerance: ROUNDED,
     unit: 'ms',
+    asked: { 'tfjs-wasm': 1 },
+  },
+  {
+    name: 'adam',
+    what: 'a step of Adam for 1e7 weights, gradients given (4 arrays read, 3 written)',
+    program: 'adam',
+    inputs: () => ({
+      w: uniform('w', [ADAM_TILE]),
+      // Away from 0, where it counts whether epsilon is added before or after the averages are corrected.
+      g: numbers([ADAM_TILE], (next) => (next() < 0.5 ? -1 : 1) * (0.1 + next()), 'g'),
+    }),
+    tolerance: TRAINED,
+    unit: 'GB/s',
+    bytes: 7 * 4 * ADAM_TILE * ADAM_TILES,
   },
 ]
 
-function fitSeed1(which: string, call: number): Case {
+/** A training step with Adam: forward, loss, backward, update. */
+function step(model: string, way: keyof typeof WAYS, asked: Case['asked']): Case {
+  const { what, inputs } = MODELS[model]!
+  return {
+    name: `${model}-${way}`,
+    what: `a training step ${WAYS[way]}: ${what}`,
+    program: `${model}-${way}`,
+    inputs,
+    tolerance: TRAINED,
+    unit: 'steps/s',
+    ...(asked !== undefined && { asked }),
+  }
+}
+
+function fitSeed1(which: string, call: number, asked: number): Case {
   return {
     name: `fit-seed1-${which}`,
     what: `the ${which} call of fit of b1's model in a process: 100 rows, 10 epochs`,
@@ -85,22 +138,26 @@ function fitSeed1(which: string, call: number): Case {
     tolerance: TRAINED,
     unit: 'ms',
     call,
+    asked: { 'tfjs-wasm': asked },
   }
 }
 
-function matmul(n: number): Case {
+/** `form` tells which operands are transposed: '' none, '-tn' the first, '-nt' the second, '-tt' both. */
+function matmul(n: number, form: string): Case {
   return {
-    name: `matmul-${n}`,
-    what: `[${n},${n}] · [${n},${n}]`,
-    program: 'matmul',
+    name: `matmul-${n}${form}`,
+    what: `[${n},${n}]${form.startsWith('-t') ? 'ᵀ' : ''} · [${n},${n}]${form.endsWith('t') ? 'ᵀ' : ''}`,
+    program: `matmul${form}`,
     inputs: () => ({ a: uniform('a', [n, n]), b: uniform('b', [n, n]) }),
     tolerance: ROUNDED,
     unit: 'GFLOP/s',
     flops: 2 * n ** 3,
+    family: form === '' ? 'matmul' : 'matmul, transposed',
+    asked: { peak: 0.8, 'jax-js': 1.7, 'tfjs-wasm': form === '' ? 1.25 : 15 },
   }
 }
 
-function elementwise(program: string, operands: 1 | 2): Case {
+function elementwise(program: string, operands: 1 | 2, asked?: Case['asked']): Case {
   return {
     name: program,
     what: `${program} of 1e5 elements`,
@@ -111,10 +168,11 @@ function elementwise(program: string, operands: 1 | 2): Case {
     }),
     tolerance: ROUNDED,
     unit: 'µs',
+    ...(asked !== undefined && { asked }),
   }
 }
 
-function b1(rows = ROWS): Readonly<Record<string, Packed>> {
+function b1(rows = ROWS): Inputs {
   return {
     x1: uniform('x1', [rows, 10]),
     x2: uniform('x2', [rows, 5]),
@@ -125,7 +183,29 @@ function b1(rows = ROWS): Readonly<Record<string, Packed>> {
   }
 }
 
-function b3(): Readonly<Record<string, Packed>> {
+function b2(): Inputs {
+  return {
+    x: uniform('x', [ROWS, 10]),
+    id: numbers([ROWS, 1], (next) => Math.floor(next() * 100), 'id'),
+    y: numbers([ROWS, 1], (next) => (next() < 0.5 ? 0 : 1), 'y'),
+    ...dense(1, 10, 64),
+    table: uniform('table', [100, 32], 0.05),
+    ...dense(2, 96, 1),
+  }
+}
+
+function b4(): Inputs {
+  const rows = LARGE_BATCH * BATCHES
+  return {
+    x: uniform('x', [rows, 784]),
+    y: oneHot('y', rows, 10),
+    ...dense(1, 784, 256),
+    ...dense(2, 256, 128),
+    ...dense(3, 128, 10),
+  }
+}
+
+function b3(): Inputs {
   return {
     x: uniform('x', [ROWS, 20]),
     yA: uniform('yA', [ROWS, 1]),
@@ -141,7 +221,7 @@ function b3(): Readonly<Record<string, Packed>> {
 }
 
 /** Weights w [m, n] as Glorot and Bengio draw them, and a bias b [n] of zeros. */
-function dense(id: number | string, m: number, n: number): Readonly<Record<string, Packed>> {
+function dense(id: number | string, m: number, n: number): Inputs {
   return {
     [`w${id}`]: uniform(`w${id}`, [m, n], Math.sqrt(6 / (m + n))),
     [`b${id}`]: numbers([n], () => 0, `b${id}`),

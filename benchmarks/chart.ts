@@ -21,7 +21,7 @@ interface Axis {
  * Bars for the speed of each competitor as a fraction of Adjoint's, case by case, on a logarithmic axis: to the left of
  * the line Adjoint is faster, to the right the other.
  */
-export function chart({ cases, date, machine }: Report): string {
+export function chart({ cases, machine }: Report): string {
   const groups = cases.filter((measured) => peersOf(measured).some(isComparable))
   const axis = axisOver(groups.flatMap((measured) => peersOf(measured).filter(isComparable)))
   const parts: string[] = []
@@ -29,7 +29,7 @@ export function chart({ cases, date, machine }: Report): string {
   for (const measured of groups) {
     const rows = peersOf(measured).filter(isComparable)
     const ours = measured.rows.filter(isTimed).find((row) => row.competitor === 'adjoint')!
-    parts.push(text(16, y + 19, `${measured.case}: Adjoint ${inUnit(measured, ours.median)}`, 'bold'))
+    parts.push(text(16, y + 19, `${measured.case}: Adjoint ${inUnit(measured, ours.cpu)}`, 'bold'))
     y += HEADING
     for (const row of rows) {
       parts.push(bar(measured, row, y, axis))
@@ -46,7 +46,7 @@ export function chart({ cases, date, machine }: Report): string {
     text(
       16,
       48,
-      `${machine.cpu}, Node ${machine.node.split(' ')[0]}, ${date.slice(0, 10)}; median of the rounds`,
+      `${machine.cpu}, Node ${machine.node.split(' ')[0]}, ${dateOf(cases)}; processor time, median of the rounds`,
       'quiet',
     ),
     text(axis.x(1) - 8, TOP - 10, '← Adjoint is faster', 'quiet', 'end'),
@@ -59,13 +59,22 @@ export function chart({ cases, date, machine }: Report): string {
   ].join('\n')
 }
 
+function dateOf(cases: readonly Measured[]): string {
+  return (
+    cases
+      .map(({ date }) => date)
+      .toSorted()
+      .at(-1) ?? ''
+  ).slice(0, 10)
+}
+
 function isComparable(row: Measured['rows'][number]): row is Timed {
-  return isTimed(row) && Number.isFinite(row.ratio)
+  return isTimed(row) && Number.isFinite(row.cpuRatio)
 }
 
 /** Whole powers of ten around all speeds and 1. */
 function axisOver(rows: readonly Timed[]): Axis {
-  const logs = [...rows.map((row) => Math.log10(1 / row.ratio)), 0]
+  const logs = [...rows.map((row) => Math.log10(1 / row.cpuRatio)), 0]
   const from = Math.floor(Math.min(...logs) - 0.02)
   const to = Math.max(from + 1, Math.ceil(Math.max(...logs) + 0.02))
   const scale = (WIDTH - LEFT - RIGHT) / (to - from)
@@ -85,17 +94,17 @@ function tick(x: number, at: number, bottom: number): string {
 }
 
 function bar(measured: Measured, row: Timed, y: number, axis: Axis): string {
-  const speed = 1 / row.ratio
+  const speed = 1 / row.cpuRatio
   const [one, end] = [axis.x(1), axis.x(speed)]
   const colour = speed > 1 ? COLOURS.faster : COLOURS.slower
-  const times = speed > 1 ? `${significant(speed)}×` : `1/${significant(row.ratio)}`
+  const times = speed > 1 ? `${significant(speed)}×` : `1/${significant(row.cpuRatio)}`
   return [
     text(LEFT - 8, y + 13, row.label, 'plain', 'end'),
     `<rect x="${Math.min(one, end)}" y="${y + 3}" width="${round(Math.max(1, Math.abs(end - one)))}" height="${ROW - 5}" fill="${colour}"/>`,
     text(
       WIDTH - RIGHT + 12,
       y + 13,
-      `${times}  (${inUnit(measured, row.median)})`,
+      `${times}  (${inUnit(measured, row.cpu)})`,
       speed > 1 ? 'loss' : 'plain',
     ),
   ].join('')

@@ -9,6 +9,10 @@ export interface Competitor {
   readonly label: string
   /** The programs it has; all, where this is absent. */
   readonly programs?: readonly string[]
+  /** Work of more floating point operations is left out, which would take it minutes. */
+  readonly mostFlops?: number
+  /** It computes something else, only as much of it: there is nothing to compare. */
+  readonly hasNoResults?: boolean
   /** The command of its process, or why there is none. */
   start(): Command | { readonly missing: string }
 }
@@ -18,16 +22,18 @@ export interface Command {
   readonly env?: NodeJS.ProcessEnv
 }
 
-const OPS = ['matmul', 'mul', 'exp', 'tanh', 'softmax']
-const STEPS = ['b1', 'b3']
+const MATMULS = ['matmul', 'matmul-tn', 'matmul-nt', 'matmul-tt']
+const OPS = [...MATMULS, 'mul', 'exp', 'tanh', 'sigmoid', 'softmax']
+const STEPS = ['b1-eager', 'b3-eager', 'b1-plan', 'b2-plan', 'b3-plan', 'b4-plan']
+const TRAININGS = ['b1-train', 'b2-train', 'b3-train']
 
 export const OURS: Competitor = {
   name: 'adjoint',
-  label: 'Adjoint eager',
+  label: 'Adjoint',
   start: () => node('competitors/adjoint.ts'),
 }
 
-/** Adjoint in float64: what everybody's results are compared with. */
+/** Adjoint in float64 on plain loops: what everybody's results are compared with. */
 export const REFERENCE: Competitor = {
   name: 'reference',
   label: 'the float64 reference',
@@ -35,18 +41,32 @@ export const REFERENCE: Competitor = {
 }
 
 export const PEERS: readonly Competitor[] = [
-  { name: 'tfjs-cpu', label: 'tfjs cpu', start: () => node('peers/tfjs.ts', 'cpu') },
+  {
+    name: 'peak',
+    label: 'the core',
+    programs: [...MATMULS, 'adam'],
+    hasNoResults: true,
+    start: () => node('competitors/peak.ts'),
+  },
+  {
+    name: 'tfjs-cpu',
+    label: 'tfjs cpu',
+    programs: [...STEPS, ...TRAININGS, 'fit-seed1', ...OPS],
+    mostFlops: 2 * 256 ** 3,
+    start: () => node('peers/tfjs.ts', 'cpu'),
+  },
   { name: 'tfjs-wasm', label: 'tfjs wasm', start: () => node('peers/tfjs.ts', 'wasm') },
-  { name: 'jax-js', label: 'jax-js eager', programs: [...STEPS, ...OPS], start: () => node('peers/jax.ts') },
+  { name: 'jax-js', label: 'jax-js', programs: [...STEPS, ...OPS], start: () => node('peers/jax.ts') },
+  { name: 'onnx', label: 'onnxruntime', programs: MATMULS, start: () => node('peers/onnx.ts') },
   {
     name: 'pytorch',
-    label: 'PyTorch, 1 thread',
-    programs: [...STEPS, 'b1-train', 'b3-train', ...OPS],
+    label: 'PyTorch',
+    programs: [...STEPS, ...TRAININGS, ...OPS, 'adam'],
     start: () => python('torch', 'peers/with_torch.py'),
   },
   {
     name: 'numpy',
-    label: 'NumPy, 1 thread',
+    label: 'NumPy',
     programs: OPS,
     start: () => python('numpy', 'peers/with_numpy.py'),
   },
@@ -57,9 +77,18 @@ function node(script: string, ...args: string[]): Command {
   return { file: process.execPath, args: ['--import', 'tsx', pathOf(script), ...args] }
 }
 
+type Found = Pick<Command, 'file' | 'env'> | { readonly missing: string }
+const found = new Map<string, Found>()
+
 function python(module: string, script: string): Command | { readonly missing: string } {
+  if (!found.has(module)) found.set(module, interpreterWith(module))
+  const interpreter = found.get(module)!
+  return 'missing' in interpreter ? interpreter : { ...interpreter, args: [pathOf(script)] }
+}
+
+function interpreterWith(module: string): Found {
   const file = interpreters.find((name) => succeeds(name, ['-c', `import ${module}`]))
-  if (file !== undefined) return { file, args: [pathOf(script)], env: kernelsFor(file, module) }
+  if (file !== undefined) return { file, env: kernelsFor(file, module) }
   const known = interpreters.filter((name) => succeeds(name, ['--version']))
   return {
     missing: known.length === 0 ? 'no python3 here' : `${known.join(' and ')} cannot import ${module}`,

@@ -48,8 +48,10 @@ export interface Prepared {
   /** What is compared with the reference: the losses of the first steps, or the output. Asked for at most once, before any run. */
   results(): ArrayLike<number> | Promise<ArrayLike<number>>
   /** Does the work `times` times, one after another, each to its end. */
-  run(times: number): void | Promise<void>
+  run(times: number): Done | Promise<Done>
 }
+/** What was spent, where it was measured elsewhere: in a process of its own. */
+export type Done = Spent | void
 export type Program = (inputs: Inputs) => Prepared | Promise<Prepared>
 
 /** A library under its own process: what it calls itself, and the programs written in it. */
@@ -101,11 +103,11 @@ export async function serve(load: () => Library | Promise<Library>): Promise<voi
       } else {
         const start = performance.now()
         const before = process.cpuUsage()
-        const done = prepared!.run(request.times)
-        if (done !== undefined) await done
+        const running = prepared!.run(request.times)
+        const spent = running instanceof Promise ? await running : running
         const wall = performance.now() - start
         const { user, system } = process.cpuUsage(before)
-        say({ type: 'ran', wall, cpu: (user + system) / 1000 })
+        say({ type: 'ran', ...(spent ?? { wall, cpu: (user + system) / 1000 }) })
       }
     } catch (error) {
       say({ type: 'failed', reason: messageOf(error) })

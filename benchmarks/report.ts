@@ -1,37 +1,11 @@
-import { cpus, freemem, loadavg, platform, release, totalmem } from 'node:os'
-import type { Pace, Measured, Row } from './measure.js'
+import type { Machine } from './machine.js'
+import type { Measured, Row } from './measure.js'
 
-export interface Machine {
-  readonly cpu: string
-  readonly cores: number
-  readonly memory: string
-  readonly system: string
-  readonly node: string
-}
-
+/** The latest measurement of each case on one machine. */
 export interface Report {
-  readonly date: string
   readonly machine: Machine
-  /** Average number of running processes over the last minute, before and after: benchmarks add about one. */
-  readonly load: { readonly before: number; readonly after: number }
   readonly versions: readonly string[]
-  readonly pace: Pace
   readonly cases: readonly Measured[]
-}
-
-export function machine(): Machine {
-  const gigabytes = (bytes: number): string => (bytes / 2 ** 30).toFixed(1)
-  return {
-    cpu: cpus()[0]?.model.trim() ?? 'unknown',
-    cores: cpus().length,
-    memory: `${gigabytes(totalmem())} GiB, ${gigabytes(freemem())} free`,
-    system: `${platform()} ${release()}`,
-    node: `${process.version} (V8 ${process.versions.v8})`,
-  }
-}
-
-export function load(): number {
-  return Math.round(loadavg()[0]! * 100) / 100
 }
 
 export type Timed = Extract<Row, { status: 'timed' }>
@@ -46,12 +20,14 @@ export function peersOf({ rows }: Measured): readonly Row[] {
 }
 
 /** `milliseconds` of one run in the unit of the case. */
-export function inUnit({ unit, flops }: Measured, milliseconds: number): string {
+export function inUnit({ unit, flops, bytes }: Measured, milliseconds: number): string {
   switch (unit) {
     case 'steps/s':
       return `${significant(1000 / milliseconds)}/s`
     case 'GFLOP/s':
       return `${significant(flops! / milliseconds / 1e6)} GFLOP/s`
+    case 'GB/s':
+      return `${significant(bytes! / milliseconds / 1e6)} GB/s`
     case 'µs':
       return `${significant(milliseconds * 1000)} µs`
     case 'ms':
@@ -70,28 +46,82 @@ export function markdown(report: Report): string {
   const { cases } = report
   return [
     heading(report),
+    '### What is asked, and what is reached',
+    '`ok` where the ratio by processor time is reached. Of many cases, the one that comes out worst.',
+    askedTable(cases),
+    '### All cases',
+    'By processor time of one run (its median over the rounds; all threads of the process), in brackets how many times as fast Adjoint is.',
     summaryTable(cases),
-    '**Where Adjoint loses** (median of the rounds)',
-    list(cases.flatMap(losses), 'Nowhere in this run.'),
-    '**Not timed**',
+    '### Where Adjoint loses',
+    list(losses(cases), 'Nowhere in this run.'),
+    '### Not timed',
     list(absences(cases), 'Nothing.'),
-    '**In full**: median and best time of one run; ratios are their time over ours, so above 1 Adjoint is faster (by CPU time: that of all threads of a process, compilers and garbage collectors too); error is the largest difference from the float64 reference.',
+    '### In full',
+    'Processor time is that of all threads of a process, compilers and garbage collectors too. Ratios are their time over ours, so above 1 Adjoint is faster; ' +
+      'error is the largest difference from the float64 reference, load that before the case began.',
     detailTable(cases),
   ].join('\n\n')
 }
 
-function heading({ date, machine: m, load: { before, after }, versions, pace, cases }: Report): string {
+/** When, where and how. */
+function heading({ machine: m, versions, cases }: Report): string {
+  const dates = cases.map(({ date }) => date).toSorted()
+  const loads = cases.flatMap(({ load }) => [load.before, load.after])
+  const busy = Math.max(...cases.map(({ load }) => Math.max(load.before, load.after - 1)))
+  const paces = new Set(
+    cases.map(({ pace }) => `${pace.rounds} rounds of ${pace.slice} ms after ${pace.warmUp} ms of warm-up`),
+  )
   return [
-    `${date}: ${m.cpu}, ${m.cores} cores, memory ${m.memory}, ${m.system}, Node ${m.node};`,
-    `load ${before} before, ${after} after. ${versions.join(', ')}.`,
-    `${pace.rounds} rounds of ${pace.slice} ms each in turn, after ${pace.warmUp} ms of warm-up, ${cases.length} cases.`,
-    ...(Math.max(before, after - 1) > m.cores / 2
+    `${dates[0]} to ${dates.at(-1)} UTC: ${m.cpu}, ${m.cores} cores, memory ${m.memory}, ${m.system}, Node ${m.node};`,
+    `load ${Math.min(...loads)} to ${Math.max(...loads)}. ${versions.join(', ')}.`,
+    `${[...paces].join('; or ')}. ${cases.length} cases.`,
+    ...(busy > m.cores / 2
       ? [
           '',
-          '**Other programs were running.** Times are too long, differently so from round to round; of the ratios, those by CPU time suffer least.',
+          '**Other programs were running.** Times by the clock are too long, differently so from round to round; those by processor time suffer least.',
         ]
       : []),
   ].join('\n')
+}
+
+interface Asked {
+  readonly measured: Measured
+  readonly row: Timed
+  readonly asked: number
+}
+
+/** For each family of cases and each competitor the asked ratio, and the worst that was reached. */
+function askedTable(cases: readonly Measured[]): string {
+  const groups = new Map<string, Asked[]>()
+  for (const measured of cases)
+    for (const [name, asked] of Object.entries(measured.asked ?? {})) {
+      const row = measured.rows.find(({ competitor }) => competitor === name)
+      if (row === undefined || !isTimed(row) || !Number.isFinite(row.cpuRatio)) continue
+      const key = `${measured.family ?? measured.case} ${name}`
+      groups.set(key, [...(groups.get(key) ?? []), { measured, row, asked }])
+    }
+  return table(
+    ['case', 'against', 'asked', 'reached', 'by the clock', 'ours', 'theirs', ''],
+    [...groups.values()].map((group) => {
+      const worst = group.reduce((a, b) => (b.row.cpuRatio < a.row.cpuRatio ? b : a))
+      const { measured, row, asked } = worst
+      const ok = group.filter((one) => one.row.cpuRatio >= one.asked).length
+      return [
+        group.length === 1 ? measured.case : `${measured.family}: worst of ${group.length}, ${measured.case}`,
+        row.label,
+        significant(asked),
+        `**${significant(row.cpuRatio)}**`,
+        significant(row.ratio),
+        inUnit(measured, oursOf(measured)!.cpu),
+        inUnit(measured, row.cpu),
+        group.length === 1 ? (ok === 1 ? 'ok' : 'missed') : `${ok} of ${group.length} ok`,
+      ]
+    }),
+  )
+}
+
+function oursOf({ rows }: Measured): Timed | undefined {
+  return rows.filter(isTimed).find((row) => row.competitor === 'adjoint')
 }
 
 /** A row for each case, a column for each competitor: its median, and how many times as fast Adjoint is. */
@@ -114,20 +144,22 @@ function summaryTable(cases: readonly Measured[]): string {
 function cell(measured: Measured, row: Row | undefined): string {
   if (row === undefined || row.status === 'no program') return ''
   if (!isTimed(row)) return row.status
-  const value = inUnit(measured, row.median)
+  const value = inUnit(measured, row.cpu)
   if (row.competitor === 'adjoint') return value
-  return Number.isNaN(row.ratio) ? value : `${value} (**${significant(row.ratio)}×**)`
+  return Number.isNaN(row.cpuRatio) ? value : `${value} (**${significant(row.cpuRatio)}×**)`
 }
 
-function losses(measured: Measured): string[] {
-  return peersOf(measured)
-    .filter(isTimed)
-    .filter((row) => row.ratio < 1)
-    .map(
-      (row) =>
-        `${measured.case}: ${row.label} is ${significant(1 / row.ratio)} times as fast ` +
-        `(${inUnit(measured, row.median)})`,
-    )
+/** Competitors that are faster, and where. */
+function losses(cases: readonly Measured[]): string[] {
+  const found = new Map<string, string[]>()
+  for (const measured of cases)
+    for (const row of peersOf(measured).filter(isTimed))
+      if (row.cpuRatio < 1)
+        found.set(row.label, [
+          ...(found.get(row.label) ?? []),
+          `${measured.case} (${significant(1 / row.cpuRatio)} times as fast)`,
+        ])
+  return [...found].map(([label, where]) => `${label}: ${where.join(', ')}`)
 }
 
 /** Once for everybody, where the reason is the same in all cases. */
@@ -146,19 +178,30 @@ function absences(cases: readonly Measured[]): string[] {
 
 function detailTable(cases: readonly Measured[]): string {
   return table(
-    ['case', 'competitor', 'median', 'best', 'ratio, median', 'ratio, best', 'ratio, CPU time', 'error'],
+    [
+      'case',
+      'competitor',
+      'processor time',
+      'median',
+      'best',
+      'ratio, processor time',
+      'ratio, median',
+      'ratio, best',
+      'error',
+      'load',
+    ],
     cases.flatMap((measured) =>
       measured.rows
         .filter(isTimed)
         .map((row) => [
           measured.case,
           row.label,
-          inUnit(measured, row.median),
-          inUnit(measured, row.best),
-          ...[row.ratio, row.bestRatio, row.cpuRatio].map((ratio) =>
+          ...[row.cpu, row.median, row.best].map((time) => inUnit(measured, time)),
+          ...[row.cpuRatio, row.ratio, row.bestRatio].map((ratio) =>
             row.competitor === 'adjoint' ? '' : significant(ratio),
           ),
           row.error.toExponential(1),
+          String(measured.load.before),
         ]),
     ),
   )

@@ -1,29 +1,38 @@
-// Adjoint itself, eagerly: the programs as a user of @adjoint/core would write them. `--float64` makes it the reference.
+// Adjoint itself: the programs as a user of @adjoint/core would write them. `--float64` makes it the reference, eagerly
+// on plain loops.
 import {
   binaryCrossentropy,
   categoricalCrossentropy,
+  compile,
   concat,
+  embedding,
   floatx,
   matmul,
   relu,
+  scalar,
+  setBackend,
   setFloatx,
   squaredDifference,
   type Tensor,
   tensor,
+  type TensorLike,
   valueAndGrads,
   type Variable,
   variable,
   zerosLike,
 } from '@adjoint/core'
+import { plainBackend } from '@adjoint/core/extend'
+import { LARGE_BATCH } from '../cases.js'
 import { type Input, type Inputs, type Prepared, type Program, serve } from '../protocol.js'
-import { batchesOf, BETA1, BETA2, EPSILON, LEARNING_RATE, training } from './training.js'
+import { firstStep } from './first-step.js'
+import { batchesOf, BETA1, BETA2, EPSILON, rateAt, tiled, training, updating } from './training.js'
 
 function make({ values, shape }: Input): Tensor {
   return tensor(values, { shape, dtype: floatx() })
 }
 
-function batches(input: Input): Tensor[] {
-  return batchesOf(input).map(make)
+function batches(input: Input, batch?: number): Tensor[] {
+  return batchesOf(input, batch).map(make)
 }
 
 interface Layer {
@@ -39,59 +48,133 @@ function dense(x: Tensor, { w, b }: Layer): Tensor {
   return matmul(x, w).add(b)
 }
 
-/** Adam (Kingma & Ba 2015) by hand. */
-function adam(variables: readonly Variable[]): (grads: readonly Tensor[]) => void {
-  const means: Tensor[] = variables.map((v) => zerosLike(v))
-  const squares: Tensor[] = variables.map((v) => zerosLike(v))
-  let steps = 0
-  return (grads) => {
-    steps++
-    const rate = (LEARNING_RATE * Math.sqrt(1 - BETA2 ** steps)) / (1 - BETA1 ** steps)
-    for (let i = 0; i < variables.length; i++) {
-      const g = grads[i]!
-      const m = means[i]!.mul(BETA1).add(g.mul(1 - BETA1))
-      const s = squares[i]!.mul(BETA2).add(g.square().mul(1 - BETA2))
-      variables[i]!.assign(variables[i]!.sub(m.mul(rate).div(s.sqrt().add(EPSILON))))
-      means[i] = m
-      squares[i] = s
-    }
+/** Weights, data in batches, and the loss of a batch. */
+interface Task {
+  readonly variables: readonly Variable[]
+  readonly data: readonly (readonly Tensor[])[]
+  readonly loss: (...batch: readonly Tensor[]) => Tensor
+}
+
+const weightsOf = (layers: readonly Layer[]): Variable[] => layers.flatMap(({ w, b }) => [w, b])
+
+/** [[x of batch 0, y of batch 0], …] */
+function zipped(...columns: readonly (readonly Tensor[])[]): Tensor[][] {
+  return columns[0]!.map((_, i) => columns.map((column) => column[i]!))
+}
+
+function b1(inputs: Inputs): Task {
+  const [first, second, last] = [layer(inputs, '1'), layer(inputs, '2'), layer(inputs, '3')]
+  return {
+    variables: weightsOf([first, second, last]),
+    data: zipped(batches(inputs.x1!), batches(inputs.x2!), batches(inputs.y!)),
+    loss(x1, x2, y) {
+      const h1 = relu(dense(x1, first))
+      const h2 = relu(dense(x2, second))
+      return squaredDifference(dense(concat([h1, h2], 1), last), y).mean()
+    },
   }
 }
 
-function stepper(layers: readonly Layer[], batchCount: number, loss: (batch: number) => Tensor): Prepared {
-  const variables = layers.flatMap(({ w, b }) => [w, b])
-  const update = adam(variables)
-  return training(batchCount, (batch) => {
-    const { value, grads } = valueAndGrads(() => loss(batch), variables)
-    update(grads)
+function b2(inputs: Inputs): Task {
+  const [first, last] = [layer(inputs, '1'), layer(inputs, '2')]
+  const table = variable(make(inputs.table!))
+  const ids = batchesOf(inputs.id!).map(({ values }) => tensor(values, { dtype: 'int32' }))
+  return {
+    variables: [...weightsOf([first]), table, ...weightsOf([last])],
+    data: zipped(batches(inputs.x!), ids, batches(inputs.y!)),
+    loss(x, id, y) {
+      const logits = dense(concat([relu(dense(x, first)), embedding(table, id)], 1), last)
+      return binaryCrossentropy(y, logits, { fromLogits: true, reduction: 'mean' })
+    },
+  }
+}
+
+function b3(inputs: Inputs): Task {
+  const layers = ['1', '2', '3', 'A', 'B', 'C'].map((id) => layer(inputs, id))
+  const [d1, d2, d3, a, b, c] = layers as [Layer, Layer, Layer, Layer, Layer, Layer]
+  return {
+    variables: weightsOf(layers),
+    data: zipped(batches(inputs.x!), batches(inputs.yA!), batches(inputs.yB!), batches(inputs.yC!)),
+    loss(x, yA, yB, yC) {
+      const h2 = relu(dense(relu(dense(x, d1)), d2))
+      const h3 = relu(dense(h2, d3))
+      const lossA = squaredDifference(dense(h2, a), yA).mean()
+      const lossB = binaryCrossentropy(yB, dense(h3, b), { fromLogits: true, reduction: 'mean' })
+      const logits = dense(concat([h2, h3], 1), c)
+      const lossC = categoricalCrossentropy(yC, logits, { fromLogits: true, reduction: 'mean' })
+      return lossA.add(lossB).add(lossC)
+    },
+  }
+}
+
+function b4(inputs: Inputs): Task {
+  const layers = ['1', '2', '3'].map((id) => layer(inputs, id))
+  const [d1, d2, d3] = layers as [Layer, Layer, Layer]
+  return {
+    variables: weightsOf(layers),
+    data: zipped(batches(inputs.x!, LARGE_BATCH), batches(inputs.y!, LARGE_BATCH)),
+    loss(x, y) {
+      const logits = dense(relu(dense(relu(dense(x, d1)), d2)), d3)
+      return categoricalCrossentropy(y, logits, { fromLogits: true, reduction: 'mean' })
+    },
+  }
+}
+
+/** A weight and what Adam remembers of its gradients. */
+interface Slots {
+  readonly w: Variable
+  readonly m: Variable
+  readonly s: Variable
+}
+
+function slotsOf(w: Variable): Slots {
+  return { w, m: variable(zerosLike(w)), s: variable(zerosLike(w)) }
+}
+
+/** One step of Adam (Kingma & Ba 2015) by hand. */
+function adam({ w, m, s }: Slots, g: Tensor, rate: TensorLike): void {
+  m.assign(m.mul(BETA1).add(g.mul(1 - BETA1)))
+  s.assign(s.mul(BETA2).add(g.square().mul(1 - BETA2)))
+  w.assign(w.sub(m.mul(rate).div(s.sqrt().add(EPSILON))))
+}
+
+function eager({ variables, data, loss }: Task): Prepared {
+  const slots = variables.map(slotsOf)
+  let steps = 0
+  return training(data.length, (i) => {
+    const { value, grads } = valueAndGrads(() => loss(...data[i]!), variables)
+    const rate = rateAt(++steps)
+    slots.forEach((slot, at) => adam(slot, grads[at]!, rate))
     return value.itemSync()
   })
 }
 
-function b1(inputs: Inputs): Prepared {
-  const [x1, x2, y] = [batches(inputs.x1!), batches(inputs.x2!), batches(inputs.y!)]
-  const [first, second, last] = [layer(inputs, '1'), layer(inputs, '2'), layer(inputs, '3')]
-  return stepper([first, second, last], y.length, (i) => {
-    const h1 = relu(dense(x1[i]!, first))
-    const h2 = relu(dense(x2[i]!, second))
-    return squaredDifference(dense(concat([h1, h2], 1), last), y[i]!).mean()
+/** The same step, compiled. */
+function planned({ variables, data, loss }: Task): Prepared {
+  const slots = variables.map(slotsOf)
+  const step = compile((rate: Tensor, ...batch: Tensor[]) => {
+    const { value, grads } = valueAndGrads(() => loss(...batch), variables)
+    slots.forEach((slot, at) => adam(slot, grads[at]!, rate))
+    return value
   })
+  let steps = 0
+  return training(
+    data.length,
+    (i) => step(scalar(rateAt(++steps)), ...data[i]!),
+    (value) => value.itemSync(),
+  )
 }
 
-function b3(inputs: Inputs): Prepared {
-  const x = batches(inputs.x!)
-  const [yA, yB, yC] = [batches(inputs.yA!), batches(inputs.yB!), batches(inputs.yC!)]
-  const layers = ['1', '2', '3', 'A', 'B', 'C'].map((id) => layer(inputs, id))
-  const [d1, d2, d3, a, b, c] = layers as [Layer, Layer, Layer, Layer, Layer, Layer]
-  return stepper(layers, x.length, (i) => {
-    const h2 = relu(dense(relu(dense(x[i]!, d1)), d2))
-    const h3 = relu(dense(h2, d3))
-    const lossA = squaredDifference(dense(h2, a), yA[i]!).mean()
-    const lossB = binaryCrossentropy(yB[i]!, dense(h3, b), { fromLogits: true, reduction: 'mean' })
-    const logits = dense(concat([h2, h3], 1), c)
-    const lossC = categoricalCrossentropy(yC[i]!, logits, { fromLogits: true, reduction: 'mean' })
-    return lossA.add(lossB).add(lossC)
-  })
+/** A step of Adam alone, compiled, on weights and gradients that stay where they are. */
+function adamAlone(inputs: Inputs): Prepared {
+  const slots = slotsOf(variable(make(tiled(inputs.w!))))
+  const g = variable(make(tiled(inputs.g!)))
+  const step = compile((rate: Tensor) => adam(slots, g, rate))
+  let steps = 0
+  return updating(
+    () => step(scalar(rateAt(++steps))),
+    () => slots.w.dataSync() as Float32Array | Float64Array,
+  )
 }
 
 /** An op on its own. The last output is kept, so that no result is thrown away unseen. */
@@ -112,29 +195,50 @@ const unary =
     return repeated(() => op(x))
   }
 
+const product =
+  (transposeA: boolean, transposeB: boolean): Program =>
+  (inputs) => {
+    const [a, b] = [make(inputs.a!), make(inputs.b!)]
+    return repeated(() => matmul(a, b, transposeA, transposeB))
+  }
+
 const layers = () => import('./adjoint-layers.js')
 
 await serve(() => {
-  if (process.argv.includes('--float64')) setFloatx('float64')
+  const isReference = process.argv.includes('--float64')
+  if (isReference) {
+    setFloatx('float64')
+    setBackend(plainBackend)
+  }
+  const plan = isReference ? eager : planned
   return {
     versions: { '@adjoint/core': 'this checkout' },
     programs: {
-      b1,
-      b3,
-      matmul(inputs) {
-        const [a, b] = [make(inputs.a!), make(inputs.b!)]
-        return repeated(() => a.matmul(b))
-      },
+      'b1-eager': (inputs) => eager(b1(inputs)),
+      'b3-eager': (inputs) => eager(b3(inputs)),
+      'b1-plan': (inputs) => plan(b1(inputs)),
+      'b2-plan': (inputs) => plan(b2(inputs)),
+      'b3-plan': (inputs) => plan(b3(inputs)),
+      'b4-plan': (inputs) => plan(b4(inputs)),
+      'b1-train': async (inputs) => (await layers()).b1Train(inputs),
+      'b2-train': async (inputs) => (await layers()).b2Train(inputs),
+      'b3-train': async (inputs) => (await layers()).b3Train(inputs),
+      'fit-seed1': async (inputs) => (await layers()).fitSeed1(inputs),
+      import: async (inputs) =>
+        isReference ? (await layers()).firstStep(inputs) : firstStep('adjoint', inputs),
+      matmul: product(false, false),
+      'matmul-tn': product(true, false),
+      'matmul-nt': product(false, true),
+      'matmul-tt': product(true, true),
       mul(inputs) {
         const [x, y] = [make(inputs.x!), make(inputs.y!)]
         return repeated(() => x.mul(y))
       },
       exp: unary((x) => x.exp()),
       tanh: unary((x) => x.tanh()),
+      sigmoid: unary((x) => x.sigmoid()),
       softmax: unary((x) => x.softmax()),
-      'b1-train': async (inputs) => (await layers()).b1Train(inputs),
-      'b3-train': async (inputs) => (await layers()).b3Train(inputs),
-      'fit-seed1': async (inputs) => (await layers()).fitSeed1(inputs),
+      adam: adamAlone,
     },
   }
 })

@@ -1,4 +1,4 @@
-import { BATCH } from '../cases.js'
+import { ADAM_TILES, BATCH } from '../cases.js'
 import type { Input, Prepared } from '../protocol.js'
 
 export const LEARNING_RATE = 0.001
@@ -8,31 +8,42 @@ export const EPSILON = 1e-7
 /** How many losses are compared with the reference. */
 const COMPARED = 10
 
-/** An array [rows, ...] as batches of 32 rows. */
-export function batchesOf({ shape, values }: Input): Input[] {
-  const size = values.length / (shape[0]! / BATCH)
-  return Array.from({ length: shape[0]! / BATCH }, (_, i) => ({
-    shape: [BATCH, ...shape.slice(1)],
+/** An array [rows, ...] as batches of so many rows. */
+export function batchesOf({ shape, values }: Input, batch: number = BATCH): Input[] {
+  const size = values.length / (shape[0]! / batch)
+  return Array.from({ length: shape[0]! / batch }, (_, i) => ({
+    shape: [batch, ...shape.slice(1)],
     values: values.slice(i * size, (i + 1) * size),
   }))
 }
 
-/** A training step for each batch in turn; every step hands out its loss, which somebody reads. */
-export function training(batches: number, step: (batch: number) => number): Prepared {
+/** Adam's rate at a step, counted from 1, corrected for averages that began at zero (Kingma & Ba 2015). */
+export function rateAt(step: number): number {
+  return (LEARNING_RATE * Math.sqrt(1 - BETA2 ** step)) / (1 - BETA1 ** step)
+}
+
+/** A training step for each batch in turn; every step hands out its loss, or, by `read`, what it can be had from. */
+export function training(batches: number, step: (batch: number) => number): Prepared
+export function training<L>(batches: number, step: (batch: number) => L, read: (loss: L) => number): Prepared
+export function training(
+  batches: number,
+  step: (batch: number) => unknown,
+  read: (loss: unknown) => number = Number,
+): Prepared {
   let next = 0
-  let lastLoss = 0
+  let last: unknown
   const run = (times: number): void => {
     for (let i = 0; i < times; i++) {
-      lastLoss = step(next)
+      last = step(next)
       next = (next + 1) % batches
     }
-    if (!Number.isFinite(lastLoss)) throw new Error(`the loss became ${lastLoss}`)
+    checkLoss(read(last))
   }
   return {
     results: () =>
       Array.from({ length: COMPARED }, () => {
         run(1)
-        return lastLoss
+        return read(last)
       }),
     run,
   }
@@ -41,25 +52,49 @@ export function training(batches: number, step: (batch: number) => number): Prep
 /** As {@link training}, for libraries whose results come later. */
 export function trainingAsync(batches: number, step: (batch: number) => Promise<number>): Prepared {
   let next = 0
-  let lastLoss = 0
+  let last = 0
   const run = async (times: number): Promise<void> => {
     for (let i = 0; i < times; i++) {
-      lastLoss = await step(next)
+      last = await step(next)
       next = (next + 1) % batches
     }
-    if (!Number.isFinite(lastLoss)) throw new Error(`the loss became ${lastLoss}`)
+    checkLoss(last)
   }
   return {
     results: async () => {
       const losses: number[] = []
       for (let i = 0; i < COMPARED; i++) {
         await run(1)
-        losses.push(lastLoss)
+        losses.push(last)
       }
       return losses
     },
     run,
   }
+}
+
+function checkLoss(loss: number): void {
+  if (!Number.isFinite(loss)) throw new Error(`the loss became ${loss}`)
+}
+
+/** Steps of Adam on weights and gradients of 1e5 numbers, repeated to 1e7. Compared are the first weights after some steps. */
+export function updating(step: () => void, weights: () => Float32Array | Float64Array): Prepared {
+  return {
+    results() {
+      for (let i = 0; i < COMPARED; i++) step()
+      return weights().slice(0, weights().length / ADAM_TILES)
+    },
+    run(times) {
+      for (let i = 0; i < times; i++) step()
+    },
+  }
+}
+
+/** An input of `adam`, repeated. */
+export function tiled({ values }: Input): Input {
+  const all = new Float32Array(values.length * ADAM_TILES)
+  for (let i = 0; i < ADAM_TILES; i++) all.set(values, i * values.length)
+  return { shape: [all.length], values: all }
 }
 
 /** Whole trainings of ten epochs, of which the losses are compared. Rows keep their order for that, and for that alone. */
