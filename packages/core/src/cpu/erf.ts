@@ -2,7 +2,7 @@
 // relative to the function it stands for. Coefficients from the highest power down.
 
 /** erf(x) / x - 1 as a polynomial in x², for |x| < 0.84. */
-const SMALL: readonly number[] = [
+export const ERF_SMALL: readonly number[] = [
   -8.847223918560384e-10, 1.41933794487106e-8, -1.6301115555811785e-7, 1.6457733512818286e-6,
   -1.4925453340176486e-5, 0.000120553270506432, -0.0008548326905656577, 0.005223977623956974,
   -0.026866170645020646, 0.112837916709547, -0.3761263890318375, 0.1283791670955126,
@@ -64,15 +64,15 @@ const TAILS: readonly {
 /** The error function 2/√π ∫₀ˣ exp(-t²) dt. */
 export function erf(x: number): number {
   const a = Math.abs(x)
-  if (a < 0.84) return x + x * polynomial(SMALL, x * x)
+  if (a < 0.84) return x + x * polynomial(ERF_SMALL, x * x)
   return x > 0 ? 1 - upper(a) : upper(a) - 1
 }
 
 /** 1 - erf(x), without cancellation for large x. */
 export function erfc(x: number): number {
   const a = Math.abs(x)
-  if (a < 0.25) return 1 - (x + x * polynomial(SMALL, x * x))
-  if (a < 0.84) return 0.5 - (x * polynomial(SMALL, x * x) + (x - 0.5))
+  if (a < 0.25) return 1 - (x + x * polynomial(ERF_SMALL, x * x))
+  if (a < 0.84) return 0.5 - (x * polynomial(ERF_SMALL, x * x) + (x - 0.5))
   return x < 0 ? 2 - upper(a) : upper(a)
 }
 

@@ -161,6 +161,7 @@ function scaledTail(a: number): number {
 function timesExpOfMinusHalfSquare(y: number, a: number): number {
   const high = Math.fround(a)
   const nearly = y * Math.exp(-0.5 * high * high)
+  if (nearly === 0) return nearly
   return nearly + nearly * Math.expm1(-0.5 * (a - high) * (a + high))
 }
 
@@ -178,7 +179,7 @@ export function geluTanhSlope(x: number): number {
   if (isNearRoot(x)) return nearRoot(x, TANH_ROOT)
   if (x < -22) return belowAll(x)
   const e = expOfMinusTwoU(x)
-  if (e === Infinity) return 0
+  if (e === Infinity) return -0
   return (1 + x * (e / (1 + e)) * TWO_K * (1 + 3 * CUBE * x * x)) / (1 + e)
 }
 

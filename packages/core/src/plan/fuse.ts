@@ -1,6 +1,6 @@
 import { sameShape } from '../shape.js'
 import { MOST_OPERANDS } from '../wasm/choose.js'
-import { hasLanes, hasSeries, isTruth } from '../wasm/lanes.js'
+import { isVectorized } from '../wasm/lanes.js'
 import type { Program, ValueId } from './program.js'
 import { inputsOf } from './program.js'
 
@@ -73,11 +73,10 @@ export function schedule(program: Program): Schedule {
 export function isWoven({ values }: Program, id: ValueId): boolean {
   const { source, dtype } = values[id]!
   if (source.kind !== 'kernel' || source.kernel.kind !== 'map') return false
-  const { body } = source.kernel.fn
-  if (source.inputs.length > MOST_OPERANDS || !hasLanes(body)) return false
-  if (source.inputs.some((input) => values[input]!.dtype === 'string')) return false
   return (
-    dtype === 'float32' || (dtype === 'bool' && isTruth(body)) || (dtype === 'float64' && !hasSeries(body))
+    source.inputs.length <= MOST_OPERANDS &&
+    isVectorized(source.kernel.fn.body, dtype) &&
+    !source.inputs.some((input) => values[input]!.dtype === 'string')
   )
 }
 

@@ -3,7 +3,7 @@ import type { ScalarFunction } from '../expr/scalar.js'
 import { type Choice, MOST_OPERANDS, type Writer } from './choose.js'
 import { Code, type Local } from './code.js'
 import { type Compiled, compileModule } from './host.js'
-import { hasLanes, hasSeries, isTruth, type Lanes } from './lanes.js'
+import { isVectorized, type Lanes } from './lanes.js'
 import { writeMap } from './map.js'
 import { memory } from './memory.js'
 
@@ -22,24 +22,17 @@ const CODES: Readonly<Record<DType, number>> = {
 export class MapKernels {
   readonly #fn: ScalarFunction
   readonly #kernels = new Map<number, Compiled>()
-  readonly #hasLanes: boolean
-  readonly #hasSeries: boolean
-  readonly #isTruth: boolean
+  readonly #has = new Map<DType, boolean>()
 
   constructor(fn: ScalarFunction) {
     this.#fn = fn
-    this.#hasLanes = hasLanes(fn.body)
-    this.#hasSeries = hasSeries(fn.body)
-    this.#isTruth = isTruth(fn.body)
   }
 
-  /**
-   * Whether there are kernels for results of this dtype. Whole numbers are left to the plain loops, and so are float64
-   * numbers that come from series.
-   */
   has(out: DType): boolean {
-    if (!this.#hasLanes || this.#fn.args.length > MOST_OPERANDS) return false
-    return out === 'float32' || (out === 'bool' && this.#isTruth) || (out === 'float64' && !this.#hasSeries)
+    if (this.#fn.args.length > MOST_OPERANDS) return false
+    let known = this.#has.get(out)
+    if (known === undefined) this.#has.set(out, (known = isVectorized(this.#fn.body, out)))
+    return known
   }
 
   /** kernel(out, …inputs, inner, …params), or with rows kernel(out, …inputs, inner, rows, …input steps, …params). */

@@ -1,7 +1,27 @@
 import type { DType } from '../dtype.js'
 import type { Expr, Function1, Function2 } from '../expr/tree.js'
 import type { Code, Instruction, Local } from './code.js'
-import { exp, expm1, keep, log, log1p, tanh, type VectorFunction } from './vector-math.js'
+import * as single from './single-math.js'
+import {
+  cosh,
+  erf,
+  erfc,
+  exp,
+  expm1,
+  gelu,
+  geluSlope,
+  geluTanh,
+  geluTanhSlope,
+  keep,
+  log,
+  log10,
+  log1p,
+  log2,
+  pow,
+  sinh,
+  tanh,
+  type VectorFunction,
+} from './vector-math.js'
 
 // Formulas are computed for four elements at a time, in float64 (two vectors of two), and rounded once at the end, as the
 // plain loops do. Where that gives the same number, float32 arithmetic is used instead (one vector of four): a sum,
@@ -17,8 +37,10 @@ export type Lanes =
   | { readonly kind: 'double'; readonly low: Local; readonly high: Local }
   /** Truth values: all bits of a 32-bit lane, or none. */
   | { readonly kind: 'mask'; readonly all: Local }
+  /** 32-bit whole numbers. */
+  | { readonly kind: 'int'; readonly all: Local }
 
-type Number_ = Exclude<Lanes, { kind: 'mask' }>
+type Number_ = Exclude<Lanes, { kind: 'mask' | 'int' }>
 
 const ARITHMETIC: Partial<Readonly<Record<Function2, 'add' | 'sub' | 'mul' | 'div' | 'min' | 'max'>>> = {
   add: 'add',
@@ -43,10 +65,40 @@ const EXACT: Partial<Readonly<Record<Function1, 'neg' | 'abs' | 'floor' | 'ceil'
   trunc: 'trunc',
   round: 'nearest',
 }
-const SERIES: Partial<Readonly<Record<Function1, VectorFunction>>> = { exp, expm1, log, log1p, tanh }
+const SERIES: Partial<Readonly<Record<Function1, VectorFunction>>> = {
+  exp,
+  expm1,
+  log,
+  log1p,
+  log2,
+  log10,
+  sinh,
+  cosh,
+  tanh,
+  erf,
+  erfc,
+  gelu,
+  geluSlope,
+  geluTanh,
+  geluTanhSlope,
+}
 
-/** Whether a formula can be computed in lanes; others are left to the plain loops. */
-export function hasLanes(e: Expr): boolean {
+/** Formulas that float32 arithmetic is good enough for. */
+const IN_SINGLE: ReadonlyMap<string, single.SingleFunction> = new Map([
+  ['exp(x0)', single.exp],
+  ['tanh(x0)', single.tanh],
+  ['div(1,add(1,exp(neg(x0))))', single.sigmoid],
+])
+
+/**
+ * Whether a formula with results of this dtype is computed in lanes. Others are left to the plain loops: series are not
+ * good to the last digits of float64.
+ */
+export function isVectorized(body: Expr, dtype: DType): boolean {
+  return dtype !== 'string' && hasLanes(body) && (dtype === 'float32' || !hasSeries(body))
+}
+
+function hasLanes(e: Expr): boolean {
   switch (e.kind) {
     case 'arg':
     case 'param':
@@ -59,7 +111,7 @@ export function hasLanes(e: Expr): boolean {
       )
     case 'call2':
       return (
-        (e.fn in ARITHMETIC || e.fn in COMPARISON || e.fn === 'and' || e.fn === 'or') &&
+        (e.fn in ARITHMETIC || e.fn in COMPARISON || ['and', 'or', 'pow'].includes(e.fn)) &&
         hasLanes(e.x) &&
         hasLanes(e.y)
       )
@@ -68,19 +120,13 @@ export function hasLanes(e: Expr): boolean {
   }
 }
 
-/** Whether a formula's values are truth values. */
-export function isTruth(e: Expr): boolean {
-  if (e.kind === 'call1') return e.fn === 'not' || e.fn === 'isNaN' || e.fn === 'isFinite'
-  return e.kind === 'call2' && (e.fn in COMPARISON || e.fn === 'and' || e.fn === 'or')
-}
-
 /** Whether a formula has a function whose series is not good to the last digits of float64. */
-export function hasSeries(e: Expr): boolean {
+function hasSeries(e: Expr): boolean {
   switch (e.kind) {
     case 'call1':
       return e.fn in SERIES || hasSeries(e.x)
     case 'call2':
-      return hasSeries(e.x) || hasSeries(e.y)
+      return e.fn === 'pow' || hasSeries(e.x) || hasSeries(e.y)
     case 'select':
       return hasSeries(e.test) || hasSeries(e.a) || hasSeries(e.b)
     default:
@@ -89,7 +135,7 @@ export function hasSeries(e: Expr): boolean {
 }
 
 /** Equal for formulas that compute the same. */
-export function keyOf(e: Expr): string {
+function keyOf(e: Expr): string {
   switch (e.kind) {
     case 'arg':
       return `x${e.index}`
@@ -111,16 +157,27 @@ export class LaneWriter {
   readonly #c: Code
   readonly #args: readonly Lanes[]
   readonly #params: readonly Lanes[]
+  readonly #dtype: DType
   readonly #written = new Map<string, Lanes>()
 
-  constructor(c: Code, args: readonly Lanes[], params: readonly Lanes[]) {
+  /** @param dtype what the results will be stored as. */
+  constructor(c: Code, dtype: DType, args: readonly Lanes[], params: readonly Lanes[]) {
     this.#c = c
+    this.#dtype = dtype
     this.#args = args
     this.#params = params
   }
 
+  /** The formula's values as they are once they have been stored and loaded again. */
+  result(body: Expr): Lanes {
+    const [x] = this.#args
+    const fast = this.#dtype === 'float32' && x?.kind === 'single' ? IN_SINGLE.get(keyOf(body)) : undefined
+    if (fast !== undefined) return { kind: 'single', all: fast(this.#c, this.single(x!)) }
+    return this.#rounded(this.#write(body, this.#dtype === 'float32'))
+  }
+
   /** The formula's values. `rounds` tells that whoever asks will round them to float32. */
-  write(e: Expr, rounds: boolean): Lanes {
+  #write(e: Expr, rounds: boolean): Lanes {
     if (e.kind === 'arg') return this.#args[e.index]!
     if (e.kind === 'param') return this.#params[e.index]!
     if (e.kind === 'const') return { kind: 'constant', value: e.value }
@@ -137,11 +194,11 @@ export class LaneWriter {
       case 'call2':
         return this.#call2(e.fn, e.x, e.y, rounds)
       case 'select': {
-        const mask = this.mask(this.write(e.test, false))
+        const mask = this.mask(this.#write(e.test, false))
         return this.#select(
           mask,
-          this.#number(this.write(e.a, rounds)),
-          this.#number(this.write(e.b, rounds)),
+          this.#number(this.#write(e.a, rounds)),
+          this.#number(this.#write(e.b, rounds)),
           rounds,
         )
       }
@@ -149,10 +206,10 @@ export class LaneWriter {
   }
 
   #call1(fn: Function1, e: Expr, rounds: boolean): Lanes {
-    if (fn === 'not') return this.#not(this.write(e, false))
+    if (fn === 'not') return this.#not(this.#write(e, false))
     // Rounding to float32 keeps signs and order: these may be applied to the rounded number.
     const passesOn = fn === 'neg' || fn === 'abs'
-    const x = this.#number(this.write(e, passesOn && rounds))
+    const x = this.#number(this.#write(e, passesOn && rounds))
     const exact = EXACT[fn]
     if (exact !== undefined) return this.#each1(exact, x)
     if (fn === 'sqrt')
@@ -175,18 +232,31 @@ export class LaneWriter {
 
   #call2(fn: Function2, ex: Expr, ey: Expr, rounds: boolean): Lanes {
     if (fn === 'and' || fn === 'or') {
-      const x = this.mask(this.write(ex, false))
-      const y = this.mask(this.write(ey, false))
+      const x = this.mask(this.#write(ex, false))
+      const y = this.mask(this.#write(ey, false))
       return { kind: 'mask', all: keep(this.#c, () => this.#c.get(x).get(y).op(`v128.${fn}`)) }
     }
     const passesOn = fn === 'min' || fn === 'max'
-    const x = this.#number(this.write(ex, passesOn && rounds))
-    const y = this.#number(this.write(ey, passesOn && rounds))
+    const x = this.#number(this.#write(ex, passesOn && rounds))
+    const y = this.#number(this.#write(ey, passesOn && rounds))
     const comparison = COMPARISON[fn]
     if (comparison !== undefined) return this.#compare(comparison, x, y)
+    if (fn === 'pow') return this.#pow(x, y)
+    if (fn === 'mul' && this.#dtype === 'int32') {
+      const [a, b] = [this.#int(x), this.#int(y)]
+      return { kind: 'int', all: keep(this.#c, () => this.#c.get(a).get(b).op('i32x4.mul')) }
+    }
     const op = ARITHMETIC[fn]!
     const inSingle = (rounds || passesOn) && this.#isSingle(x) && this.#isSingle(y)
     return this.#both(`f32x4.${op}`, `f64x2.${op}`, x, y, inSingle)
+  }
+
+  #pow(x: Number_, y: Number_): Number_ {
+    const c = this.#c
+    const [a, b] = [this.double(x), this.double(y)]
+    const low = keep(c, () => pow(c, a.low, b.low))
+    const isSame = a.low === a.high && b.low === b.high
+    return { kind: 'double', low, high: isSame ? low : keep(c, () => pow(c, a.high, b.high)) }
   }
 
   #both(single: Instruction, double: Instruction, x: Number_, y: Number_, inSingle: boolean): Number_ {
@@ -273,18 +343,27 @@ export class LaneWriter {
   #not(x: Lanes): Lanes {
     if (x.kind === 'mask')
       return { kind: 'mask', all: keep(this.#c, () => this.#c.get(x.all).op('v128.not')) }
-    return this.#compare('eq', x, { kind: 'constant', value: 0 })
+    return this.#compare('eq', this.#number(x), { kind: 'constant', value: 0 })
   }
 
   /** As truth values: everything but 0, NaN too, is true. */
   mask(x: Lanes): Local {
     if (x.kind === 'mask') return x.all
-    const mask = this.#compare('ne', x, { kind: 'constant', value: 0 })
+    const mask = this.#compare('ne', this.#number(x), { kind: 'constant', value: 0 })
     return (mask as { all: Local }).all
   }
 
   /** As numbers: truth values are 1 and 0. */
   #number(x: Lanes): Number_ {
+    const c = this.#c
+    if (x.kind === 'int') {
+      const low = keep(c, () => c.get(x.all).op('f64x2.convert_low_i32x4_s'))
+      const high = keep(c, () => {
+        c.get(x.all).get(x.all).shuffle([8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7])
+        c.op('f64x2.convert_low_i32x4_s')
+      })
+      return { kind: 'double', low, high }
+    }
     if (x.kind !== 'mask') return x
     return { kind: 'single', all: keep(this.#c, () => this.#c.get(x.all).f32x4(1).op('v128.and')) }
   }
@@ -322,10 +401,51 @@ export class LaneWriter {
     return { low, high }
   }
 
-  /** Values as they are once they have been stored as `dtype` and loaded again. */
-  rounded(x: Lanes, dtype: DType): Lanes {
-    if (dtype === 'float32') return { kind: 'single', all: this.single(x) }
-    if (dtype === 'bool') return { kind: 'mask', all: this.mask(x) }
-    return { kind: 'double', ...this.double(x) }
+  #rounded(x: Lanes): Lanes {
+    switch (this.#dtype) {
+      case 'float32':
+        return { kind: 'single', all: this.single(x) }
+      case 'float64':
+        return { kind: 'double', ...this.double(x) }
+      case 'int32':
+        return { kind: 'int', all: this.#int(x) }
+      default: {
+        if (x.kind === 'mask') return x
+        const all = this.#int(x)
+        return {
+          kind: 'int',
+          all: keep(this.#c, () => this.#c.get(all).i32x4([255, 255, 255, 255]).op('v128.and')),
+        }
+      }
+    }
+  }
+
+  /** As JavaScript converts to 32-bit whole numbers: towards 0, then modulo 2^32; 0 where not finite. */
+  #int(x: Lanes): Local {
+    const c = this.#c
+    if (x.kind === 'int') return x.all
+    const { low, high } = this.double(x)
+    const half = (value: Local): Local => {
+      const whole = keep(c, () => c.get(value).op('f64x2.trunc'))
+      const rest = keep(c, () => {
+        c.get(whole)
+          .get(whole)
+          .f64x2(2 ** -32)
+          .op('f64x2.mul', 'f64x2.floor')
+        c.f64x2(2 ** 32).op('f64x2.mul', 'f64x2.sub')
+      })
+      // Added to 2^52 it is the low half of the sum's bits.
+      return keep(c, () => {
+        c.get(rest)
+          .f64x2(2 ** 52)
+          .op('f64x2.add')
+        c.get(rest).get(rest).op('f64x2.eq', 'v128.and')
+      })
+    }
+    const first = half(low)
+    const second = low === high ? first : half(high)
+    return keep(c, () =>
+      c.get(first).get(second).shuffle([0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27]),
+    )
   }
 }

@@ -117,10 +117,11 @@ function writeRow(
     for (const { body, args, dtype, params } of source.steps) {
       const writer = new LaneWriter(
         c,
+        dtype,
         args.map((arg) => (typeof arg === 'number' ? values[arg]! : arg)),
         params.map((param) => (typeof param === 'number' ? values[param]! : param)),
       )
-      values.push(writer.rounded(writer.write(body, dtype === 'float32'), dtype))
+      values.push(writer.result(body))
     }
     // All are computed before any is stored: an output may lie where an input does.
     source.outputs.forEach((step, k) =>
@@ -139,16 +140,7 @@ function load(c: Code, { at, offset }: Walk, dtype: DType): Lanes {
       return { kind: 'double', low, high: keep(c, () => c.get(at).memory('v128.load', offset + 16)) }
     }
     case 'int32': {
-      const all = keep(c, () => c.get(at).memory('v128.load', offset))
-      const low = keep(c, () => c.get(all).op('f64x2.convert_low_i32x4_s'))
-      const high = keep(c, () =>
-        c
-          .get(all)
-          .get(all)
-          .shuffle([8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7])
-          .op('f64x2.convert_low_i32x4_s'),
-      )
-      return { kind: 'double', low, high }
+      return { kind: 'int', all: keep(c, () => c.get(at).memory('v128.load', offset)) }
     }
     default: {
       const all = keep(c, () =>
@@ -173,8 +165,7 @@ function loadOnce(c: Code, at: Int, dtype: DType): Lanes {
       return { kind: 'double', low: all, high: all }
     }
     case 'int32': {
-      const all = keep(c, () => address().memory('i32.load').op('f64.convert_i32_s', 'f64x2.splat'))
-      return { kind: 'double', low: all, high: all }
+      return { kind: 'int', all: keep(c, () => address().memory('v128.load32_splat')) }
     }
     default: {
       const all = keep(c, () => address().memory('i32.load8_u').op('i32x4.splat', 'f32x4.convert_i32x4_u'))
@@ -185,7 +176,8 @@ function loadOnce(c: Code, at: Int, dtype: DType): Lanes {
 
 function store(c: Code, { at, offset }: Walk, dtype: DType, value: Lanes): void {
   c.get(at)
-  if (value.kind === 'single') c.get(value.all).memory('v128.store', offset)
+  if (value.kind === 'single' || (value.kind === 'int' && dtype === 'int32'))
+    c.get(value.all).memory('v128.store', offset)
   else if (value.kind === 'double') {
     c.get(value.low).memory('v128.store', offset)
     c.get(at)
@@ -197,5 +189,11 @@ function store(c: Code, { at, offset }: Walk, dtype: DType, value: Lanes): void 
     const narrow = keep(c, () => undefined)
     c.get(narrow).get(narrow).op('i8x16.narrow_i16x8_s')
     c.lane('i32x4', 0).op(0x01010101, 'i32.and').memory('i32.store', offset)
+  } else if (value.kind === 'int') {
+    // Each is below 256.
+    c.get(value.all).get(value.all).op('i16x8.narrow_i32x4_s')
+    const narrow = keep(c, () => undefined)
+    c.get(narrow).get(narrow).op('i8x16.narrow_i16x8_u')
+    c.lane('i32x4', 0).memory('i32.store', offset)
   } else throw new Error(`a constant cannot be stored as ${dtype}`)
 }

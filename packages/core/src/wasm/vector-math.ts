@@ -1,3 +1,4 @@
+import { ERF_SMALL } from '../cpu/erf.js'
 import type { Code, Local } from './code.js'
 
 // Functions of two float64 lanes at a time. Results are within about two units in the last place of float64, so that
@@ -159,4 +160,216 @@ export const log1p: VectorFunction = (c, x) => {
   const scaled = keep(c, () => c.get(logU).get(x).get(u).f64x2(1).op('f64x2.sub', 'f64x2.div', 'f64x2.mul'))
   const finite = keep(c, () => c.get(x).get(scaled).get(u).f64x2(1).op('f64x2.eq', 'v128.bitselect'))
   c.get(x).get(finite).get(x).f64x2(Infinity).op('f64x2.eq', 'v128.bitselect')
+}
+
+/** log(x) times a constant: logarithms to other bases. */
+const logTo =
+  (inverse: number): VectorFunction =>
+  (c, x) => {
+    log(c, x)
+    c.f64x2(inverse).op('f64x2.mul')
+  }
+export const log2: VectorFunction = logTo(Math.LOG2E)
+export const log10: VectorFunction = logTo(Math.LOG10E)
+
+const abs = (c: Code, x: Local): Local => keep(c, () => c.get(x).op('f64x2.abs'))
+
+/** What is on the stack, which is not negative, with the sign of x. */
+function withSignOf(c: Code, x: Local): void {
+  c.get(x).f64x2(-0).op('v128.and', 'v128.or')
+}
+
+/** sinh(x) = (e + e / (e + 1)) / 2 with e = exp(|x|) - 1, and x's sign. Above 700 that of 700. */
+export const sinh: VectorFunction = (c, x) => {
+  const a = keep(c, () => c.get(x).op('f64x2.abs').f64x2(700).op('f64x2.min'))
+  const e = keep(c, () => expm1(c, a))
+  c.get(e).get(e).get(e).f64x2(1).op('f64x2.add', 'f64x2.div', 'f64x2.add').f64x2(0.5).op('f64x2.mul')
+  withSignOf(c, x)
+}
+
+export const cosh: VectorFunction = (c, x) => {
+  const a = keep(c, () => c.get(x).op('f64x2.abs').f64x2(700).op('f64x2.min'))
+  const e = keep(c, () => exp(c, a))
+  c.get(e).f64x2(1).get(e).op('f64x2.div', 'f64x2.add').f64x2(0.5).op('f64x2.mul')
+}
+
+/**
+ * log(erfc(a) / t) + a² with t = 2 / (2 + a), as a polynomial in (t - 0.58) / 0.42 for 0 <= a <= 10.5. Fitted for this
+ * file by Chebyshev interpolation in 50 digits, to 2e-15.
+ */
+const ERFC = [
+  -0.5631567855932651, 0.5746099743122377, 0.016716057606409727, -0.030147659804373984,
+  -0.0012306784385568699, 0.0038771706039927144, -0.00026752998513111093, -0.0005870359861283831,
+  0.00015468403325724902, 7.316793670084372e-5, -4.5731380494058895e-5, -2.273113801887835e-6,
+  9.312680145760601e-6, -2.186352565265581e-6, -1.1382120816064138e-6, 7.538100568294212e-7,
+  -9.835688201699667e-9, -1.3290839918448354e-7, 3.4610321107677565e-8, 1.1202921742688681e-8,
+  -5.1805584293608975e-9,
+]
+
+/** erfc(a) for a >= 0, given a and a². Beyond 10.5 it is less than any float32 number. */
+function erfcOf(c: Code, a: Local, square: Local): void {
+  const near = keep(c, () => c.get(a).f64x2(10.5).op('f64x2.min'))
+  const t = keep(c, () => c.f64x2(2).get(near).f64x2(2).op('f64x2.add', 'f64x2.div'))
+  const u = keep(c, () => c.get(t).f64x2(0.58).op('f64x2.sub').f64x2(0.42).op('f64x2.div'))
+  const power = keep(c, () => {
+    horner(c, u, ERFC)
+    c.get(square).op('f64x2.sub')
+  })
+  const e = keep(c, () => exp(c, power))
+  c.get(t).get(e).op('f64x2.mul')
+}
+
+const squareOf = (c: Code, x: Local): Local => keep(c, () => c.get(x).get(x).op('f64x2.mul'))
+
+/** erfc(-a) = 2 - erfc(a) */
+export const erfc: VectorFunction = (c, x) => {
+  const a = abs(c, x)
+  const upper = keep(c, () => erfcOf(c, a, squareOf(c, x)))
+  c.f64x2(2).get(upper).op('f64x2.sub').get(upper)
+  c.get(x).f64x2(0).op('f64x2.lt', 'v128.bitselect')
+}
+
+/** 1 - erfc(|x|) with x's sign; near 0, where that cancels, x times a polynomial in x². */
+export const erf: VectorFunction = (c, x) => {
+  const a = abs(c, x)
+  const square = squareOf(c, x)
+  const small = keep(c, () => {
+    horner(c, square, ERF)
+    c.get(x).op('f64x2.mul').get(x).op('f64x2.add')
+  })
+  const far = keep(c, () => {
+    c.f64x2(1)
+    erfcOf(c, a, square)
+    c.op('f64x2.sub')
+    withSignOf(c, x)
+  })
+  c.get(small).get(far).get(a).f64x2(0.84).op('f64x2.lt', 'v128.bitselect')
+}
+/** The lowest power first. */
+const ERF = ERF_SMALL.toReversed()
+
+const DENSITY_AT_0 = 0.3989422804014327
+
+/** Phi(-a) = erfc(a / √2) / 2 for a = |x|, in which a²/2 is exact enough. */
+function lowerTail(c: Code, a: Local): Local {
+  const half = keep(c, () => c.get(a).get(a).op('f64x2.mul').f64x2(0.5).op('f64x2.mul'))
+  const scaled = keep(c, () => c.get(a).f64x2(Math.SQRT1_2).op('f64x2.mul'))
+  return keep(c, () => {
+    erfcOf(c, scaled, half)
+    c.f64x2(0.5).op('f64x2.mul')
+  })
+}
+
+/** `limit` of x where x > 40, else what is on the stack. */
+function above(c: Code, x: Local, most: number, write: () => void): void {
+  const rest = keep(c, () => undefined)
+  write()
+  c.get(rest).get(x).f64x2(most).op('f64x2.gt', 'v128.bitselect')
+}
+
+/** x Phi(x), which is x - x Phi(-x) for positive x. */
+export const gelu: VectorFunction = (c, x) => {
+  const part = keep(c, () =>
+    c
+      .get(x)
+      .get(lowerTail(c, abs(c, x)))
+      .op('f64x2.mul'),
+  )
+  c.get(x).get(part).op('f64x2.sub').get(part).get(x).f64x2(0).op('f64x2.gt', 'v128.bitselect')
+  above(c, x, 40, () => c.get(x))
+}
+
+/** 1 - f(-x) for positive x, f(x) for others, given f of -|x|. */
+function mirrored(c: Code, x: Local, lower: Local, most: number): void {
+  c.f64x2(1).get(lower).op('f64x2.sub').get(lower).get(x).f64x2(0).op('f64x2.gt', 'v128.bitselect')
+  above(c, x, most, () => c.f64x2(1))
+}
+
+/** Phi(x) + x phi(x) */
+export const geluSlope: VectorFunction = (c, x) => {
+  const a = abs(c, x)
+  const lower = keep(c, () => {
+    const e = keep(c, () => {
+      const half = keep(c, () => c.get(a).get(a).op('f64x2.mul').f64x2(-0.5).op('f64x2.mul'))
+      exp(c, half)
+    })
+    c.get(a).get(e).f64x2(DENSITY_AT_0).op('f64x2.mul', 'f64x2.mul')
+    c.get(lowerTail(c, a)).op('f64x2.sub', 'f64x2.neg')
+  })
+  mirrored(c, x, lower, 40)
+}
+
+const TWO_K = 1.5957691216057308
+const CUBE = 0.044715
+
+/** exp(-2u) with 2u = 2 √(2/π) (x + 0.044715 x³), and x². */
+function expOfMinusTwoU(c: Code, x: Local): { e: Local; square: Local } {
+  const square = squareOf(c, x)
+  const power = keep(c, () => {
+    c.get(square)
+      .f64x2(-CUBE * TWO_K)
+      .op('f64x2.mul')
+      .f64x2(-TWO_K)
+      .op('f64x2.add')
+    c.get(x).op('f64x2.mul')
+  })
+  return { e: keep(c, () => exp(c, power)), square }
+}
+
+/** x / (1 + exp(-2u)) */
+export const geluTanh: VectorFunction = (c, x) => {
+  const { e } = expOfMinusTwoU(c, x)
+  c.get(x).get(e).f64x2(1).op('f64x2.add', 'f64x2.div')
+}
+
+/** s (1 + x (1 - s) 2u') with s = 1 / (1 + exp(-2u)) */
+export const geluTanhSlope: VectorFunction = (c, x) => {
+  // Below -19 it is less than any float32 number, but NaN at -Infinity.
+  const z = keep(c, () => c.get(abs(c, x)).op('f64x2.neg').f64x2(-19).op('f64x2.max'))
+  const { e, square } = expOfMinusTwoU(c, z)
+  const lower = keep(c, () => {
+    const one = keep(c, () => c.get(e).f64x2(1).op('f64x2.add'))
+    c.get(e).get(one).op('f64x2.div').get(z).op('f64x2.mul')
+    c.get(square)
+      .f64x2(3 * CUBE * TWO_K)
+      .op('f64x2.mul')
+      .f64x2(TWO_K)
+      .op('f64x2.add', 'f64x2.mul')
+    c.f64x2(1).op('f64x2.add').get(one).op('f64x2.div')
+    c.get(x).f64x2(0).op('f64x2.mul', 'f64x2.add')
+  })
+  mirrored(c, x, lower, 22)
+}
+
+/** x to the power y: exp(y log|x|), with the sign and the special cases of IEEE 754. */
+export function pow(c: Code, x: Local, y: Local): void {
+  const a = abs(c, x)
+  const logarithm = keep(c, () => log(c, a))
+  const product = keep(c, () => c.get(y).get(logarithm).op('f64x2.mul'))
+  const size = keep(c, () => exp(c, product))
+  const isWhole = keep(c, () => c.get(y).get(y).op('f64x2.floor', 'f64x2.eq'))
+  const half = keep(c, () => c.get(y).f64x2(0.5).op('f64x2.mul'))
+  // The sign bit of x where y is odd.
+  const sign = keep(c, () => {
+    c.get(x).f64x2(-0).op('v128.and')
+    c.get(half).get(half).op('f64x2.floor', 'f64x2.ne').get(isWhole).op('v128.and', 'v128.and')
+  })
+  const signed = keep(c, () => c.get(size).get(sign).op('v128.xor'))
+  // Finite negative numbers have only whole powers.
+  const isUndefined = keep(c, () => {
+    c.get(x).f64x2(0).op('f64x2.lt').get(a).f64x2(Infinity).op('f64x2.lt', 'v128.and')
+    c.get(isWhole).op('v128.andnot')
+  })
+  const some = keep(c, () => c.f64x2(NaN).get(signed).get(isUndefined).op('v128.bitselect'))
+  c.f64x2(1).get(some)
+  c.get(y).f64x2(0).op('f64x2.eq')
+  c.get(x).f64x2(1).op('f64x2.eq', 'v128.or')
+  c.get(x)
+    .f64x2(-1)
+    .op('f64x2.eq')
+    .get(y)
+    .op('f64x2.abs')
+    .f64x2(Infinity)
+    .op('f64x2.eq', 'v128.and', 'v128.or')
+  c.op('v128.bitselect')
 }
