@@ -140,6 +140,10 @@ export function constrain(weight: Variable, by: (w: Tensor) => Tensor): void {
   ofWeights.set(weight, by)
 }
 
+export function isConstrained(weight: Variable): boolean {
+  return ofWeights.has(weight)
+}
+
 /**
  * The value that a weight gets instead of `value`.
  * @throws ValueError, ShapeError, DTypeError where the constraint does not give such a value.

@@ -183,6 +183,7 @@ export {
   scheduleFreeAdamw,
   sgd,
 } from './optimizers.js'
+export { lbfgs, type LbfgsOptions, type LbfgsProgress, type LbfgsResult } from './optimizers/lbfgs.js'
 export { plotModel, type PlotFormat, type PlotOptions } from './plot/plot-model.js'
 export { type ReportedHistory, trainingReport } from './plot/training-report.js'
 export { type L1L2Options, type OrthogonalOptions, type Regularizer, regularizers } from './regularizers.js'
