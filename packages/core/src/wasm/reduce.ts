@@ -31,8 +31,13 @@ interface Wide {
   readonly high: Local
 }
 
-/** A pass over the numbers of a row, or of four columns: runs `body` on each vector of them. */
-type Pass = (filler: number, body: (x: Local) => void) => void
+/**
+ * A pass over the numbers of a row, or of four columns: runs `body` on each vector of them. Up to `ways` vectors are
+ * taken at a time, each of which is told its way: what they are added to need not wait for one another.
+ */
+type Pass = (filler: number, body: (x: Local, way: number) => void, ways?: number) => void
+
+const WAYS = 4
 
 /** The four elements of a vector in float64. */
 function widen(c: Code, x: Local): Wide {
@@ -78,15 +83,13 @@ function reduced(
 ): Local {
   const best = (of: 'max' | 'min'): Local => {
     const start = of === 'max' ? -Infinity : Infinity
-    const result = c.local('v128')
-    c.f32x4(start).set(result)
-    pass(start, (x) => c.get(result).get(x).op(`f32x4.${of}`).set(result))
-    return across.best(of, result)
+    return across.best(of, extreme(c, of, start, pass))
   }
-  const sum = (start: number, filler: number, term: (x: Local) => Wide): Wide => {
-    const total = wide(c, start)
-    pass(filler, (x) => addTo(c, total, term(x)))
-    return across.sum(total)
+  const sum = (start: number, filler: number, term: (x: Local) => Wide, ways = WAYS): Wide => {
+    const totals = Array.from({ length: ways }, () => wide(c, start))
+    pass(filler, (x, way) => addTo(c, totals[way]!, term(x)), ways)
+    for (const other of totals.slice(1)) addTo(c, totals[0]!, other)
+    return across.sum(totals[0]!)
   }
   const over = (x: Wide, by: Int): Wide => {
     const all = keep(c, () => c.op(by, 'f64.convert_i32_u', 'f64x2.splat'))
@@ -144,14 +147,19 @@ function reduced(
     case 'logSumExp': {
       const max = best('max')
       const top = widen(c, max)
-      const powers = sum(0, -Infinity, (x) => {
-        const from = widen(c, x)
-        const power = (half: 'low' | 'high'): Local => {
-          const shifted = keep(c, () => c.get(from[half]).get(top[half]).op('f64x2.sub'))
-          return keep(c, () => exp(c, shifted))
-        }
-        return { low: power('low'), high: power('high') }
-      })
+      const powers = sum(
+        0,
+        -Infinity,
+        (x) => {
+          const from = widen(c, x)
+          const power = (half: 'low' | 'high'): Local => {
+            const shifted = keep(c, () => c.get(from[half]).get(top[half]).op('f64x2.sub'))
+            return keep(c, () => exp(c, shifted))
+          }
+          return { low: power('low'), high: power('high') }
+        },
+        1,
+      )
       const result = (half: 'low' | 'high'): Local =>
         keep(c, () => {
           log(c, powers[half])
@@ -164,6 +172,18 @@ function reduced(
       })
     }
   }
+}
+
+/** The largest or smallest number of each lane. */
+function extreme(c: Code, of: 'max' | 'min', start: number, pass: Pass): Local {
+  const results = Array.from({ length: WAYS }, () => c.local('v128'))
+  for (const result of results) c.f32x4(start).set(result)
+  const take = (x: Local, way: number): void => {
+    c.get(results[way]!).get(x).op(`f32x4.${of}`).set(results[way]!)
+  }
+  pass(start, take, WAYS)
+  for (const other of results.slice(1)) take(other, 0)
+  return results[0]!
 }
 
 /** x where the mask of four float32 lanes is set, else 0. */
@@ -190,7 +210,10 @@ export function writeReduceColumns(c: Code, op: VectorReduceOp, places: ReducePl
       const at = c.copyOf(from)
       const i = c.copyOf(0)
       c.loop(i, count, 1, () => {
-        body(keep(c, () => c.get(at).memory('v128.load')))
+        body(
+          keep(c, () => c.get(at).memory('v128.load')),
+          0,
+        )
         c.advance(at, rowBytes)
       })
     }
@@ -235,7 +258,7 @@ export function writeReduceRows(c: Code, op: VectorReduceOp, places: ReducePlace
   const rowBytes = c.product(count, 4)
   const o = c.copyOf(0)
   c.loop(o, outer, 1, () => {
-    const pass: Pass = (filler, body) => eachFour(c, row, count, filler, body)
+    const pass: Pass = (filler, body, ways) => eachFour(c, row, count, filler, body, ways)
     const result = reduced(c, op, places, pass, {
       best: (of, x) => bestOfLanes(c, of, x),
       sum: (x) => sumOfLanes(c, x),
@@ -259,20 +282,45 @@ function sumOfLanes(c: Code, { low, high }: Wide): Wide {
   return { low: all, high: all }
 }
 
-/** Runs `body` on the vectors of a row; elements beyond its end are `filler`. */
-function eachFour(c: Code, row: Int, count: Int, filler: number, body: (x: Local) => void): void {
+/** Runs `body` on the vectors of a row, `ways` at a time as long as they are whole; elements beyond its end are `filler`. */
+function eachFour(
+  c: Code,
+  row: Int,
+  count: Int,
+  filler: number,
+  body: (x: Local, way: number) => void,
+  ways = 1,
+): void {
   const at = c.copyOf(row)
   const i = c.copyOf(0)
   const x = c.local('v128')
-  c.loop(i, count, 4, () => {
-    c.get(at).memory('v128.load').set(x)
-    if (typeof count !== 'number' || count % 4 !== 0) {
-      c.op(i, 4, 'i32.add', count, 'i32.gt_u')
-      c.if(() => fillEnd(c, x, i, count, filler))
-    }
-    body(x)
-    c.advance(at, 16)
-  })
+  if (ways > 1) {
+    const width = 4 * ways
+    const whole = c.local('i32')
+    c.op(count, -width, 'i32.and').set(whole)
+    if (typeof count !== 'number' || count >= width)
+      c.op(whole).if(() =>
+        c.loop(i, whole, width, () => {
+          for (let way = 0; way < ways; way++)
+            body(
+              keep(c, () => c.get(at).memory('v128.load', way * 16)),
+              way,
+            )
+          c.advance(at, width * 4)
+        }),
+      )
+  }
+  c.op(i, count, 'i32.lt_u').if(() =>
+    c.loop(i, count, 4, () => {
+      c.get(at).memory('v128.load').set(x)
+      if (typeof count !== 'number' || count % 4 !== 0) {
+        c.op(i, 4, 'i32.add', count, 'i32.gt_u')
+        c.if(() => fillEnd(c, x, i, count, filler))
+      }
+      body(x, 0)
+      c.advance(at, 16)
+    }),
+  )
 }
 
 /** Replaces the lanes of x beyond `count`, where lane 0 is element i. */
@@ -312,7 +360,7 @@ export function writeSoftmaxRows(
       c,
       isLog,
       scratch,
-      (filler, body) => eachFour(c, row, count, filler, body),
+      (filler, body, ways) => eachFour(c, row, count, filler, body, ways),
       { best: (of, v) => bestOfLanes(c, of, v), sum: (v) => sumOfLanes(c, v) },
       (result) => {
         // What is written beyond the end of a row is written again as part of the next one.
@@ -338,7 +386,10 @@ export function writeSoftmaxColumns(c: Code, isLog: boolean, places: SoftmaxPlac
         const at = c.copyOf(from)
         const i = c.copyOf(0)
         c.loop(i, count, 1, () => {
-          body(keep(c, () => c.get(at).memory('v128.load')))
+          body(
+            keep(c, () => c.get(at).memory('v128.load')),
+            0,
+          )
           c.advance(at, rowBytes)
         })
       }
@@ -376,10 +427,7 @@ function softmax(
   across: { best(op: 'max', x: Local): Local; sum(x: Wide): Wide },
   store: (result: Local) => void,
 ): void {
-  const best = c.local('v128')
-  c.f32x4(-Infinity).set(best)
-  pass(-Infinity, (x) => c.get(best).get(x).op('f32x4.max').set(best))
-  const max = widen(c, across.best('max', best))
+  const max = widen(c, across.best('max', extreme(c, 'max', -Infinity, pass)))
   const shifted = (x: Local): Wide => {
     const from = widen(c, x)
     const half = (of: 'low' | 'high'): Local => keep(c, () => c.get(from[of]).get(max[of]).op('f64x2.sub'))
