@@ -1,7 +1,8 @@
-import { currentBackend, isThenable, withBackend } from '../backend.js'
+import { type Aval, currentBackend, isThenable, withBackend } from '../backend.js'
 import type { NumericArray } from '../dtype.js'
 import { BackendError, show, typeName, ValueError } from '../errors.js'
 import { checkFunction } from '../options.js'
+import { sameShape } from '../shape.js'
 import { isRecording, withoutRecording } from '../tape.js'
 import { Tensor } from '../tensor.js'
 import { isRecord, leavesOf, mapTree, type Tree } from '../tree.js'
@@ -52,6 +53,8 @@ function replaceTensors<A>(tree: A, f: (x: Tensor) => Tensor): A {
 
 interface Known {
   readonly plan: Plan
+  /** The arguments it was made for, where all of them are tensors. */
+  readonly avals: readonly Aval[] | undefined
   /** The result with the capture's tensors in it. */
   readonly result: unknown
 }
@@ -74,11 +77,14 @@ export interface CompiledFunction<A extends readonly unknown[], R> {
 export function compile<A extends readonly unknown[], R>(f: (...args: A) => R): CompiledFunction<A, R> {
   checkFunction('compile', f)
   const plans = new Map<string, Known>()
+  let latest: Known | undefined
   const known = (args: A, tensors: readonly Tensor[]): Known => {
+    // Most calls are like the one before.
+    if (latest?.avals !== undefined && areLike(args, latest.avals)) return latest
     const key = keyOf(args, tensors)
     let found = plans.get(key)
     if (found === undefined) plans.set(key, (found = make(f, args)))
-    return found
+    return (latest = found)
   }
   const run = (...args: A): R => {
     if (currentBackend() !== wasmBackend || isRecording()) return f(...args)
@@ -103,7 +109,23 @@ function make<A extends readonly unknown[], R>(f: (...args: A) => R, args: A): K
         'or keep it in a variable',
       { op: 'compile' },
     )
-  return { plan: new Plan(first.program, tensorsOf(args).length), result: first.result }
+  const tensors = tensorsOf(args)
+  return {
+    plan: new Plan(first.program, tensors.length),
+    avals: args.every(isTensor) ? tensors.map(({ shape, dtype }) => ({ shape, dtype })) : undefined,
+    result: first.result,
+  }
+}
+
+/** Whether arguments are tensors of these shapes and dtypes. */
+function areLike(args: readonly unknown[], avals: readonly Aval[]): boolean {
+  if (args.length !== avals.length) return false
+  for (let i = 0; i < avals.length; i++) {
+    const x = args[i]
+    const { shape, dtype } = avals[i]!
+    if (!isTensor(x) || x.dtype !== dtype || !sameShape(x.shape, shape)) return false
+  }
+  return true
 }
 
 function keyOf(args: readonly unknown[], tensors: readonly Tensor[]): string {
