@@ -451,8 +451,8 @@ export abstract class Optimizer {
       const { updates, slots } = state.variables[i]!
       checkNumber(what, 'updates', updates, STEPS)
       for (const [name, slot] of Object.entries(this.#entries.get(v)?.slots ?? this.#firstSlots(v))) {
-        const label = `${show(name)} of ${labelOf(v, i)}`
-        if (!Object.hasOwn(slots, name)) throw new ValueError(`${what}: the state lacks ${label}`)
+        const label = (): string => `${show(name)} of ${labelOf(v, i)}`
+        if (!Object.hasOwn(slots, name)) throw new ValueError(`${what}: the state lacks ${label()}`)
         checkLike(what, label, slots[name]!, slot)
       }
     })
@@ -534,21 +534,21 @@ function checkGradients(what: string, gradients: readonly Tensor[], variables: r
   if (gradients.length !== variables.length)
     throw new ValueError(`${what}: got ${gradients.length} gradients for ${variables.length} variables`)
   gradients.forEach((g, i) => {
-    checkLike(what, `the gradient of ${labelOf(variables[i]!, i)}`, g, variables[i]!)
+    checkLike(what, () => `the gradient of ${labelOf(variables[i]!, i)}`, g, variables[i]!)
   })
 }
 
-function checkLike(what: string, name: string, x: Tensor, like: Tensor): void {
+function checkLike(what: string, name: () => string, x: Tensor, like: Tensor): void {
   if (!((x as unknown) instanceof Tensor))
-    throw new ValueError(`${what}: ${name} is ${typeName(x)}, not a tensor`)
+    throw new ValueError(`${what}: ${name()} is ${typeName(x)}, not a tensor`)
   if (!sameShape(x.shape, like.shape))
-    throw new ShapeError(`${what}: ${name} must be ${formatShape(like.shape)}, got ${formatShape(x.shape)}`, {
+    throw new ShapeError(`${what}: ${name()} must be ${formatShape(like.shape)}, got ${formatShape(x.shape)}`, {
       op: what,
       shapes: [like.shape, x.shape],
     })
   if (x.dtype !== like.dtype)
-    throw new DTypeError(`${what}: ${name} must be ${like.dtype}, got ${x.dtype}`, { op: what })
-  if (x.isDisposed) throw new DisposedError(`${what}: ${name} was disposed`, { op: what })
+    throw new DTypeError(`${what}: ${name()} must be ${like.dtype}, got ${x.dtype}`, { op: what })
+  if (x.isDisposed) throw new DisposedError(`${what}: ${name()} was disposed`, { op: what })
 }
 
 // ---- what all optimizers may do to gradients and values

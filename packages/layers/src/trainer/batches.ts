@@ -94,8 +94,8 @@ function pendingInputs(
   nonFinite: 'error' | 'allow' = 'error',
 ): Pending[] {
   return spreadFeed(op, inputs, feed).map((data, i) => {
-    const { key, tensor, ids } = inputs.list[i]!
-    const spec: ColumnSpec = { op, name: `input ${show(key)}`, dtype: tensor.dtype, rowShape: tensor.shape }
+    const { shown, tensor, ids } = inputs.list[i]!
+    const spec: ColumnSpec = { op, name: `input ${shown}`, dtype: tensor.dtype, rowShape: tensor.shape }
     const captured = capture(spec, data)
     return {
       captured,

@@ -98,10 +98,11 @@ export function compileModel(model: Model, options: CompileOptions): Compiled {
   )
   const metrics = metricsOf(targets, options)
   const masksMissing = missingTargetsOf(targets, options.missingTargets)
-  const outputs = targets.list.map(({ key, tensor }, index): OutputPlan => {
+  const outputs = targets.list.map(({ key, shown, tensor }, index): OutputPlan => {
     const loss = losses[index]
     const output: OutputPlan = {
       key,
+      shown,
       index,
       tensor,
       loss: loss?.loss,

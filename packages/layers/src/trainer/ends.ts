@@ -11,6 +11,8 @@ import { isColumnData, isShapedData } from './columns.js'
 /** One input or output of a model under the key that data, losses and history use for it. */
 export interface End {
   readonly key: string
+  /** The key as messages show it. */
+  readonly shown: string
   readonly tensor: Sym.Any
   /** The table that looks this input's ids up, if one does so directly. */
   readonly ids?: { readonly table: string; readonly count: number }
@@ -38,7 +40,7 @@ export function endsOf(model: Model, kind: 'input' | 'output'): Ends {
     const key = firstFree(wanted, taken)
     taken.add(key)
     const ids = kind === 'input' ? idsOf(model, tensor) : undefined
-    list.push({ key, tensor, ...(ids !== undefined && { ids }) })
+    list.push({ key, shown: show(key), tensor, ...(ids !== undefined && { ids }) })
     return tensor
   })
   return { kind, tree, list, keys: list.map((end) => end.key) }

@@ -19,10 +19,10 @@ import { findMissing } from './missing.js'
 /** What the targets of an output must look like, before their shape has said which loss is meant. */
 export function targetSpec(op: string, output: OutputPlan): ColumnSpec {
   // Class numbers are checked before they become whole numbers, so that a message can tell what was wrong.
-  const { key, tensor, masksMissing } = output
+  const { shown, tensor, masksMissing } = output
   return {
     op,
-    name: `target ${show(key)}`,
+    name: `target ${shown}`,
     dtype: tensor.dtype,
     rowShape: undefined,
     allowsNull: masksMissing,

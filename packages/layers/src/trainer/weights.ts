@@ -13,7 +13,7 @@ export function isClassWeight(value: unknown): value is ClassWeight {
 }
 
 export function weightSpec(op: string, output: OutputPlan): ColumnSpec {
-  return { op, name: `sampleWeight of ${show(output.key)}`, dtype: output.tensor.dtype, rowShape: undefined }
+  return { op, name: `sampleWeight of ${output.shown}`, dtype: output.tensor.dtype, rowShape: undefined }
 }
 
 /**
