@@ -55,6 +55,14 @@ describe('a synchronous loop', () => {
     expectNothingLeft(got)
   })
 
+  const steps = isFull ? 100_000 : 20_000
+  test(`of ${steps.toLocaleString('en')} training steps by a plan allocates nothing that stays`, async () => {
+    const got = await run<Loop & { first: number; last: number }>('plan', steps)
+    print(`${steps.toLocaleString('en')} steps of a plan`, got)
+    expect(got.last).toBeLessThan(got.first / 10)
+    expectNothingLeft(got)
+  })
+
   const adds = isFull ? 100_000 : 20_000
   test(
     `of ${adds.toLocaleString('en')} additions to [256, 256] does so too`,

@@ -5,6 +5,7 @@
 import {
   add,
   checkpoint,
+  compile,
   customGradient,
   detectAnomalies,
   div,
@@ -17,6 +18,7 @@ import {
   sqrt,
   square,
   sub,
+  tensor,
   type Tensor,
   type Variable,
   valueAndGrads,
@@ -82,6 +84,32 @@ const runs: Readonly<Record<string, (count: number) => object>> = {
       )
       update(grads)
       last = value.itemSync()
+      first ??= last
+    })
+    return { ...sizes, first, last }
+  },
+
+  /** The same training as a plan. */
+  plan(count) {
+    const [w1, w2] = [variable(random.normal([10, 64], { seed: 1, std: 0.3 })), variable(zeros([64, 1]))]
+    const [m1, m2] = [variable(zeros([10, 64])), variable(zeros([64, 1]))]
+    const step = compile((x: Tensor, y: Tensor, rate: Tensor) => {
+      const { value, grads } = valueAndGrads(
+        () => matmul(matmul(x, w1).relu(), w2).sub(y).square().mean(),
+        [w1, w2],
+      )
+      for (const [w, m, g] of [[w1, m1, grads[0]!] as const, [w2, m2, grads[1]!] as const]) {
+        m.assign(m.mul(0.9).add(g))
+        w.assign(w.sub(m.mul(rate)))
+      }
+      return value
+    })
+    const x = random.normal([32, 10], { seed: 3 })
+    const y = x.sum(1, true).sin()
+    let first: number | undefined
+    let last = NaN
+    const sizes = loop(count, 5000, () => {
+      last = step(x, y, tensor(0.01)).itemSync()
       first ??= last
     })
     return { ...sizes, first, last }
