@@ -542,10 +542,13 @@ function checkLike(what: string, name: () => string, x: Tensor, like: Tensor): v
   if (!((x as unknown) instanceof Tensor))
     throw new ValueError(`${what}: ${name()} is ${typeName(x)}, not a tensor`)
   if (!sameShape(x.shape, like.shape))
-    throw new ShapeError(`${what}: ${name()} must be ${formatShape(like.shape)}, got ${formatShape(x.shape)}`, {
-      op: what,
-      shapes: [like.shape, x.shape],
-    })
+    throw new ShapeError(
+      `${what}: ${name()} must be ${formatShape(like.shape)}, got ${formatShape(x.shape)}`,
+      {
+        op: what,
+        shapes: [like.shape, x.shape],
+      },
+    )
   if (x.dtype !== like.dtype)
     throw new DTypeError(`${what}: ${name()} must be ${like.dtype}, got ${x.dtype}`, { op: what })
   if (x.isDisposed) throw new DisposedError(`${what}: ${name()} was disposed`, { op: what })
