@@ -1,7 +1,14 @@
 import {
+  compile,
+  detectAnomalies,
   grad,
+  hvp,
+  isFinite,
+  jvp,
+  logicalNot,
   logSoftmax,
   logSumExp,
+  onesLike,
   softmax,
   tensor,
   type Tensor,
@@ -123,16 +130,58 @@ describe('masks keep what they hide out of gradients', () => {
     acosh: (t) => t.acosh(),
     'exp of exp': (t) => t.mul(1000).exp().exp(),
     xlogy: (t) => xlogy(t, t),
-    softmax: (t) => softmax(where(isGood, t, -Infinity)),
+    'several of them': (t) => t.sqrt().add(t.log()).sigmoid().div(t),
+  }
+  const onInput = (f: (t: Tensor) => Tensor) => (t: Tensor) => where(isGood, f(where(isGood, t, 1.5)), 0)
+  const masks: Readonly<Record<string, (f: (t: Tensor) => Tensor) => (t: Tensor) => Tensor>> = {
+    'on the input': onInput,
+    'on the output alone': (f) => (t) => where(isGood, f(t), 0),
+    'the other way round': (f) => (t) => where(logicalNot(isGood), 0, f(t)),
+    'in two parts': (f) => (t) => where(t.greater(0), where(isFinite(t), f(t), 0), 0),
+    'of one column': (f) => (t) => where(isGood.reshape([5, 1]), f(t.reshape([5, 1])), 0),
   }
 
-  // The mask is on the input, as one writes it everywhere: on the output alone NaN times 0 would be NaN in any library.
-  test.each(Object.entries(functions))('%s', (_, f) => {
-    const masked = (t: Tensor): Tensor => where(isGood, f(where(isGood, t, 1.5)), 0).sum()
-    const first = grad(masked)(x).dataSync()
-    expect([...first.subarray(0, 4)]).toEqual([0, 0, 0, 0])
-    const second = grad((t: Tensor) => grad(masked)(t).sum())(x).dataSync()
-    expect([...second.subarray(0, 4)].map(Math.abs)).toEqual([0, 0, 0, 0])
+  describe.each(Object.entries(masks))('%s', (_, hide) => {
+    test.each(Object.entries(functions))('%s', (__, f) => {
+      const masked = (t: Tensor): Tensor => hide(f)(t).sum()
+      const first = grad(masked)(x)
+      const second = grad((t: Tensor) => grad(masked)(t).sum())
+      for (const found of [first, compile(grad(masked))(x), second(x), hvp(masked)([x], [onesLike(x)])[0]!])
+        expect([...found.dataSync().subarray(0, 4)].map(Math.abs)).toEqual([0, 0, 0, 0])
+      // Where the mask is open it changes nothing.
+      const one = f64([2])
+      const free = grad((t: Tensor) => f(t).sum())
+      expect(first.dataSync()[4]).toBe(free(one).dataSync()[0])
+      expect(second(x).dataSync()[4]).toBe(grad((t: Tensor) => free(t).sum())(one).dataSync()[0])
+      const along = tensor([4, 5, 6, 7, 8], { dtype: 'float64' })
+      expect(jvp(masked, [x], [along])[1].itemSync()).toBeCloseTo(8 * first.dataSync()[4]!, 10)
+    })
+  })
+
+  it('is told apart from what makes NaN where it is not hidden', () => {
+    const roots = tensor([0, 4])
+    const shown = (t: Tensor): Tensor => where(t.greaterEqual(0), t.sqrt(), 0).sum()
+    const hidden = (t: Tensor): Tensor => where(t.greater(0), t.sqrt(), 0).sum()
+    expect([...detectAnomalies(() => grad(hidden)(roots)).dataSync()]).toEqual([0, 0.25])
+    expect(() => detectAnomalies(() => grad(shown)(roots))).toThrow(/sqrt: made Infinity .* gradient of sqrt/)
+  })
+
+  it('keeps what a value gives elsewhere', () => {
+    // x reaches the output under the mask, and beside it.
+    const f = (t: Tensor): Tensor => where(t.greater(0), t.log(), 0).add(t.square()).sum()
+    expect([...grad(f)(f64([-1, 0, 2])).dataSync()]).toEqual([-2, 0, 4.5])
+    const both = (t: Tensor): Tensor => {
+      const h = t.mul(2)
+      return where(t.greater(0), h.log(), h.exp()).sum()
+    }
+    const g = grad(both)(f64([-1, 2])).dataSync()
+    expect(g[0]).toBeCloseTo(2 * Math.exp(-2), 14)
+    expect(g[1]).toBe(0.5)
+  })
+
+  it('hides scores that are -Infinity', () => {
+    const masked = onInput((t) => softmax(where(isGood, t, -Infinity)))
+    expect([...grad((t: Tensor) => masked(t).sum())(x).dataSync()].map(Math.abs)).toEqual([0, 0, 0, 0, 0])
   })
 
   it('and clip, relu, maximum and minimum hide what they replace', () => {

@@ -88,6 +88,17 @@ export function inBackwardOf<R>(op: string, site: string | undefined, f: () => R
   }
 }
 
+/** Runs `f` without looking at what it makes. */
+export function unwatched<R>(f: () => R): R {
+  const before = depth
+  depth = 0
+  try {
+    return f()
+  } finally {
+    depth = before
+  }
+}
+
 export function checkAnomaly(op: string, inputs: readonly Tensor[], out: Tensor): void {
   if (!isFloat(out.dtype)) return
   const bad = firstNonFinite(out)

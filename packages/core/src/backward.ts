@@ -1,10 +1,11 @@
-import { inBackwardOf, isWatchingForAnomalies } from './anomaly.js'
+import { checkAnomaly, inBackwardOf, isWatchingForAnomalies, unwatched } from './anomaly.js'
 import { ShapeError } from './errors.js'
 import type { Rule, RuleContext } from './op.js'
 import { add } from './ops/arithmetic.js'
+import { logicalAnd } from './ops/comparison.js'
 import { reshape } from './ops/movement.js'
 import { sum } from './ops/reduce.js'
-import { cast } from './ops/select.js'
+import { cast, where } from './ops/select.js'
 import { formatShape, sameShape } from './shape.js'
 import type { Entry, Segment } from './tape.js'
 import type { Tensor } from './tensor.js'
@@ -26,17 +27,49 @@ export function backward(
 ): (Tensor | undefined)[] {
   const end = seeds.reduce((last, { position }) => Math.max(last, position + 1), start)
   const isNeeded = reachable(entries, start, end, wanted)
-  const cotangents = new Array<Tensor | undefined>(end - start)
+  const cotangents = new Cotangents(end - start)
   for (const { position, cotangent } of seeds)
-    if (position >= start) cotangents[position - start] = accumulate(cotangents[position - start], cotangent)
+    if (position >= start) cotangents.add(position - start, cotangent, undefined)
   const keep = new Set(wanted)
   for (let at = end - 1; at >= start; at--) {
-    const g = cotangents[at - start]
+    const g = cotangents.at(at - start)
     if (g === undefined || isNeeded[at - start] === 0) continue
-    spread(entries[at - start]!, g, start, isNeeded, cotangents)
-    if (!keep.has(at)) cotangents[at - start] = undefined
+    spread(entries[at - start]!, at - start, g, start, isNeeded, cotangents)
+    if (!keep.has(at)) cotangents.drop(at - start)
   }
-  return wanted.map((position) => cotangents[position - start])
+  return wanted.map((position) => cotangents.at(position - start))
+}
+
+/** What has arrived at each entry. */
+class Cotangents {
+  readonly #sums: (Tensor | undefined)[]
+  /** Where a sum may be other than 0, if that is known: a bool tensor that broadcasts to it. */
+  readonly #reaches: (Tensor | undefined)[]
+
+  constructor(count: number) {
+    this.#sums = new Array<Tensor | undefined>(count)
+    this.#reaches = new Array<Tensor | undefined>(count)
+  }
+
+  at(index: number): Tensor | undefined {
+    return this.#sums[index]
+  }
+
+  reachAt(index: number): Tensor | undefined {
+    return this.#reaches[index]
+  }
+
+  add(index: number, next: Tensor, reach: Tensor | undefined): void {
+    const sum = this.#sums[index]
+    this.#sums[index] = sum === undefined ? next : add(sum, next)
+    // Of a sum it is known only where all parts come from under one mask.
+    if (sum === undefined) this.#reaches[index] = reach
+    else if (this.#reaches[index] !== reach) this.#reaches[index] = undefined
+  }
+
+  drop(index: number): void {
+    this.#sums[index] = undefined
+  }
 }
 
 /** 1 for each entry that a wanted one flows into. */
@@ -59,15 +92,17 @@ function reachable(
 /** Hands the cotangent of one entry on to the entries that made its inputs. */
 function spread(
   entry: Entry,
+  index: number,
   g: Tensor,
   start: number,
   isNeeded: Uint8Array,
-  cotangents: (Tensor | undefined)[],
+  cotangents: Cotangents,
 ): void {
   const { row, inputs, parents } = entry
+  const reach = cotangents.reachAt(index)
   if (row === undefined) {
     const parent = parents[0]! - start
-    if (parent >= 0) cotangents[parent] = accumulate(cotangents[parent], g)
+    if (parent >= 0) cotangents.add(parent, g, reach)
     return
   }
   let context: RuleContext<string, unknown> | undefined
@@ -77,21 +112,46 @@ function spread(
     const rule = row.vjp![row.args[Math.min(i, row.args.length - 1)]!] as Rule<string, unknown> | null
     if (rule === null) continue
     context ??= contextOf(entry, g)
-    const cotangent = isWatchingForAnomalies()
-      ? inBackwardOf(row.name, entry.site, () => rule(context!, i))
-      : rule(context, i)
-    cotangents[parent] = accumulate(cotangents[parent], fitTo(inputs[i]!, cotangent, row.name))
+    const cotangent = cotangentOf(entry, context, rule, i, reach)
+    cotangents.add(parent, fitTo(inputs[i]!, cotangent, row.name), reachOf(entry, i, reach))
   }
+}
+
+/** What a rule gives: of an elementwise op only where something reaches it, be its derivative infinite elsewhere. */
+function cotangentOf(
+  { row, site }: Entry,
+  context: RuleContext<string, unknown>,
+  rule: Rule<string, unknown>,
+  at: number,
+  reach: Tensor | undefined,
+): Tensor {
+  const { name, fn } = row!
+  const isMasked = reach !== undefined && fn !== undefined
+  const make = (): Tensor => {
+    const cotangent = rule(context, at)
+    return isMasked && cotangent !== context.g ? where(reach, cotangent, 0) : cotangent
+  }
+  if (!isWatchingForAnomalies()) return make()
+  return inBackwardOf(name, site, () => {
+    if (!isMasked) return make()
+    const cotangent = unwatched(make)
+    checkAnomaly(name, [context.g], cotangent)
+    return cotangent
+  })
+}
+
+/** Where something reaches the input of an elementwise op, if that is known. */
+function reachOf({ row, inputs, out }: Entry, at: number, reach: Tensor | undefined): Tensor | undefined {
+  if (row!.fn === undefined || !sameShape(inputs[at]!.shape, out.shape)) return undefined
+  const own = row!.reach?.(at, inputs)
+  if (own === undefined || own === reach) return reach
+  return reach === undefined ? own : logicalAnd(own, reach)
 }
 
 function contextOf({ row, inputs, attrs, out }: Entry, g: Tensor): RuleContext<string, unknown> {
   const context: Record<string, unknown> = { g, out, attrs, inputs }
   for (let i = 0; i < row!.args.length; i++) context[row!.args[i]!] = inputs[i]
   return context as RuleContext<string, unknown>
-}
-
-function accumulate(sum: Tensor | undefined, next: Tensor): Tensor {
-  return sum === undefined ? next : add(sum, next)
 }
 
 /** A cotangent in the shape and dtype of its primal: what was broadcast is summed back, here and nowhere else. */

@@ -64,6 +64,11 @@ export interface Row<A extends string = string, P = unknown> {
   readonly compose?: (inputs: readonly Tensor[], attrs: P) => Tensor
   /** The formula, for elementwise rows. */
   readonly fn?: ScalarFunction
+  /**
+   * Where argument number `at` of an elementwise row reaches the output, if not everywhere. Elsewhere nothing flows back
+   * through the elementwise ops that made it either, be their derivatives infinite there.
+   */
+  reach?(at: number, inputs: readonly Tensor[]): Tensor
   /** Where an elementwise row is sampled by tests: [low, high] for each argument. */
   readonly domain?: { readonly [K in A]?: readonly [number, number] }
   /** Where an elementwise row has no two-sided derivative. */

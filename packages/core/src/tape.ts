@@ -4,7 +4,7 @@ import type { Row } from './op.js'
 import type { Tensor, Variable } from './tensor.js'
 
 /** What the tape needs to know of a row. */
-export type Recorded = Pick<Row, 'name' | 'args' | 'vjp'>
+export type Recorded = Pick<Row, 'name' | 'args' | 'vjp' | 'fn' | 'reach'>
 
 /** One applied row. `parents[i]` is where on the tape input i was made, or -1 if it was not. */
 export interface Entry {

@@ -14,6 +14,7 @@ import {
 } from '../op.js'
 import { broadcastShapes } from '../shape.js'
 import { ScalarFunction } from '../expr/scalar.js'
+import { logicalNot } from './comparison.js'
 import type { Tensor } from '../tensor.js'
 
 const pick = new ScalarFunction('cond ? x : y', ['cond', 'x', 'y'], [])
@@ -36,10 +37,12 @@ const whereRow: Row<'cond' | 'x' | 'y', object> = defineOp({
   kernel: () => ({ kind: 'map', fn: pick, params: [] }),
   // The mask is applied to g itself, so nothing of the branch not taken is multiplied into the gradient.
   vjp: { cond: null, x: ({ g, cond }) => where(cond, g, 0), y: ({ g, cond }) => where(cond, 0, g) },
+  reach: (at, [cond]) => (at === 1 ? cond! : logicalNot(cond!)),
 })
 
 /**
- * x where `cond` is true, else y. No gradient, and no NaN, comes from the branch not taken. `cond` must be bool; two
+ * x where `cond` is true, else y. No gradient, and no NaN, comes from the branch not taken: the elementwise ops that made
+ * it pass nothing on there either, so `where(x.greater(0), x.log(), 0)` has a gradient at 0. `cond` must be bool; two
  * numbers make a tensor of the default float.
  */
 export function where<X extends Operand, Y extends Operand, C extends Operand>(
