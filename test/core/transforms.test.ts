@@ -54,6 +54,56 @@ describe('jvp', () => {
   })
 })
 
+describe('what has the structure of something else', () => {
+  type Line = { a: Tensor; b: Tensor }
+  const f = ({ a, b }: Line): Tensor => a.mul(a).mul(b).sum()
+  const at: Line = { a: f64([1, 2]), b: f64([3, 4]) }
+
+  test('is matched by its keys, in whatever order they are', () => {
+    const along: Line = { b: f64([0, 0]), a: f64([1, 0]) }
+    expect(list(jvp(f, [at], [along])[1])).toEqual([6])
+    const [product] = hvp(f)([at], [along])
+    expect([list(product.a), list(product.b)]).toEqual([[6, 0], [2, 0]]) // prettier-ignore
+    const [, pullback] = vjp((x: Tensor) => ({ twice: x.mul(2), square: x.square() }), [f64([3])])
+    expect(list(pullback({ square: f64([1]), twice: f64([0]) })[0])).toEqual([6])
+  })
+
+  test.each<[string, () => unknown, RegExp]>([
+    [
+      'another shape',
+      () => hvp(f)([at], [{ a: f64(1), b: f64([1, 1]) }]),
+      /^hvp: tangents\[0\]\.a must be \[2\] float64 like primals, got \[\] float64/,
+    ],
+    [
+      'another dtype',
+      () => jvp(f, [at], [{ a: f64([1, 1]), b: tensor([1, 1]) }]),
+      /^jvp: tangents\[0\]\.b must be \[2\] float64 like primals, got \[2\] float32/,
+    ],
+    [
+      'other keys',
+      () => jvp(f, [at], [{ a: f64([1, 1]), c: f64([1, 1]) } as never]),
+      /tangents\[0\] must be a record of a, b like primals, got a, c/,
+    ],
+    [
+      'too few',
+      () => jvp((x: Tensor, y: Tensor) => x.mul(y), [at.a, at.b], [at.a] as never),
+      /tangents must be a list of 2 like primals, got \[Tensor\]/,
+    ],
+    [
+      'no tensors',
+      () => jvp((x: Tensor) => x.sum(), [at.a], [1] as never),
+      /tangents\[0\] must be a tensor, got number/,
+    ],
+    [
+      'another cotangent',
+      () => vjp(f, [at])[1](f64([1])),
+      /^vjp: the cotangent must be \[\] float64 like the value, got \[1\] float64/,
+    ],
+  ])('must not be %s', (_, call, message) => {
+    expect(call).toThrow(message)
+  })
+})
+
 describe('jacobian and hessian', () => {
   test('the Jacobian of a linear map is its matrix', () => {
     const a = f64([

@@ -1,11 +1,18 @@
-import { ValueError } from './errors.js'
 import { stack } from './ops/joining.js'
 import { reshape } from './ops/movement.js'
 import { sum } from './ops/reduce.js'
 import { slice } from './ops/slicing.js'
 import { checkFunction } from './options.js'
 import { eye, type Tensor, zeros } from './tensor.js'
-import { checkOutput, checkTuple, isTensor, type TensorTree, valueAndGrad, vjp } from './transforms.js'
+import {
+  checkOutput,
+  checkTuple,
+  isTensor,
+  tensorsLike,
+  type TensorTree,
+  valueAndGrad,
+  vjp,
+} from './transforms.js'
 import { leavesOf, mapTree } from './tree.js'
 
 type Args = readonly TensorTree[]
@@ -36,13 +43,11 @@ export function jvp<A extends Args, R extends TensorTree>(
   return [value ?? out, tangent]
 }
 
-function checkTangents(op: string, primals: Args, tangents: Args): void {
+/** The tangents of all tensors of the primals, in their order. */
+function checkTangents(op: string, primals: Args, tangents: Args): Tensor[] {
   checkTuple(op, 'primals', primals)
   checkTuple(op, 'tangents', tangents)
-  const xs = leavesOf<Tensor>(primals, isTensor)
-  const ts = leavesOf<Tensor>(tangents, isTensor)
-  if (xs.length !== ts.length)
-    throw new ValueError(`${op}: ${ts.length} tangents for ${xs.length} primals`, { op })
+  return tensorsLike(op, 'tangents', tangents, primals, 'primals')
 }
 
 /**
@@ -84,12 +89,11 @@ export function hessian<A extends readonly [Tensor, ...unknown[]]>(
 export function hvp<A extends Args>(f: (...primals: A) => Tensor): (primals: A, tangents: A) => Same<A> {
   checkFunction('hvp', f)
   return (primals, tangents) => {
-    checkTangents('hvp', primals, tangents)
+    const ts = checkTangents('hvp', primals, tangents)
     const nums = primals.map((_, i) => i)
     const gradient = valueAndGrad(f, { argnums: nums })
     const along = (...xs: A): Tensor => {
       const gs = leavesOf<Tensor>(gradient(...xs)[1], isTensor)
-      const ts = leavesOf<Tensor>(tangents, isTensor)
       return gs.map((g, i) => sum(g.mul(ts[i]!))).reduce((a, b) => a.add(b))
     }
     return valueAndGrad(along, { argnums: nums })(...primals)[1] as unknown as Same<A>

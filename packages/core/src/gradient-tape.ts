@@ -6,12 +6,12 @@ import { formatShape } from './shape.js'
 import { positionOf, Scope } from './tape.js'
 import { ones, type Tensor, Variable } from './tensor.js'
 import {
-  checkCotangent,
   checkDifferentiable,
   checkOutput,
   checkScalar,
   gradientsBy,
   isTensor,
+  tensorsLike,
   type TensorTree,
 } from './transforms.js'
 import { formatPath, leavesOf, mapTree, replaceLeaves } from './tree.js'
@@ -68,7 +68,7 @@ export class GradientTape {
     this.#check('gradient')
     checkOutput('gradientTape.gradient', y)
     if (cotangent === undefined) checkScalar('gradientTape.gradient', y)
-    else checkCotangent('gradientTape.gradient', cotangent, y)
+    else tensorsLike('gradientTape.gradient', 'the cotangent', cotangent, y, 'the value')
     const sources: Tensor[] = []
     mapTree(xs as TensorTree, isTensor, (x, path) => {
       this.#checkSource(x, formatPath('xs', path))

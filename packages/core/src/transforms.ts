@@ -6,7 +6,7 @@ import { checkFunction, checkOptions } from './options.js'
 import { formatShape, isList, sameShape } from './shape.js'
 import { positionOf, Scope, type Segment, withoutRecording } from './tape.js'
 import { ones, Tensor, type Variable, zeros } from './tensor.js'
-import { formatPath, leavesOf, mapTree, replaceLeaves, type Tree } from './tree.js'
+import { formatPath, isRecord, leavesOf, mapTree, replaceLeaves, type Tree } from './tree.js'
 
 /** A pytree of tensors: a tensor, or lists and records of such. */
 export type TensorTree = Tree<Tensor>
@@ -251,10 +251,7 @@ export function vjp<A extends Args, R extends TensorTree>(
     const segment: Segment = scope.segment()
     const wanted = parts.map((part) => part.leaves.map(positionOf))
     const pullback = (cotangent: R): { -readonly [K in keyof A]: A[K] } => {
-      const given = leavesOf<Tensor>(cotangent, isTensor)
-      if (given.length !== outs.length)
-        throw new ValueError(`vjp: ${given.length} cotangents for ${outs.length} values`, { op: 'vjp' })
-      given.forEach((g, i) => checkCotangent('vjp', g, outs[i]!))
+      const given = tensorsLike('vjp', 'the cotangent', cotangent, value, 'the value')
       const seeds = positions.flatMap((position, i) =>
         position < 0 ? [] : [{ position, cotangent: given[i]! }],
       )
@@ -272,13 +269,46 @@ export function vjp<A extends Args, R extends TensorTree>(
   })
 }
 
-export function checkCotangent(op: string, cotangent: unknown, out: Tensor): void {
-  if (!isTensor(cotangent))
-    throw new ValueError(`${op}: the cotangent must be a tensor, got ${typeName(cotangent)}`)
-  if (!sameShape(cotangent.shape, out.shape) || cotangent.dtype !== out.dtype)
+/**
+ * The tensors of `given` in the order of those of `like`, whose structure, shapes and dtypes it must have; records are
+ * matched by their keys.
+ */
+export function tensorsLike(
+  op: string,
+  name: string,
+  given: unknown,
+  like: TensorTree,
+  role: string,
+): Tensor[] {
+  const found: Tensor[] = []
+  const match = (x: unknown, y: TensorTree, path: readonly (string | number)[]): void => {
+    const what = `${op}: ${formatPath(name, path)} must be`
+    if (isTensor(y)) found.push(checkTensorLike(op, what, x, y, role))
+    else if (isList(y)) {
+      if (!isList(x) || x.length !== y.length)
+        throw new ValueError(`${what} a list of ${y.length} like ${role}, got ${show(x)}`, { op })
+      y.forEach((part, i) => match(x[i], part, [...path, i]))
+    } else {
+      const keys = Object.keys(y)
+      if (!isRecord(x) || keys.length !== Object.keys(x).length || keys.some((key) => !Object.hasOwn(x, key)))
+        throw new ValueError(
+          `${what} a record of ${keys.join(', ')} like ${role}, got ` +
+            (isRecord(x) ? Object.keys(x).join(', ') : show(x)),
+          { op },
+        )
+      for (const key of keys) match(x[key], (y as Readonly<Record<string, TensorTree>>)[key]!, [...path, key])
+    }
+  }
+  match(given, like, [])
+  return found
+}
+
+function checkTensorLike(op: string, what: string, x: unknown, y: Tensor, role: string): Tensor {
+  if (!isTensor(x)) throw new ValueError(`${what} a tensor, got ${typeName(x)}`, { op })
+  if (!sameShape(x.shape, y.shape) || x.dtype !== y.dtype)
     throw new ShapeError(
-      `${op}: the cotangent must be ${formatShape(out.shape)} ${out.dtype} like the value, ` +
-        `got ${formatShape(cotangent.shape)} ${cotangent.dtype}`,
-      { op, shapes: [out.shape, cotangent.shape] },
+      `${what} ${formatShape(y.shape)} ${y.dtype} like ${role}, got ${formatShape(x.shape)} ${x.dtype}`,
+      { op, shapes: [y.shape, x.shape] },
     )
+  return x
 }
