@@ -1,4 +1,4 @@
-// npm run bench [-- --only b1,matmul] [--against tfjs-wasm,pytorch] [--quick] [--list] [--readme]
+// npm run bench [-- --only b1,matmul] [--against tfjs-wasm,pytorch] [--quick] [--list] [--readme] [--gpu]
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { type Case, CASES } from './cases.js'
 import { chart } from './chart.js'
 import { type Competitor, OURS, PEERS } from './competitors.js'
+import { benchGpu } from './gpu/node.js'
 import { machine } from './machine.js'
 import { measure, type Measured, type Pace } from './measure.js'
 import { inUnit, isTimed, markdown, type Report, significant } from './report.js'
@@ -19,6 +20,7 @@ const { values: options } = parseArgs({
     against: { type: 'string', default: '' },
     quick: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
+    gpu: { type: 'boolean', default: false },
     readme: { type: 'boolean', default: false },
   },
 })
@@ -118,7 +120,8 @@ if (options.list) {
   console.log(`\nagainst ${PEERS.map(({ name }) => name).join(', ')}`)
 } else if (options.readme) {
   writeReadme()
-} else {
+} else if (options.gpu) await benchGpu(options.quick, options.only)
+else {
   build()
   const competitors = [OURS, ...chosen(PEERS, options.against)]
   await main(chosen(CASES, options.only), competitors, options.quick ? QUICK : THOROUGH)

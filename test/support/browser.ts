@@ -61,6 +61,19 @@ export async function openPage(given?: string): Promise<OpenPage> {
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve)
   })
+  const open = await openAt(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
+  await open.page.waitForFunction('globalThis.adjointPage !== undefined')
+  return {
+    page: open.page,
+    async close() {
+      await open.close()
+      server.close()
+    },
+  }
+}
+
+/** A page of its own, in a browser that nothing else uses. */
+export async function openAt(url: string): Promise<OpenPage> {
   const folder = mkdtempSync(join(tmpdir(), 'adjoint-chromium-'))
   const context = await chromium.launchPersistentContext(folder, {
     executablePath: CHROMIUM,
@@ -71,13 +84,11 @@ export async function openPage(given?: string): Promise<OpenPage> {
   page.on('pageerror', (error) => {
     console.error(error)
   })
-  await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
-  await page.waitForFunction('globalThis.adjointPage !== undefined')
+  await page.goto(url)
   return {
     page,
     async close() {
       await context.close()
-      server.close()
       rmSync(folder, { recursive: true, force: true })
     },
   }

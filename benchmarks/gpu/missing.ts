@@ -1,0 +1,3 @@
+throw new Error('not installed: npm run bench:browser installs it')
+
+export {}
