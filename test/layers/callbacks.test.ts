@@ -510,3 +510,50 @@ describe('files', () => {
     expect(m.optimizer.iterations).toBe(0)
   })
 })
+
+describe('stopTraining', () => {
+  test('ends an epoch after the batch in which it was set, with its validation, as in Keras', async () => {
+    const x = Array.from({ length: 10 }, (_, i) => [i / 10])
+    const make = (): Model => {
+      setSeed(4)
+      const one = input({ shape: [1] })
+      return model({ inputs: one, outputs: dense(1)(one) }).compile({
+        optimizer: sgd(),
+        loss: 'mse',
+      }) as never
+    }
+    const batches: number[] = []
+    const stopper = {
+      name: 'stopper',
+      stopTraining: false,
+      onBatchEnd(step: number): void {
+        batches.push(step)
+        if (batches.length === 7) this.stopTraining = true
+      },
+    }
+    const stopped = make()
+    const y = x.map(([v]) => v!)
+    const { history, epoch } = await stopped.fit(x, y, {
+      epochs: 9,
+      batchSize: 2,
+      shuffle: false,
+      validationData: [x, y],
+      verbose: 0,
+      callbacks: stopper,
+    })
+    // Five batches, then two of the next epoch.
+    expect(batches).toEqual([0, 1, 2, 3, 4, 0, 1])
+    expect(epoch).toEqual([0, 1])
+    expect(history.val_loss).toHaveLength(2)
+    expect(stopped.optimizer.iterations).toBe(7)
+    // A callback that hears no batches is asked after the epoch.
+    const whole = make()
+    await whole.fit(x, y, {
+      epochs: 9,
+      batchSize: 2,
+      verbose: 0,
+      callbacks: { stopTraining: true, onEpochEnd() {} },
+    })
+    expect(whole.optimizer.iterations).toBe(5)
+  })
+})

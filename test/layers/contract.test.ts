@@ -246,6 +246,19 @@ describe.each(layerCases)('$name', (c) => {
     expect(copy.layers.map((l) => [l.name, l.className])).toEqual(m.layers.map((l) => [l.name, l.className]))
   })
 
+  it('takes an activity regularizer, that its outputs add to the loss by', () => {
+    const xs = fixedInputs(c)
+    const config = c.make().getConfig()
+    // One that adds nothing else to the loss: its own options are those of the regularizer.
+    const option = config['l2'] === undefined ? { activityRegularizer: 'l2' } : { l1: 0, l2: 0.01 }
+    const layer = new (c.make().constructor as LayerClass)({ ...config, ...option })
+    const y = call(layer, xs, false)
+    if (y.dtype !== 'float32') return
+    const want = (0.01 * y.square().sum().itemSync()) / y.shape[0]!
+    expect(layer.losses[0]!.itemSync()).toBeCloseTo(want, 4)
+    expect(layer.getConfig()).toMatchObject(option)
+  })
+
   it('its errors begin with its name and class', () => {
     const xs = fixedInputs(c)
     const layer = c.make()

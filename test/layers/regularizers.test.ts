@@ -2,6 +2,7 @@ import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
+  activityRegularization,
   batchNormalization,
   type CallContext,
   constraints,
@@ -285,4 +286,22 @@ describe('addLoss', () => {
     await expect(m.fit([[1]], [[1]], { verbose: 0 })).rejects.toThrow(/the sum of the losses is/)
     expect(m.getWeights().map((v) => v.arraySync())).toEqual(before)
   })
+})
+
+test('ActivityRegularization is refused another regularizer, and a model trains on what it adds', async () => {
+  expect(() => activityRegularization({ activityRegularizer: 'l1' } as never)).toThrow(/takes l1 and l2/)
+  expect(() => activityRegularization({ l1: -1 })).toThrow(ValueError)
+  const x = input({ shape: [2] })
+  const y = activityRegularization({ l1: 0.5 })(dense(1, { kernelInitializer: 'ones', useBias: false })(x))
+  const m = model({ inputs: x, outputs: y }).compile({ optimizer: sgd({ learningRate: 0 }), loss: 'mse' })
+  // The mean of (3 - 3)² and (7 - 7)², and 0.5 (3 + 7) / 2.
+  const { loss } = await m.evaluate(
+    [
+      [1, 2],
+      [3, 4],
+    ],
+    [3, 7],
+    { verbose: 0 },
+  )
+  expect(loss).toBeCloseTo(2.5, 6)
 })

@@ -68,6 +68,11 @@ export {
 export { initializers } from './initializers.js'
 export { InputLayer, input, inputLayer, type InputOptions } from './input-layer.js'
 export { type CallContext, type CallOptions, Layer, LayerBase, type OutputMasks } from './layer.js'
+export {
+  ActivityRegularization,
+  activityRegularization,
+  type ActivityRegularizationOptions,
+} from './layers/activity-regularization.js'
 export { Activation, activation, type ActivationOptions } from './layers/activation.js'
 export {
   BatchNormalization,
@@ -110,7 +115,14 @@ export { PReLU, pReLU, type PReLUOptions } from './layers/prelu.js'
 export { ReLU, reLU, type ReLUOptions } from './layers/relu.js'
 export { RepeatVector, repeatVector } from './layers/repeat-vector.js'
 export { Softmax, softmax, type SoftmaxOptions } from './layers/softmax.js'
-export { SpatialDropout1D, spatialDropout1D } from './layers/spatial-dropout.js'
+export {
+  SpatialDropout1D,
+  spatialDropout1D,
+  SpatialDropout2D,
+  spatialDropout2D,
+  SpatialDropout3D,
+  spatialDropout3D,
+} from './layers/spatial-dropout.js'
 export type { NoiseOptions } from './layers/noise-layer.js'
 export { Discretization, discretization, type DiscretizationOptions } from './layers/discretization.js'
 export { IntegerLookup, integerLookup, type IntegerLookupOptions } from './layers/integer-lookup.js'

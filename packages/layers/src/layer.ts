@@ -40,7 +40,14 @@ import { resolveInitializer } from './initializers.js'
 import { contentOf, isLeaf, type Leaf, leavesIn, withLeaves } from './leaves.js'
 import { maskOf, masksAreUsed, setMask } from './masks.js'
 import { checkName, snakeCase } from './naming.js'
-import { checkScalar, regularize, regularizedOf, resolveRegularizer, weightLoss } from './regularizers.js'
+import {
+  activityLoss,
+  checkScalar,
+  regularize,
+  regularizedOf,
+  resolveRegularizer,
+  weightLoss,
+} from './regularizers.js'
 import { named, withUnknownSides } from './retelling.js'
 import { isSymbolic, type Node, SymbolicTensor } from './symbolic.js'
 import type {
@@ -141,7 +148,7 @@ export function withLosses<R>(f: () => R): { readonly result: R; readonly losses
   }
 }
 
-const COMMON_OPTIONS = ['name', 'trainable', 'dtype', 'inputShape'] as const
+const COMMON_OPTIONS = ['name', 'trainable', 'dtype', 'inputShape', 'activityRegularizer'] as const
 
 /** @throws ValueError for a key that is not among `known`, or for options that are none. */
 export function checkOptions(what: string, options: unknown, known: readonly string[]): void {
@@ -179,6 +186,7 @@ export abstract class LayerBase<N extends string = string> extends Callable {
   /** The order in which layers were made. @internal */
   readonly serial: number = made++
   #trainable: boolean
+  readonly #activity: { readonly given: unknown; readonly by: (y: Tensor) => Tensor } | undefined
   readonly #weights: Variable[] = []
   readonly #children = new Set<LayerBase>()
   #addedLosses: readonly Tensor[] = []
@@ -197,6 +205,8 @@ export abstract class LayerBase<N extends string = string> extends Callable {
     this.#trainable = checkTrainable(what, trainable)
     this.dtype = dtype
     this.inputShape = inputShape === undefined ? undefined : checkInputShape(what, inputShape)
+    const by = resolveRegularizer(options.activityRegularizer)
+    this.#activity = by && { given: options.activityRegularizer, by }
   }
 
   /** Whether training changes its weights. Setting it sets it for all layers inside too, as in Keras. */
@@ -356,7 +366,8 @@ export abstract class LayerBase<N extends string = string> extends Callable {
 
   /** What its factory would need to make it again, in camelCase. */
   getConfig(): Record<string, unknown> {
-    return { name: this.name, trainable: this.trainable }
+    const { name, trainable } = this
+    return { name, trainable, ...(this.#activity && { activityRegularizer: this.#activity.given }) }
   }
 
   /** What neither its config nor its weights tell, as JSON; nothing for most. @internal */
@@ -572,6 +583,7 @@ export abstract class LayerBase<N extends string = string> extends Callable {
     running.push({ layer: this, context: known })
     try {
       const result: unknown = this.call(...values, known)
+      if (this.#activity !== undefined) this.#addActivity(this.#activity.by, result)
       this.#maskOutputs(values, known, result)
       return result
     } catch (error) {
@@ -579,6 +591,11 @@ export abstract class LayerBase<N extends string = string> extends Callable {
     } finally {
       running.pop()
     }
+  }
+
+  #addActivity(by: (y: Tensor) => Tensor, result: unknown): void {
+    for (const y of contentOf(result) as readonly Tensor[])
+      if ((y as unknown) instanceof Tensor && isFloat(y.dtype)) this.addLoss(activityLoss(by, y))
   }
 
   /** The context, with the masks of the inputs and no others. */

@@ -71,6 +71,8 @@ export interface LayerOptions<N extends string = string> {
   readonly dtype?: 'float32' | 'float64'
   /** Without the batch: makes it the first layer of a sequential model. */
   readonly inputShape?: Shape
+  /** What each of its float outputs adds to the loss; it is divided by the number of rows. */
+  readonly activityRegularizer?: RegularizerLike | undefined
   readonly kind?: never
 }
 

@@ -3,7 +3,7 @@ import { activationConfig, resolveActivation } from '../activations.js'
 import { resolveConstraint } from '../constraints.js'
 import { resolveInitializer } from '../initializers.js'
 import { described, type SymbolicAval } from '../layer.js'
-import { activityLoss, resolveRegularizer } from '../regularizers.js'
+import { resolveRegularizer } from '../regularizers.js'
 import type { SymbolicTensor } from '../symbolic.js'
 import type {
   ActivationLike,
@@ -26,8 +26,6 @@ export interface DenseOptions<N extends string = string> extends LayerOptions<N>
   readonly biasInitializer?: InitializerLike
   readonly kernelRegularizer?: RegularizerLike
   readonly biasRegularizer?: RegularizerLike
-  /** What the output adds to the loss; it is divided by the number of rows. */
-  readonly activityRegularizer?: RegularizerLike
   readonly kernelConstraint?: ConstraintLike
   readonly biasConstraint?: ConstraintLike
 }
@@ -48,7 +46,6 @@ export class Dense<U extends number = number, N extends string = string> extends
     'biasInitializer',
     'kernelRegularizer',
     'biasRegularizer',
-    'activityRegularizer',
     'kernelConstraint',
     'biasConstraint',
   ]
@@ -56,7 +53,6 @@ export class Dense<U extends number = number, N extends string = string> extends
   readonly #activation: { readonly name: string; readonly fn: (x: Tensor) => Tensor }
   readonly #options: DenseOptions<N>
   readonly #weights: { readonly kernel: WeightOptions; readonly bias: WeightOptions }
-  readonly #activityRegularizer: ((y: Tensor) => Tensor) | undefined
   #kernel!: Variable
   #bias: Variable | undefined
 
@@ -77,7 +73,6 @@ export class Dense<U extends number = number, N extends string = string> extends
         constraint: resolveConstraint(options.biasConstraint),
       },
     }
-    this.#activityRegularizer = resolveRegularizer(options.activityRegularizer)
     this.#options = options
   }
 
@@ -107,9 +102,7 @@ export class Dense<U extends number = number, N extends string = string> extends
 
   override call(x: Tensor): Tensor {
     const product = matmul(x, this.#kernel)
-    const y = this.#activation.fn(this.#bias === undefined ? product : add(product, this.#bias))
-    if (this.#activityRegularizer !== undefined) this.addLoss(activityLoss(this.#activityRegularizer, y))
-    return y
+    return this.#activation.fn(this.#bias === undefined ? product : add(product, this.#bias))
   }
 
   override getConfig(): Record<string, unknown> {

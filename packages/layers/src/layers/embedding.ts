@@ -2,7 +2,7 @@ import { cast, gather, notEqual, type Shape, type Tensor, type Variable } from '
 import { resolveConstraint } from '../constraints.js'
 import { resolveInitializer } from '../initializers.js'
 import { checkFlag } from '../option-checks.js'
-import { activityLoss, resolveRegularizer } from '../regularizers.js'
+import { resolveRegularizer } from '../regularizers.js'
 import type { SymbolicTensor } from '../symbolic.js'
 import type {
   ConstraintLike,
@@ -21,8 +21,6 @@ export interface EmbeddingOptions<N extends string = string> extends LayerOption
   /** Default: uniform between -0.05 and 0.05. */
   readonly embeddingsInitializer?: InitializerLike
   readonly embeddingsRegularizer?: RegularizerLike
-  /** What the output adds to the loss; it is divided by the number of rows. */
-  readonly activityRegularizer?: RegularizerLike
   readonly embeddingsConstraint?: ConstraintLike
   /** Whether id 0 means that there is nothing: then it is masked (default false). */
   readonly maskZero?: boolean
@@ -35,7 +33,6 @@ export class Embedding<E extends number = number, N extends string = string> ext
     'outputDim',
     'embeddingsInitializer',
     'embeddingsRegularizer',
-    'activityRegularizer',
     'embeddingsConstraint',
     'maskZero',
   ]
@@ -45,7 +42,6 @@ export class Embedding<E extends number = number, N extends string = string> ext
   readonly #options: EmbeddingOptions<N>
   readonly #initializer: Initializer
   readonly #regularizer: ((w: Tensor) => Tensor) | undefined
-  readonly #activityRegularizer: ((y: Tensor) => Tensor) | undefined
   readonly #constraint: ((w: Tensor) => Tensor) | undefined
   #embeddings!: Variable
 
@@ -56,7 +52,6 @@ export class Embedding<E extends number = number, N extends string = string> ext
     this.maskZero = checkFlag(this.label, 'maskZero', options.maskZero ?? false)
     this.#initializer = resolveInitializer(options.embeddingsInitializer ?? 'random_uniform')
     this.#regularizer = resolveRegularizer(options.embeddingsRegularizer)
-    this.#activityRegularizer = resolveRegularizer(options.activityRegularizer)
     this.#constraint = resolveConstraint(options.embeddingsConstraint)
     this.#options = options
   }
@@ -75,9 +70,7 @@ export class Embedding<E extends number = number, N extends string = string> ext
 
   override call(ids: Tensor): Tensor {
     checkIds(this.label, ids, this.inputDim)
-    const y = gather(this.#embeddings, ids.dtype === 'int32' ? ids : cast(ids, 'int32'))
-    if (this.#activityRegularizer !== undefined) this.addLoss(activityLoss(this.#activityRegularizer, y))
-    return y
+    return gather(this.#embeddings, ids.dtype === 'int32' ? ids : cast(ids, 'int32'))
   }
 
   override getConfig(): Record<string, unknown> {

@@ -1,5 +1,6 @@
 // Makes this package's own layers known to what saves and loads models.
 import { Activation } from '../layers/activation.js'
+import { ActivityRegularization } from '../layers/activity-regularization.js'
 import { BatchNormalization } from '../layers/batch-normalization.js'
 import { CategoryEncoding } from '../layers/category-encoding.js'
 import { Concatenate } from '../layers/concatenate.js'
@@ -23,7 +24,7 @@ import { PReLU } from '../layers/prelu.js'
 import { ReLU } from '../layers/relu.js'
 import { RepeatVector } from '../layers/repeat-vector.js'
 import { Softmax } from '../layers/softmax.js'
-import { SpatialDropout1D } from '../layers/spatial-dropout.js'
+import { SpatialDropout1D, SpatialDropout2D, SpatialDropout3D } from '../layers/spatial-dropout.js'
 import { Discretization } from '../layers/discretization.js'
 import { IntegerLookup } from '../layers/integer-lookup.js'
 import { Lambda } from '../layers/lambda.js'
@@ -47,6 +48,7 @@ import { type LayerClass, markOwn, registerModel, registerOwn } from './registry
 /** By the names that files know them by; the names in the source may be shortened by bundlers. */
 const builtin: Readonly<Record<string, LayerClass>> = {
   Activation,
+  ActivityRegularization,
   Add,
   Average,
   BatchNormalization,
@@ -73,6 +75,8 @@ const builtin: Readonly<Record<string, LayerClass>> = {
   RepeatVector,
   Softmax,
   SpatialDropout1D,
+  SpatialDropout2D,
+  SpatialDropout3D,
   Discretization,
   IntegerLookup,
   Lambda,

@@ -220,7 +220,8 @@ export class Training {
     }
     let step = from?.step ?? 0
     const pass = await training.begin(epoch, seed, step)
-    for (; step !== training.steps; step++) {
+    let isOver = false
+    for (; !isOver && step !== training.steps; step++) {
       if (this.#callbacks.hearsBatchBegin || this.#callbacks.hearsBatchEnd) this.#stepper.doubt()
       if (this.#callbacks.hearsBatchBegin) await this.#callbacks.call('onBatchBegin', step)
       const next = pass.next()
@@ -237,10 +238,11 @@ export class Training {
       if (this.#backup?.isDue(step + 1) === true) await this.#backup.save(this.#state(epoch, step + 1, meter))
       if (report.isLive) report.step(step + 1, await meter.logs())
       if (isAborted(signal)) return undefined
+      isOver = this.#callbacks.hearsBatchEnd && this.#callbacks.stops
       if (this.#air.isDue) await this.#air.breathe()
     }
     if (pass.isCutShort) return undefined
-    this.#steps ??= step
+    if (!isOver) this.#steps ??= step
     const logs = await meter.logs()
     if (validation !== undefined) {
       const validated = await evaluateOn(
