@@ -242,6 +242,60 @@ test('a plan shows what runs as one', () => {
   `)
 })
 
+const side = fc.integer({ min: 1, max: 30 })
+const afterProduct: Readonly<Record<string, (xw: Tensor, b: Tensor, y: Tensor, one: Tensor) => Tensor[]>> = {
+  'a bias and relu': (xw, b) => [relu(xw.add(b))],
+  'a mask, a residual and a factor': (xw, _, y, one) => [xw.mul(y).add(y).mul(one).mul(1.1)],
+  'results on the way': (xw, b, y) => {
+    const sum = xw.add(b)
+    return [sum, relu(sum), sum.mul(y), xw]
+  },
+  'the product taken elsewhere too': (xw, b) => [xw.add(b).mul(xw), xw.sum(0)],
+  'the product under another shape': (xw, b) => [xw.add(b), xw.reshape([xw.size]).mul(2)],
+  'another product': (xw, b, y) => [xw.add(b).sub(matmul(y, y, false, true).sum())],
+}
+describe.each(Object.entries(afterProduct))('a product of matrices with %s', (_, after) => {
+  test.prop([side, side, fc.oneof(side, fc.constant(300)), fc.boolean(), fc.boolean()], { numRuns: 40 })(
+    'gives what the ops give, to the last bit',
+    (m, n, k, transposeA, transposeB) => {
+      const of = (shape: readonly number[], seed: number): Tensor =>
+        tensor(
+          Float32Array.from({ length: shape.reduce((p, q) => p * q, 1) }, (__, i) =>
+            Math.sin(i * 1.3 + seed),
+          ),
+          { shape },
+        )
+      const f = (a: Tensor, w: Tensor, b: Tensor, z: Tensor, one: Tensor): Tensor[] =>
+        after(matmul(a, w, transposeA, transposeB), b, z, one)
+      const inputs = [
+        of(transposeA ? [k, m] : [m, k], 1),
+        of(transposeB ? [n, k] : [k, n], 2),
+        of([n], 3),
+        of([m, n], 4),
+        of([1], 5),
+      ] as const
+      expect(values(compile(f)(...inputs))).toEqual(values(f(...inputs)))
+    },
+  )
+})
+
+test('a product and what follows it run as one', () => {
+  const f = compile((a: Tensor, w: Tensor, b: Tensor) => relu(matmul(a, w).add(b)).sum())
+  const ones = (shape: number[]): Tensor => tensor(new Float32Array(shape[0]! * (shape[1] ?? 1)), { shape })
+  expect(String(f.plan(ones([4, 8]), ones([8, 16]), ones([16])))).toMatchInlineSnapshot(`
+    "%0: float32 [4,8] = argument 0
+    %1: float32 [8,16] = argument 1
+    %2: float32 [16] = argument 2
+    together:
+      %3: float32 [4,16] = matmul of %0, %1
+      %4: float32 [4,16] = x + y of %3, %2
+      %5: float32 [4,16] = max(x, 0) of %4
+    %6: float32 [] = reduce(op "sum", axes [0,1]) of %5
+    returns %6
+    1088 bytes"
+  `)
+})
+
 test('numbers and lists among the arguments are fixed parts of a plan', () => {
   const f = compile((a: Tensor, by: { times: number }, list: readonly Tensor[]) =>
     mul(a, by.times).add(list[0]!),

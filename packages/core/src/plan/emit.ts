@@ -5,9 +5,10 @@ import { choose } from '../wasm/choose.js'
 import { Code, type Local } from '../wasm/code.js'
 import type { FunctionSource, ImportedFunction } from '../wasm/encoder.js'
 import type { Lanes } from '../wasm/lanes.js'
-import { writeMap, type MapSource } from '../wasm/map.js'
+import { loadOnce, type MapSource, writeMap, writeSteps } from '../wasm/map.js'
+import { keep } from '../wasm/vector-math.js'
 import type { Schedule, Stage } from './fuse.js'
-import { isWoven } from './fuse.js'
+import { isWoven, reachOf } from './fuse.js'
 import type { Program, ValueId } from './program.js'
 
 /** What has an address: a value, or one of the numbers given to every run. */
@@ -99,7 +100,8 @@ function writingOf(
   isStored: (id: ValueId) => boolean,
 ): Writing | undefined {
   const id = members[0]!
-  if (members.length > 1 || isWoven(program, id)) return mapWriting(program, members, isStored)
+  if (isWoven(program, id)) return mapWriting(program, members, isStored)
+  if (members.length > 1) return productWriting(program, id, members.slice(1), isStored)
   const value = program.values[id]!
   if (value.source.kind !== 'kernel' || sizeOf(value.shape) === 0) return undefined
   const { kernel, inputs } = value.source
@@ -119,31 +121,34 @@ function writingOf(
   }
 }
 
-/** Several elementwise kernels in one loop. */
-function mapWriting(
+/** Several elementwise kernels as one, and what it reads and writes. */
+interface Woven {
+  readonly source: MapSource
+  /** Inputs that are in memory; single numbers are written into the code. */
+  readonly inputs: readonly ValueId[]
+  readonly slots: readonly number[]
+  readonly stored: readonly ValueId[]
+}
+
+/** @param isOnce whether all elements of a row read the same value of an input. */
+function weave(
   program: Program,
   members: readonly ValueId[],
   isStored: (id: ValueId) => boolean,
-): Writing | undefined {
+  isOnce: (input: ValueId) => boolean,
+): Woven {
   const { values } = program
-  const { shape } = values[members[0]!]!
-  if (sizeOf(shape) === 0) return undefined
   const given: ValueId[] = []
   for (const member of members)
     for (const input of inputsOfMap(program, member))
       if (!members.includes(input) && !given.includes(input)) given.push(input)
   const numbers = given.map((id) => numberOf(program, id))
-  /** Inputs that are in memory; single numbers are written into the code. */
   const inputs = given.filter((_, i) => numbers[i] === undefined)
   const slots = members.flatMap((id) => slotsOf(program, id))
   const stored = members.filter(isStored)
-  const { outer, strides, inner, steps } = loopsOver(
-    inputs.map((id) => ({ shape: values[id]!.shape })),
-    shape,
-  )
   const source: MapSource = {
     inputs: [
-      ...inputs.map((id, i) => ({ dtype: values[id]!.dtype, isOnce: steps[i] === 0 })),
+      ...inputs.map((id) => ({ dtype: values[id]!.dtype, isOnce: isOnce(id) })),
       ...slots.map(() => ({ dtype: 'float64' as const, isOnce: true })),
     ],
     steps: members.map((id) => {
@@ -168,19 +173,48 @@ function mapWriting(
     }),
     outputs: stored.map((id) => members.indexOf(id)),
   }
+  return { source, inputs, slots, stored }
+}
+
+/** Equal for sources that are written the same. */
+function keyOf(source: MapSource): string {
+  return JSON.stringify(source, (_, value: unknown) =>
+    typeof value === 'number' && !Number.isFinite(value)
+      ? String(value)
+      : Object.is(value, -0)
+        ? '-0'
+        : value,
+  )
+}
+
+/** Several elementwise kernels in one loop. */
+function mapWriting(
+  program: Program,
+  members: readonly ValueId[],
+  isStored: (id: ValueId) => boolean,
+): Writing | undefined {
+  const { values } = program
+  const { shape } = values[members[0]!]!
+  if (sizeOf(shape) === 0) return undefined
+  const { inputs } = weave(program, members, isStored, () => false)
+  const loops = loopsOver(
+    inputs.map((id) => ({ shape: values[id]!.shape })),
+    shape,
+  )
+  const { source, slots, stored } = weave(
+    program,
+    members,
+    isStored,
+    (id) => loops.steps[inputs.indexOf(id)] === 0,
+  )
+  const { outer, strides, inner } = loops
   const rows = outer.at(-1) ?? 1
   const around = outer.slice(0, -1)
   const stepBytes = (axis: number): number[] => [
     ...inputs.map((id, i) => (strides[axis]?.[i] ?? 0) * BYTES[values[id]!.dtype]),
     ...slots.map(() => 0),
   ]
-  const key = `map ${shape.join()} ${JSON.stringify(source, (_, value: unknown) =>
-    typeof value === 'number' && !Number.isFinite(value)
-      ? String(value)
-      : Object.is(value, -0)
-        ? '-0'
-        : value,
-  )} ${inner} ${outer.join()} ${strides.join(' ')}`
+  const key = `map ${shape.join()} ${keyOf(source)} ${inner} ${outer.join()} ${strides.join(' ')}`
   return {
     key,
     operands: [...inputs, ...slots.map((slot) => ({ slot })), ...stored],
@@ -211,6 +245,77 @@ function mapWriting(
         from.forEach((at, k) => c.advance(at, -moves[k]! * around[axis]!))
       }
       nest(0)
+    },
+  }
+}
+
+/** A product of matrices whose tiles elementwise kernels finish before they are stored. */
+function productWriting(
+  program: Program,
+  product: ValueId,
+  members: readonly ValueId[],
+  isStored: (id: ValueId) => boolean,
+): Writing {
+  const { values } = program
+  const { source: from, shape } = values[product]!
+  if (from.kind !== 'kernel') throw new Error('no product')
+  const { writer, sizes, scratch } = choose(
+    from.kernel,
+    from.inputs.map((input) => values[input]!),
+    values[product]!,
+  )!
+  const reach = (id: ValueId): string | undefined => reachOf(values[id]!.shape, shape)
+  const { source, inputs, slots, stored } = weave(program, members, isStored, (id) => reach(id) === 'one')
+  const others = inputs.filter((id) => id !== product)
+  const outputs = isStored(product) ? [product, ...stored] : stored
+  const key = `${writer.key} ${sizes.join()} ${inputs.indexOf(product)} ${isStored(product)} ${inputs.map(reach).join()}`
+  return {
+    key: `${key} ${keyOf(source)}`,
+    operands: [...from.inputs, ...others, ...slots.map((slot) => ({ slot })), ...outputs],
+    scratch,
+    write: (c, addresses) => {
+      const count = from.inputs.length
+      const [a, b] = addresses
+      const otherAt = (id: ValueId): Local => addresses[count + others.indexOf(id)]!
+      const to = addresses.slice(
+        count + others.length + slots.length,
+        count + others.length + slots.length + outputs.length,
+      )
+      /** Where the tiles themselves are stored; the rest lies as far from it everywhere. */
+      const main = to.at(-1)!
+      const away = (address: Local): Local => {
+        const distance = c.local('i32')
+        c.op(address, main, 'i32.sub').set(distance)
+        return distance
+      }
+      const known = new Map<ValueId, Lanes>()
+      const distances = new Map<ValueId, Local>()
+      for (const id of others)
+        if (reach(id) === 'one') known.set(id, loadOnce(c, otherAt(id), 'float32'))
+        else if (reach(id) === 'all') distances.set(id, away(otherAt(id)))
+      const numbers = slots.map((_, i) => loadOnce(c, addresses[count + others.length + i]!, 'float64'))
+      const toDistances = to.map((address) => (address === main ? undefined : away(address)))
+      writer.write(c, [a!, b!, main], sizes, addresses.at(-1)!, (_, sums, column, at, offset) => {
+        const load = (id: ValueId): Lanes => {
+          if (id === product) return { kind: 'single', all: sums }
+          const distance = distances.get(id)
+          if (distance === undefined) c.op(otherAt(id), column, 'i32.add')
+          else c.op(at, distance, 'i32.add')
+          return { kind: 'single', all: keep(c, () => c.memory('v128.load', offset)) }
+        }
+        const results = writeSteps(c, source, [...inputs.map((id) => known.get(id) ?? load(id)), ...numbers])
+        const vectorOf = (id: ValueId): Local => {
+          const lanes: Lanes = id === product ? { kind: 'single', all: sums } : results[members.indexOf(id)]!
+          if (lanes.kind !== 'single') throw new Error('not float32')
+          return lanes.all
+        }
+        outputs.forEach((id, i) => {
+          const distance = toDistances[i]
+          if (distance === undefined) return
+          c.op(at, distance, 'i32.add').get(vectorOf(id)).memory('v128.store', offset)
+        })
+        return vectorOf(outputs.at(-1)!)
+      })
     },
   }
 }

@@ -1,12 +1,16 @@
-import { sameShape } from '../shape.js'
-import { MOST_OPERANDS } from '../wasm/choose.js'
+import type { Expr } from '../expr/tree.js'
+import { sameShape, type Sizes, sizeOf } from '../shape.js'
+import { choose, MOST_OPERANDS } from '../wasm/choose.js'
 import { isVectorized } from '../wasm/lanes.js'
 import type { Program, ValueId } from './program.js'
 import { inputsOf } from './program.js'
 
-/** Kernels that run as one: several elementwise ones over the same shape, or any one alone. */
+/**
+ * Kernels that run as one: several elementwise ones over the same shape, perhaps after the product of matrices that they
+ * take, or any one alone.
+ */
 export interface Stage {
-  /** What they compute, in order. */
+  /** What they compute, in order, a product first. */
   readonly members: readonly ValueId[]
   /** Whether it has to run before the results are known; the others only change variables. */
   readonly isFirst: boolean
@@ -65,8 +69,61 @@ export function schedule(program: Program): Schedule {
       } else for (const [member, group] of before) groups.set(member, group)
     }
   })
+  for (const group of new Set(groups.values())) {
+    const head = headOf(program, group, roots, consumers, groups)
+    if (head === undefined) continue
+    group.members.unshift(head)
+    groups.set(head, group)
+  }
   const stages = [...new Set(groups.values())].sort((a, b) => a.members.at(-1)! - b.members.at(-1)!)
   return { stages: [...stages.filter((s) => s.isFirst), ...stages.filter((s) => !s.isFirst)], roots }
+}
+
+/** More members than this, or series, would make the code of a product's tiles too long. */
+const MOST_AFTER_PRODUCT = 6
+
+/**
+ * The product of matrices whose tiles the group can finish before they are stored: nothing else takes it, and what
+ * else the group reads is of its shape, a row of it, or one number.
+ */
+function headOf(
+  program: Program,
+  { members, isFirst }: Group,
+  roots: readonly ValueId[],
+  consumers: readonly (readonly ValueId[])[],
+  groups: ReadonlyMap<ValueId, Group>,
+): ValueId | undefined {
+  const { values } = program
+  const { shape } = values[members[0]!]!
+  if (members.length > MOST_AFTER_PRODUCT || !isWoven(program, members[0]!)) return undefined
+  const inputs = members.flatMap((id) => inputsOf(values[id]!.source))
+  const isPlain = [...members, ...inputs].every((id) => values[id]!.dtype === 'float32')
+  if (!isPlain || !inputs.every((id) => reachOf(values[id]!.shape, shape) !== undefined)) return undefined
+  if (!members.every((id) => isVectorized(formulaOf(program, id)!, 'float64'))) return undefined
+  return inputs.findLast((id) => {
+    const { source } = values[id]!
+    const group = groups.get(id)
+    if (source.kind !== 'kernel' || source.kernel.kind !== 'matmul' || group?.members.length !== 1)
+      return false
+    if (group.isFirst !== isFirst || !sameShape(values[id]!.shape, shape)) return false
+    if (!consumers[id]!.every((c) => members.includes(c))) return false
+    if (inputs.some((input) => input !== id && roots[input] === id)) return false
+    const ins = source.inputs.map((input) => values[input]!)
+    return sizeOf(shape) > 0 && choose(source.kernel, ins, values[id]!)?.takesEpilogue === true
+  })
+}
+
+/** How an operand covers a matrix or a stack of them; undefined for ways that products' tiles do not know. */
+export function reachOf(shape: Sizes, out: Sizes): 'all' | 'row' | 'one' | undefined {
+  const size = sizeOf(shape)
+  if (size === 1) return 'one'
+  if (size === sizeOf(out)) return 'all'
+  return size === out.at(-1) && size === shape.at(-1) ? 'row' : undefined
+}
+
+function formulaOf({ values }: Program, id: ValueId): Expr | undefined {
+  const { source } = values[id]!
+  return source.kind === 'kernel' && source.kernel.kind === 'map' ? source.kernel.fn.body : undefined
 }
 
 /** Whether a value is elementwise and can be computed in lanes. */

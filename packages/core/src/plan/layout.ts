@@ -142,11 +142,13 @@ function mayWriteTo(
 /** Whether all that a stage reads has its shape or is one number: then its vectors never reach into a next row. */
 function isFlat(program: Program, { members }: Stage): boolean {
   const size = sizeOf(program.values[members[0]!]!.shape)
-  return members.every((member) =>
-    inputsOf(program.values[member]!.source).every((input) => {
-      const own = sizeOf(program.values[input]!.shape)
-      return own === size || own === 1
-    }),
+  return members.every(
+    (member) =>
+      isWoven(program, member) &&
+      inputsOf(program.values[member]!.source).every((input) => {
+        const own = sizeOf(program.values[input]!.shape)
+        return own === size || own === 1
+      }),
   )
 }
 

@@ -4,7 +4,7 @@ import { BYTES, type DType, float32Bits } from '../dtype.js'
 import { type Sizes, sizeOf, stridesOf } from '../shape.js'
 import type { Code, Int } from './code.js'
 import { type IndexType, scatterScratch, writeCopy, writeFill, writeGather, writeScatterAdd } from './copy.js'
-import { matmulScratch, matmulSource, writeMatmul, writeMatVec } from './matmul.js'
+import { type Epilogue, matmulScratch, matmulSource, writeMatmul, writeMatVec } from './matmul.js'
 import {
   isVectorReduceOp,
   writeArgReduce,
@@ -23,7 +23,7 @@ export const MOST_OPERANDS = 200
 export interface Writer {
   /** Equal for writers that write the same. */
   readonly key: string
-  write(c: Code, operands: readonly Int[], sizes: readonly Int[], scratch: Int): void
+  write(c: Code, operands: readonly Int[], sizes: readonly Int[], scratch: Int, finish?: Epilogue): void
 }
 
 export interface Choice {
@@ -31,6 +31,8 @@ export interface Choice {
   readonly sizes: readonly number[]
   /** Bytes of scratch. */
   readonly scratch: number
+  /** Whether the writer lets an epilogue finish what it stores. */
+  readonly takesEpilogue?: boolean
 }
 
 /** The code for a kernel whose output has elements; undefined where there is none, and the plain loops have to do. */
@@ -105,10 +107,10 @@ function matmul({ transposeA, transposeB }: Of<'matmul'>, a: Aval, b: Aval, out:
   const loops = counts.length
   const key = `matmul ${source.transposeA} ${source.transposeB} ${tileRows} ${narrow} ${packs} ${isDeep} ${loops}`
   return {
-    writer: writer(key, (c, [a0, b0, out0], [m_, n_, k_, ...rest], scratch) => {
+    writer: writer(key, (c, [a0, b0, out0], [m_, n_, k_, ...rest], scratch, finish) => {
       const write = narrow === 1 && !source.transposeA ? writeMatVec : writeMatmul
       const multiply = (at: Int, bt: Int, to: Int): void =>
-        write(c, source, { a: at, b: bt, out: to, scratch, m: m_!, n: n_!, k: k_! })
+        write(c, source, { a: at, b: bt, out: to, scratch, m: m_!, n: n_!, k: k_! }, finish)
       if (loops === 0) {
         multiply(a0!, b0!, out0!)
         return
@@ -132,6 +134,7 @@ function matmul({ transposeA, transposeB }: Of<'matmul'>, a: Aval, b: Aval, out:
     }),
     sizes: [m, n, k, ...counts, ...steps.map(([ofA]) => ofA!), ...steps.map(([, ofB]) => ofB!)],
     scratch: matmulScratch(k),
+    takesEpilogue: loops === 0 && narrow === 0,
   }
 }
 

@@ -113,22 +113,30 @@ function writeRow(
   const outputWalks = dtypesOf(source).map((dtype, i) => walk(outputs[i]!, dtype))
   const i = c.copyOf(0)
   c.loop(i, inner, 4, () => {
-    const values = source.inputs.map(({ dtype }, k) => once[k] ?? load(c, inputWalks[k]!, dtype))
-    for (const { body, args, dtype, params } of source.steps) {
-      const writer = new LaneWriter(
-        c,
-        dtype,
-        args.map((arg) => (typeof arg === 'number' ? values[arg]! : arg)),
-        params.map((param) => (typeof param === 'number' ? values[param]! : param)),
-      )
-      values.push(writer.result(body))
-    }
-    // All are computed before any is stored: an output may lie where an input does.
-    source.outputs.forEach((step, k) =>
-      store(c, outputWalks[k]!, source.steps[step]!.dtype, values[source.inputs.length + step]!),
+    const results = writeSteps(
+      c,
+      source,
+      source.inputs.map(({ dtype }, k) => once[k] ?? load(c, inputWalks[k]!, dtype)),
     )
+    // All are computed before any is stored: an output may lie where an input does.
+    source.outputs.forEach((step, k) => store(c, outputWalks[k]!, source.steps[step]!.dtype, results[step]!))
     for (const { at, bytes } of walks) c.advance(at, bytes)
   })
+}
+
+/** The results of all steps for four elements of each input. */
+export function writeSteps(c: Code, { steps }: MapSource, inputs: readonly Lanes[]): readonly Lanes[] {
+  const values = [...inputs]
+  for (const { body, args, dtype, params } of steps) {
+    const writer = new LaneWriter(
+      c,
+      dtype,
+      args.map((arg) => (typeof arg === 'number' ? values[arg]! : arg)),
+      params.map((param) => (typeof param === 'number' ? values[param]! : param)),
+    )
+    values.push(writer.result(body))
+  }
+  return values.slice(inputs.length)
 }
 
 function load(c: Code, { at, offset }: Walk, dtype: DType): Lanes {
@@ -155,7 +163,7 @@ function load(c: Code, { at, offset }: Walk, dtype: DType): Lanes {
 }
 
 /** One value, four times. */
-function loadOnce(c: Code, at: Int, dtype: DType): Lanes {
+export function loadOnce(c: Code, at: Int, dtype: DType): Lanes {
   const address = (): Code => c.op(at)
   switch (dtype) {
     case 'float32':

@@ -60,7 +60,7 @@ export function matmulSource(
 
 /**
  * What is done to a tile's values before they are stored: given the vector of sums for the columns that begin `column`
- * bytes into a row, leaves the vector to be stored.
+ * and `offset` bytes into a row, to be stored `offset` bytes after `at`, returns the vector to be stored.
  */
 export type Epilogue = (c: Code, sums: Local, column: Local, at: Local, offset: number) => Local
 
