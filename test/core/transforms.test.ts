@@ -55,7 +55,10 @@ describe('jvp', () => {
 })
 
 describe('what has the structure of something else', () => {
-  type Line = { a: Tensor; b: Tensor }
+  interface Line {
+    a: Tensor
+    b: Tensor
+  }
   const f = ({ a, b }: Line): Tensor => a.mul(a).mul(b).sum()
   const at: Line = { a: f64([1, 2]), b: f64([3, 4]) }
 

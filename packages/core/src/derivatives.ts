@@ -15,7 +15,7 @@ import {
 } from './transforms.js'
 import { leavesOf, mapTree } from './tree.js'
 
-type Args = readonly TensorTree[]
+type Args = readonly unknown[]
 type Same<A extends Args> = { -readonly [K in keyof A]: A[K] }
 
 /**
@@ -39,7 +39,7 @@ export function jvp<A extends Args, R extends TensorTree>(
   const [out] = vjp(f, primals)
   const cotangent = mapTree<Tensor, Tensor>(out, isTensor, (x) => zeros(x.shape, x.dtype)) as R
   const [, pullPull] = vjp(pull as unknown as (cotangent: R) => TensorTree, [cotangent])
-  const [tangent] = pullPull(tangents)
+  const [tangent] = pullPull(tangents as unknown as TensorTree)
   return [value ?? out, tangent]
 }
 
@@ -47,7 +47,7 @@ export function jvp<A extends Args, R extends TensorTree>(
 function checkTangents(op: string, primals: Args, tangents: Args): Tensor[] {
   checkTuple(op, 'primals', primals)
   checkTuple(op, 'tangents', tangents)
-  return tensorsLike(op, 'tangents', tangents, primals, 'primals')
+  return tensorsLike(op, 'tangents', tangents, primals as TensorTree, 'primals')
 }
 
 /**
@@ -93,7 +93,7 @@ export function hvp<A extends Args>(f: (...primals: A) => Tensor): (primals: A, 
     const nums = primals.map((_, i) => i)
     const gradient = valueAndGrad(f, { argnums: nums })
     const along = (...xs: A): Tensor => {
-      const gs = leavesOf<Tensor>(gradient(...xs)[1], isTensor)
+      const gs = leavesOf<Tensor>(gradient(...xs)[1] as TensorTree, isTensor)
       return gs.map((g, i) => sum(g.mul(ts[i]!))).reduce((a, b) => a.add(b))
     }
     return valueAndGrad(along, { argnums: nums })(...primals)[1] as unknown as Same<A>
