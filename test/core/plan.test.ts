@@ -3,6 +3,7 @@ import {
   BackendError,
   cast,
   compile,
+  DisposedError,
   embedding,
   grad,
   matmul,
@@ -214,6 +215,17 @@ test('variables are as before when recording fails', () => {
   })
   expect(() => f(tensor([1, 1]))).toThrow(BackendError)
   expect([...w.dataSync()]).toEqual([1, 2])
+})
+
+test('tensors that were disposed are refused', () => {
+  const f = compile((a: Tensor) => a.mul(2))
+  const [gone, w] = [tensor([1, 2]), variable([1, 2])]
+  const g = compile((a: Tensor) => a.mul(w))
+  expect([...g(gone).dataSync()]).toEqual([1, 4])
+  gone.dispose()
+  expect(() => f(gone)).toThrow(DisposedError)
+  w.dispose()
+  expect(() => g(tensor([1, 2]))).toThrow(DisposedError)
 })
 
 test('gradients may be taken of compiled functions, and inside of them', () => {

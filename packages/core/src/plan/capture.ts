@@ -2,6 +2,7 @@ import type { Aval, Backend, Handle, Kernel, Stored } from '../backend.js'
 import type { HostArray } from '../dtype.js'
 import { BackendError } from '../errors.js'
 import { Tensor, type Variable } from '../tensor.js'
+import { valuesOf } from './home.js'
 import type { Check, Program, Source, ValueId } from './program.js'
 
 /** The handle of a value while a program is captured. */
@@ -100,7 +101,7 @@ export class Capture implements Backend {
       known =
         variable !== undefined
           ? this.#add(variable, { kind: 'variable', variable })
-          : this.#add(x, { kind: 'constant', values: x.backend.readSync!(x.handle, x) })
+          : this.#add(x, { kind: 'constant', values: valuesOf(x).slice() })
       this.#adopted.set(key, known)
     }
     return known

@@ -1,4 +1,4 @@
-import { createMemory, hasWebAssembly, type Memory } from '../wasm/host.js'
+import { createMemory, grow, hasWebAssembly, type Memory } from '../wasm/host.js'
 
 // The memory of plans: their constants and buffers, and the variables they work on, each at an address that stays.
 
@@ -27,7 +27,7 @@ export function reserve(bytes: number): number {
     const isAtEnd = last !== undefined && last.end === end
     const missing = size - (isAtEnd ? end - last.start : 0)
     const pages = Math.max(Math.ceil(missing / PAGE), 16)
-    planMemory.grow(pages)
+    grow(planMemory, pages)
     if (isAtEnd) {
       last.end += pages * PAGE
       hole = last

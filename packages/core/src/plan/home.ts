@@ -1,9 +1,10 @@
-import type { Backend } from '../backend.js'
+import { readNow } from '../backend.js'
 import { allocate, BYTES, type NumericArray } from '../dtype.js'
+import { BackendError } from '../errors.js'
 import { sizeOf } from '../shape.js'
-import { Tensor, type Variable } from '../tensor.js'
+import { disposed, Tensor, type Variable } from '../tensor.js'
 import { wasmBackend } from '../wasm/backend.js'
-import { Block, Segment, viewAt, viewOf } from '../wasm/memory.js'
+import { Block, Segment, viewAt, viewOf, type WasmHandle } from '../wasm/memory.js'
 import { free, planMemory, reserve } from './heap.js'
 
 // A variable that plans work on lives in their memory, at one address for all plans. What it holds there is an ordinary
@@ -13,13 +14,11 @@ import { free, planMemory, reserve } from './heap.js'
 export class Home {
   readonly address: number
   readonly #bytes: number
-  readonly #variable: WeakRef<Variable>
   /** The tensor that the variable holds when its values are here. */
   #tensor: Tensor | undefined
   #segment: Segment | undefined
 
   constructor(variable: Variable) {
-    this.#variable = new WeakRef(variable)
     this.#bytes = Math.max(sizeOf(variable.shape) * BYTES[variable.dtype], 1)
     this.address = reserve(this.#bytes)
     left.register(this, { address: this.address, bytes: this.#bytes })
@@ -33,15 +32,14 @@ export class Home {
   /** Makes sure that the variable's values are here, and are nobody else's if they are about to change. */
   settle(variable: Variable, changes: boolean): void {
     const held = variable.held
+    if (held.isDisposed) throw disposed('compile', held)
     if (held === this.#tensor && !(changes && variable.isShared)) return
     if (held === this.#tensor) this.#moveOut()
     else {
-      const { shape, dtype, backend, handle } = held
-      const size = sizeOf(shape)
-      const values = backend === wasmBackend ? viewOf(handle as NumericArray, dtype, size) : read(held)
+      const values = valuesOf(held)
       // A tensor that was here before is somebody else's now.
       if (this.#tensor !== undefined) this.#moveOut()
-      viewAt(planMemory.buffer, this.address, dtype, size).set(values)
+      viewAt(planMemory.buffer, this.address, held.dtype, sizeOf(held.shape)).set(values)
     }
     const segment = new Segment(this.address, this.#bytes)
     segment.source = this
@@ -58,16 +56,20 @@ export class Home {
     this.#segment!.source = { buffer: copy.buffer as ArrayBuffer }
     this.#segment!.base = 0
   }
-
-  /** Whether the variable is still there and holds what is here. */
-  get isCurrent(): boolean {
-    const variable = this.#variable.deref()
-    return variable !== undefined && variable.held === this.#tensor
-  }
 }
 
-function read({ backend, handle, shape, dtype }: Tensor): NumericArray {
-  return (backend as Required<Backend>).readSync(handle, { shape, dtype }) as NumericArray
+/** The values of a tensor that a plan is given. They are good until the next kernel runs. */
+export function valuesOf(x: Tensor): NumericArray {
+  const { backend, handle, shape, dtype } = x
+  if (x.isDisposed) throw disposed('compile', x)
+  if (backend === wasmBackend) return viewOf(handle as WasmHandle, dtype, sizeOf(shape))
+  const values = readNow(backend, handle, { shape, dtype })
+  if (values === undefined)
+    throw new BackendError(
+      `compile: a tensor on the ${backend.name} backend was used on the CPU; copy it with tensor(await x.data())`,
+      { op: 'compile' },
+    )
+  return values as NumericArray
 }
 
 const left = new FinalizationRegistry<{ readonly address: number; readonly bytes: number }>(

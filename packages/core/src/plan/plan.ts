@@ -5,11 +5,11 @@ import { sizeOf } from '../shape.js'
 import { Tensor, type Variable } from '../tensor.js'
 import { wasmBackend } from '../wasm/backend.js'
 import { type Compiled, compileModule } from '../wasm/host.js'
-import { viewAt, viewOf, type WasmHandle } from '../wasm/memory.js'
+import { viewAt } from '../wasm/memory.js'
 import { emit, type Operand, scratchOf } from './emit.js'
 import { schedule, type Schedule } from './fuse.js'
 import { free, planMemory, reserve } from './heap.js'
-import { type Home, homeOf } from './home.js'
+import { type Home, homeOf, valuesOf } from './home.js'
 import { bytesOf, layOut, type Layout } from './layout.js'
 import { formatValue, formatVariable, type Program, type ValueId } from './program.js'
 import { simplify } from './simplify.js'
@@ -93,12 +93,7 @@ export class Plan {
     for (let i = 0; i < args.length; i++) {
       const id = this.#arguments[i]
       if (id === undefined) continue
-      const { backend, handle, shape, dtype } = args[i]!.read()
-      const values =
-        backend === wasmBackend
-          ? viewOf(handle as WasmHandle, dtype, sizeOf(shape))
-          : (backend.readSync!(handle, { shape, dtype }) as NumericArray)
-      this.#view(id).set(values)
+      this.#view(id).set(valuesOf(args[i]!.read()))
     }
     for (const { id, make } of this.#drawn) {
       const values = make() as NumericArray

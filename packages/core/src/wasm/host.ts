@@ -1,3 +1,4 @@
+import { LimitError } from '../errors.js'
 import { encodeModule, type ModuleSource } from './encoder.js'
 
 // WebAssembly is a global of browsers and Node that neither's types need to be loaded for.
@@ -38,6 +39,18 @@ export function hasWebAssembly(): boolean {
 
 export function createMemory(pages: number): Memory {
   return new host!.Memory({ initial: pages })
+}
+
+/** @throws LimitError where there is no more memory to be had. */
+export function grow(memory: Memory, pages: number): void {
+  try {
+    memory.grow(pages)
+  } catch {
+    throw new LimitError(
+      `kernels need ${((pages * 65_536) / 1e6).toFixed(0)} MB beside the ${(memory.buffer.byteLength / 1e6).toFixed(0)} MB they ` +
+        'have, which is more than WebAssembly can get here; compute with smaller tensors, or in parts',
+    )
+  }
 }
 
 /** The functions of a module, run over `memory`. */

@@ -1,5 +1,5 @@
 import { allocate, BYTES, type DType, type NumericArray } from '../dtype.js'
-import { createMemory, hasWebAssembly, type Memory } from './host.js'
+import { createMemory, grow, hasWebAssembly, type Memory } from './host.js'
 
 // Where the values of eager ops live. Most of them are needed for microseconds and few for long, and nobody says which.
 // So they are cut from a ring of segments in the memory of WebAssembly, the oldest of which makes room for the newest:
@@ -152,7 +152,7 @@ export function scratch(size: number): number {
   scratchTop += padded(size)
   const missing = scratchTop + 64 - memory.buffer.byteLength
   if (missing > 0) {
-    memory.grow(Math.ceil(missing / PAGE))
+    grow(memory, Math.ceil(missing / PAGE))
     heap = views()
   }
   return at
