@@ -210,6 +210,18 @@ test('tensors that are held keep their values while others come and go', () => {
   }
 })
 
+test('large arrays are computed in pieces', () => {
+  const x = noise([300, 1001], 3)
+  const on = (backend: typeof plainBackend): unknown[] =>
+    withBackend(backend, () => {
+      const values = tensor(x.dataSync(), { shape: x.shape })
+      return [values.mul(3), values.add(values.square()), values.greater(0), values.clip(-0.5, 0.25)].map(
+        (y) => y.dataSync(),
+      )
+    })
+  expect(on(x.backend)).toEqual(on(plainBackend))
+})
+
 test('a kernel writes nothing beyond its output', () => {
   const before = noise([1000], 5).add(0)
   const copy = before.dataSync()

@@ -5,8 +5,19 @@ import { allocate, BYTES, type HostArray, type NumericArray } from '../dtype.js'
 import type { ScalarFunction } from '../expr/scalar.js'
 import { type Sizes, sizeOf } from '../shape.js'
 import { choose } from './choose.js'
+import type { Compiled } from './host.js'
 import { kernelOf, MapKernels } from './kernels.js'
-import { addressOf, Output, resetScratch, scratch, viewOf, type WasmHandle } from './memory.js'
+import {
+  addressOf,
+  copyIn,
+  copyOut,
+  LARGEST,
+  Output,
+  resetScratch,
+  scratch,
+  viewOf,
+  type WasmHandle,
+} from './memory.js'
 
 /** Kernels of WebAssembly where there are some, and the plain loops for the rest. */
 export const wasmBackend: Backend = {
@@ -94,6 +105,10 @@ function map(
       inner = own
     }
   }
+  if (inner === size && size * BYTES[out.dtype] > LARGEST) {
+    const f = kernels.get(out.dtype, inputs, once, false)
+    return inPieces(f, params, inputs, once, out, size)
+  }
   const to = new Output(out.dtype, size)
   if (inner === size) {
     const f = kernels.get(out.dtype, inputs, size === 1 ? (1 << count) - 1 : once, false)
@@ -120,6 +135,33 @@ function map(
   }
   broadcast(kernels, params, inputs, from, out, to.address)
   return to.finish()
+}
+
+/** So many elements of a large array are in the memory at a time: they stay in the cache, and the memory stays small. */
+const PIECE = 65_536
+
+/** An elementwise kernel on arrays that are too large to live in the memory. */
+function inPieces(
+  f: Compiled,
+  params: readonly number[],
+  inputs: readonly Stored[],
+  once: number,
+  out: Aval,
+  size: number,
+): NumericArray {
+  const result = allocate(out.dtype, size)
+  const from = inputs.map((x) => view(x.handle, x))
+  for (let at = 0; at < size; at += PIECE) {
+    resetScratch()
+    const end = Math.min(at + PIECE, size)
+    const to = scratch((end - at) * BYTES[out.dtype])
+    const addresses = from.map((values, i) =>
+      copyIn(((once >> i) & 1) === 1 ? values : values.subarray(at, end)),
+    )
+    f(to, ...addresses, end - at, ...params)
+    copyOut(to, result.subarray(at, end))
+  }
+  return result
 }
 
 function endsWith(shape: Sizes, end: Sizes): boolean {

@@ -1,6 +1,6 @@
 import type { DType } from '../dtype.js'
 import type { ScalarFunction } from '../expr/scalar.js'
-import { type Choice, MOST_OPERANDS, type Writer } from './choose.js'
+import type { Choice, Writer } from './choose.js'
 import { Code, type Local } from './code.js'
 import { type Compiled, compileModule } from './host.js'
 import { isVectorized, type Lanes } from './lanes.js'
@@ -8,6 +8,9 @@ import { writeMap } from './map.js'
 import { memory } from './memory.js'
 
 // Kernels of eager ops: one function for all sizes. Each is compiled when it is first needed and kept.
+
+/** Which arguments are single numbers is told by the bits of a number. */
+const MOST_ARGUMENTS = 30
 
 const CODES: Readonly<Record<DType, number>> = {
   float32: 0,
@@ -29,7 +32,7 @@ export class MapKernels {
   }
 
   has(out: DType): boolean {
-    if (this.#fn.args.length > MOST_OPERANDS) return false
+    if (this.#fn.args.length > MOST_ARGUMENTS) return false
     let known = this.#has.get(out)
     if (known === undefined) this.#has.set(out, (known = isVectorized(this.#fn.body, out)))
     return known

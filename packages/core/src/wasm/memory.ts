@@ -101,7 +101,7 @@ const SMALL = 2048
 const SMALL_RING = 256 * 1024
 const RING = 2 * 1024 * 1024
 /** Larger values have arrays of their own and are copied in and out. */
-const LARGEST = RING / 4
+export const LARGEST: number = RING / 4
 /** Up to so many bytes V8 keeps an array's elements beside it, which costs least. */
 const TINY = 64
 
@@ -168,7 +168,8 @@ export function addressOf(handle: WasmHandle): number {
   return at
 }
 
-function copyIn(values: NumericArray): number {
+/** The address of a copy of values, for the kernel at hand. */
+export function copyIn(values: NumericArray): number {
   const at = scratch(values.byteLength)
   if (values instanceof Float32Array) {
     const { f32 } = heap
@@ -208,7 +209,8 @@ export class Output {
   }
 }
 
-function copyOut(at: number, to: NumericArray): void {
+/** Fills an array with the numbers at an address. */
+export function copyOut(at: number, to: NumericArray): void {
   if (to instanceof Float32Array) {
     const { f32 } = heap
     if (to.length > 16) to.set(f32.subarray(at >> 2, (at >> 2) + to.length))
