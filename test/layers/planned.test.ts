@@ -205,10 +205,10 @@ class Scaled extends Layer {
 }
 
 describe("code of the user's own", () => {
-  const single = (layer: Scaled): Model => {
+  const single = (layer: Scaled | ReturnType<typeof dense>): Model => {
     setSeed(3)
     const x = input({ shape: [2] })
-    return model({ inputs: x, outputs: dense(1)(layer(x) as typeof x) })
+    return model({ inputs: x, outputs: dense(1)((layer as Scaled)(x) as typeof x) })
   }
   const [x, y] = [
     tensor([
@@ -233,6 +233,25 @@ describe("code of the user's own", () => {
           verbose: 0,
           callbacks: [change],
         })
+        return [history.history, weightsOf(m)]
+      }
+      expect(await run(true)).toEqual(await run(false))
+    },
+  )
+
+  // Without a look at the options the plan went on with the factor of the second epoch.
+  test.each(['kernelRegularizer', 'activityRegularizer', 'activation'] as const)(
+    'a function among the options of a layer (%s) may change: what it does then is what is trained',
+    async (option) => {
+      const run = async (plan: boolean): Promise<unknown> => {
+        let factor = 1
+        const own = (t: Tensor): Tensor =>
+          option === 'activation' ? mul(t, factor) : mul(t.square().sum(), factor)
+        const m = single(dense(1, { kernelInitializer: 'ones', [option]: own }))
+        m.compile(untyped({ optimizer: sgd({ learningRate: 0.001 }), loss: 'mse', plan }))
+        const change = lambdaCallback({ onEpochEnd: () => void (factor *= 0.9) })
+        const options = { epochs: 12, batchSize: 3, verbose: 0 as const, callbacks: [change] }
+        const history = await m.fit(untyped(x), untyped(y), options)
         return [history.history, weightsOf(m)]
       }
       expect(await run(true)).toEqual(await run(false))

@@ -177,8 +177,14 @@ function hasOwnCode(model: Model, { outputs, modelLoss }: Compiled): boolean {
   return (
     modelLoss !== undefined ||
     outputs.some(({ loss }) => loss?.isOwn === true) ||
-    allLayers(model).some((layer) => !isOfThisPackage(layer))
+    allLayers(model).some(holdsOwnCode)
   )
+}
+
+/** Whether a layer, or a function among its options, is the user's. The package's own functions tell their config. */
+function holdsOwnCode(layer: LayerBase): boolean {
+  const isOwn = (value: unknown): boolean => typeof value === 'function' && !('config' in value)
+  return !isOfThisPackage(layer) || Object.values(layer.getConfig()).some(isOwn)
 }
 
 const inferences = new WeakMap<Model, Plans>()
@@ -194,13 +200,7 @@ export class Inference {
     if (!endsOf(model, 'input').list.every(({ tensor }) => isOfNumbers(tensor))) return
     let plans = inferences.get(model)
     if (plans === undefined)
-      inferences.set(
-        model,
-        (plans = new Plans(
-          'predict',
-          allLayers(model).some((layer) => !isOfThisPackage(layer)),
-        )),
-      )
+      inferences.set(model, (plans = new Plans('predict', allLayers(model).some(holdsOwnCode))))
     plans.doubt()
     this.#plans = plans
   }
