@@ -8,7 +8,7 @@ export interface Pace {
   readonly rounds: number
   /** How long a competitor works in one round, in ms. */
   readonly slice: number
-  /** How long it works before any round, in ms: past the interpreter, and past the baseline compilers of JavaScript and WebAssembly. */
+  /** How long it works before any round, in ms of processor time: past the interpreter, and past the baseline compilers of JavaScript and WebAssembly. */
   readonly warmUp: number
 }
 
@@ -234,8 +234,8 @@ async function warmUp(runner: Runner, { warmUp: time, slice }: Pace): Promise<vo
   let spent = 0
   let count = 1
   for (;;) {
-    const { wall } = await run(runner.child, count)
-    spent += wall * count
+    const { wall, cpu } = await run(runner.child, count)
+    spent += cpu * count
     const fitting = Math.max(1, Math.round(slice / Math.max(wall, 1e-5)))
     if (spent >= time) {
       runner.count = fitting

@@ -11,8 +11,8 @@ import { machine } from './machine.js'
 import { measure, type Measured, type Pace } from './measure.js'
 import { inUnit, isTimed, markdown, type Report, significant } from './report.js'
 
-const THOROUGH: Pace = { rounds: 9, slice: 300, warmUp: 2000 }
-const QUICK: Pace = { rounds: 3, slice: 100, warmUp: 1000 }
+const THOROUGH: Pace = { rounds: 9, slice: 300, warmUp: 3000 }
+const QUICK: Pace = { rounds: 3, slice: 100, warmUp: 1500 }
 
 const { values: options } = parseArgs({
   options: {
