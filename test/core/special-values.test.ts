@@ -212,3 +212,37 @@ describe('masks keep what they hide out of gradients', () => {
     expect(grad((t: Tensor) => logSumExp(t))(scores).dataSync()[0]).toBeCloseTo(share, 14)
   })
 })
+
+describe('gradients far out, where squares overflow or vanish in float32', () => {
+  const slopes = (f: (x: Tensor) => Tensor, ...xs: number[]): number[] => [
+    ...grad((x: Tensor) => f(x).sum())(tensor(xs)).dataSync(),
+  ]
+  const near = (got: readonly number[], wanted: readonly number[]): void => {
+    for (const [i, w] of wanted.entries()) expect(got[i]! / w).toBeCloseTo(1, 5)
+  }
+
+  it('asinh and acosh fall as 1 / |x|', () => {
+    near(
+      slopes((x) => x.asinh(), 1e30, -1e25, 3),
+      [1e-30, 1e-25, 1 / Math.sqrt(10)],
+    )
+    near(
+      slopes((x) => x.acosh(), 1e30, 1e25, 3),
+      [1e-30, 1e-25, 1 / Math.sqrt(8)],
+    )
+  })
+
+  it('acosh has none where it is no number', () => {
+    expect(slopes((x) => x.acosh(), -2, 0.5)).toEqual([NaN, NaN])
+  })
+
+  it('atan2 turns by 1 / the distance', () => {
+    for (const r of [1e30, 1e-30, 5]) {
+      const [dy, dx] = grad((y: Tensor, x: Tensor) => y.atan2(x), { argnums: [0, 1] })(
+        tensor(3 * r),
+        tensor(4 * r),
+      )
+      near([dy.dataSync()[0]!, dx.dataSync()[0]!], [4 / 25 / r, -3 / 25 / r])
+    }
+  })
+})

@@ -346,6 +346,12 @@ describe('a method that would never be called is refused', () => {
     expect(m.optimizer.iterations).toBe(0)
   })
 
+  test('an error names its callback once', async () => {
+    await expect(fit(build(), earlyStopping())).rejects.toThrow(
+      /^callback earlyStopping\.setParams: there will be no "val_loss"/,
+    )
+  })
+
   test('but methods of its own are', async () => {
     class Mine {
       seen = 0

@@ -458,10 +458,10 @@ function expectedType(first: unknown, asked: DType | undefined): 'string' | 'boo
 function notExpected(value: unknown, expected: string, index: readonly number[]): DTypeError {
   const hint = expected === 'boolean' ? ', as at the start' : ''
   const way = typeof value === 'string' ? "; for a tensor of strings pass { dtype: 'string' }" : ''
-  return new DTypeError(
-    `tensor: expected a ${expected}${hint}, got ${typeName(value)} (${show(value)}) at index ${formatIndex(index)}${way}`,
-    { op: 'tensor' },
-  )
+  const where = index.length > 0 ? ` at index ${formatIndex(index)}` : ''
+  const isNothing = value === null || value === undefined
+  const got = isNothing ? `${value}` : `${typeName(value)} (${show(value)})`
+  return new DTypeError(`tensor: expected a ${expected}${hint}, got ${got}${where}${way}`, { op: 'tensor' })
 }
 
 function outerShape(values: unknown): number[] {

@@ -1,6 +1,6 @@
 import { type Binary, binary, type Unary, unary } from '../op.js'
 import type { Tensor } from '../tensor.js'
-import { add, div, mul, neg, rsqrt, square, sub } from './arithmetic.js'
+import { add, div, hypot, mul, neg, rsqrt, square, sub } from './arithmetic.js'
 
 export const sin: Unary = unary({
   name: 'sin',
@@ -58,10 +58,13 @@ export const atan2: Binary = binary({
   domain: { x: [0.3, 2], y: [0.3, 2] },
   // The arguments are named in order: the first is the ordinate.
   vjp: {
-    x: ({ g, x, y }) => div(mul(g, y), add(square(x), square(y))),
-    y: ({ g, x, y }) => neg(div(mul(g, x), add(square(x), square(y)))),
+    x: ({ g, x, y }) => mul(g, overSquare(y, hypot(x, y))),
+    y: ({ g, x, y }) => neg(mul(g, overSquare(x, hypot(x, y)))),
   },
 })
+
+/** x / h², where h² may be more or less than any number. */
+const overSquare = (x: Tensor, h: Tensor): Tensor => div(div(x, h), h)
 
 export const sinh: Unary = unary({
   name: 'sinh',
@@ -89,7 +92,7 @@ export const asinh: Unary = unary({
   name: 'asinh',
   args: ['x'],
   expr: 'asinh(x)',
-  vjp: { x: ({ g, x }) => mul(g, rsqrt(add(square(x), 1))) },
+  vjp: { x: ({ g, x }) => div(g, hypot(x, 1)) },
 })
 
 export const acosh: Unary = unary({
@@ -97,7 +100,7 @@ export const acosh: Unary = unary({
   args: ['x'],
   expr: 'acosh(x)',
   domain: { x: [1.2, 4] },
-  vjp: { x: ({ g, x }) => mul(g, rsqrt(mul(sub(x, 1), add(x, 1)))) },
+  vjp: { x: ({ g, x }) => mul(g, mul(rsqrt(sub(x, 1)), rsqrt(add(x, 1)))) },
 })
 
 export const atanh: Unary = unary({

@@ -91,11 +91,14 @@ function attempt<R>(callback: Callback, at: number, method: string, f: () => R):
   }
 }
 
-/** The same error, its message telling whose it is. */
+/** The same error, its message telling whose it is, once. */
 function named(error: unknown, callback: Callback, at: number, method: string): unknown {
   if (error instanceof Error)
     try {
-      error.message = `callback ${nameOf(callback, at)}.${method}: ${error.message}`
+      const name = nameOf(callback, at)
+      const own = `${name}: `
+      const { message } = error
+      error.message = `callback ${name}.${method}: ${message.startsWith(own) ? message.slice(own.length) : message}`
     } catch {
       // A frozen error keeps its message.
     }
