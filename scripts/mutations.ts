@@ -96,7 +96,8 @@ export const mutations: readonly Mutation[] = [
     ],
     ['elu: second derivative is NaN for large x', 'mul(exp(neg(relu(neg(x)))), alpha)', 'mul(exp(x), alpha)'],
     ['sigmoid: taken at out instead of x', 'mul(out, sigmoid(neg(x)))', 'mul(out, sigmoid(neg(out)))'],
-    ['silu: sign inside', 'add(mul(x, sigmoid(neg(x))), 1)', 'add(mul(x, sigmoid(x)), 1)'],
+    ['silu: sign inside', '(1 + x / (1 + exp(x)))', '(1 + x / (1 + exp(-x)))'],
+    ['silu: second derivative', 'add(mul(x, sub(q, s)), 2)', 'add(mul(x, sub(s, q)), 2)'],
     ['softsign: slope of |x| lost', 'sub(gate(g, x), gate(g, neg(x)))', 'gate(g, x)'],
     [
       'gelu: second derivative',
@@ -411,6 +412,170 @@ export const mutations: readonly Mutation[] = [
     'const step = inner',
   ]),
   ...inFile('cpu/movement.ts', ['concat: later parts at the start', 'start += width', 'start = width']),
+
+  // ---- kernels of WebAssembly
+  ...inFile(
+    'wasm/lanes.ts',
+    ['select: the last two by the mask of the first', "lane === 'low' ? [0, 4] : [8, 12]", '[0, 4]'],
+    [
+      'computed in float32 though more is done with it',
+      '(rounds || passesOn) && this.#isSingle(x)',
+      'this.#isSingle(x)',
+    ],
+    [
+      'constants of float64 cut to float32',
+      "(x.kind === 'constant' && Object.is(Math.fround(x.value), x.value))",
+      "x.kind === 'constant'",
+    ],
+    ['sign: that of NaN is NaN', 'x, zero, rounds)\n', 'zero, x, rounds)\n'],
+  ),
+  ...inFile(
+    'wasm/map.ts',
+    [
+      'rows: inputs stay at the first',
+      'inputs.forEach((at, i) => c.advance(at, places.inputSteps[i]!))',
+      'void c',
+    ],
+    [
+      'truth values are not cut to one bit',
+      "c.lane('i32x4', 0).op(0x01010101, 'i32.and')",
+      "c.lane('i32x4', 0)",
+    ],
+    [
+      'rounded to float32 too late',
+      "values.push(writer.rounded(writer.write(body, dtype === 'float32'), dtype))",
+      "values.push(writer.write(body, dtype === 'float32'))",
+    ],
+  ),
+  ...inFile(
+    'wasm/matmul.ts',
+    ['last panel of columns reaches over the end', 'n - WIDTH : diff(c, n, WIDTH)', 'n : c.copyOf(n)'],
+    ['blocks of k added again', 'least(c, until, k, end)\n      clear()', 'least(c, until, k, end)'],
+    [
+      'a transposed: steps of the wrong length',
+      'transposeA ? c.product(m, 4) : 4',
+      'transposeA ? c.product(k, 4) : 4',
+    ],
+    ['one column: the last terms lost', "c.op(p, k, 'i32.lt_u')", "c.op(p, k, 'i32.gt_u')"],
+    [
+      'narrow b: missing columns not passed over',
+      'c.advance(at, rowBytes).advance(to, WIDTH * 4)',
+      'c.advance(at, WIDTH * 4).advance(to, WIDTH * 4)',
+    ],
+  ),
+  ...inFile(
+    'wasm/reduce.ts',
+    ['beyond the end of a row lie zeros', 'c.get(x).f32x4(filler)', 'c.get(x).f32x4(0)'],
+    ['variance: mask of the first two for all', 'high: half(high, 2)', 'high: half(high, 0)'],
+    [
+      'logSumExp: NaN where the largest is infinite',
+      ".f32x4(Infinity).op('f32x4.lt', 'v128.bitselect')",
+      ".f32x4(Infinity).op('f32x4.le', 'v128.bitselect')",
+    ],
+    ['argMax: the last of equals', "'f32.gt' : 'f32.lt'", "'f32.ge' : 'f32.le'"],
+    [
+      'argMax: NaN passed over',
+      "c.get(value).get(value).op('f32.ne').get(extreme).get(extreme).op('f32.eq', 'i32.and', 'i32.or')",
+      'void c',
+    ],
+    [
+      'columns: what is left reaches into the next row',
+      "c.op(left, 4, 'i32.ge_s').ifElse(",
+      'c.op(1).ifElse(',
+    ],
+  ),
+  ...inFile(
+    'wasm/choose.ts',
+    ['variance: correction ignored', "Math.max(count - (op === 'variance' ? correction : 0), 0)", 'count'],
+    [
+      'a batch of matrices taken as one though b has one for each',
+      '(!transposeA && steps[0]![1] === 0 && steps[0]![0] !== 0)',
+      '(!transposeA && steps[0]![0] !== 0)',
+    ],
+    [
+      'copies: axes merged though only the output continues',
+      'f === from[0]! * n && t === to[0]! * n',
+      't === to[0]! * n',
+    ],
+    ['softmax and its logarithm share code', '`softmax ${log} ${isRows}`', '`softmax ${isRows}`'],
+    [
+      'permute: perm inverted',
+      'perm.map((axis) => own[axis]!)',
+      'perm.map((_, axis) => own[perm.indexOf(axis)]!)',
+    ],
+  ),
+
+  // ---- plans
+  ...inFile(
+    'plan/simplify.ts',
+    [
+      'ops of other numbers count as equal',
+      "kernel.params.map((p) => (Object.is(p, -0) ? '-0' : String(p))).join()",
+      "''",
+    ],
+    [
+      'numbers that nobody uses are not drawn',
+      "if (source.kind === 'drawn') needed[id] = 1",
+      "if (source.kind !== 'drawn') return",
+    ],
+    ['one check for all limits', '`${value} ${check.limit}`', '`${value}`'],
+    [
+      'what only a variable needs is dropped',
+      '...results, ...assigned.map(({ value }) => value), ...checks',
+      '...results, ...checks',
+    ],
+    [
+      'equal ops of other inputs count as equal',
+      'source.inputs.map((id) => same[id]).join()',
+      'source.inputs.length',
+    ],
+  ),
+  ...inFile(
+    'plan/fuse.ts',
+    ['what has another shape runs together', '!sameShape(values[input]!.shape, shape) || other', 'other'],
+    [
+      'what a later kernel reads runs too late for it',
+      'consumers[member]!.every((c) => c >= at || groups.get(c) === group) &&',
+      '',
+    ],
+    [
+      'a member read under another shape',
+      '(input) => roots[input] === input || groups.get(roots[input]!) !== group',
+      '() => true',
+    ],
+    [
+      'changes of variables run before all results',
+      '[...stages.filter((s) => s.isFirst), ...stages.filter((s) => !s.isFirst)]',
+      '[...stages.filter((s) => !s.isFirst), ...stages.filter((s) => s.isFirst)]',
+    ],
+  ),
+  ...inFile(
+    'plan/layout.ts',
+    ['memory taken again one stage too early', 't.from <= to && from <= t.to', 't.from < to && from < t.to'],
+    ['constants give their memory away', "to: source.kind === 'constant' ? stages.length : to", 'to'],
+    ['a variable written over while it is read', 'if (stages.slice(at + 1).some(isRead)) return false', ''],
+    [
+      'a variable written over though it is returned',
+      '.some((id) => roots[id] === old))\n    return false',
+      '.some((id) => roots[id] === old && at < 0))\n    return false',
+    ],
+    ['rows written over in place', 'if (!isFlat(program, stages[at]!)) return false', ''],
+    ['no room for the end of a vector', 'return (bytes + 24 + 15) & ~15', 'return (bytes + 3) & ~3'],
+  ),
+  ...inFile(
+    'plan/capture.ts',
+    ['-0 and 0 are one constant', "Object.is(values[0], -0) ? '-0' : values[0]", 'values[0]'],
+    [
+      'variables assigned to twice are not restored to what they held first',
+      'if (!this.#before.has(variable)) this.#before.set(variable, before)',
+      'this.#before.set(variable, before)',
+    ],
+    [
+      'numbers drawn once are drawn for ever',
+      "return this.#add(aval, { kind: 'drawn', make })",
+      'return this.upload(make(), aval)',
+    ],
+  ),
 
   // ---- the tape and the backward pass
   ...inFile(

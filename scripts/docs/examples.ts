@@ -159,8 +159,12 @@ export const examples: Readonly<Record<OpName, Example>> = {
   logSigmoid: op({ x: tensor([0, -1000]) }, ({ x }) => ops.logSigmoid(x)),
   softplus: op({ x: tensor([0, 1000]) }, ({ x }) => ops.softplus(x)),
   softsign: op({ x: tensor([-1, 0, 3]) }, ({ x }) => ops.softsign(x)),
-  silu: op({ x: tensor([-1, 0, 2]) }, ({ x }) => ops.silu(x)),
-  mish: op({ x: tensor([-1, 0, 2]) }, ({ x }) => ops.mish(x)),
+  silu: op({ x: tensor([-1, 0, 2]) }, ({ x }) => ops.silu(x), AS_X, {
+    derivative: '`dx = g * s * (1 + x * (1 - s))` with `s = sigmoid(x)`',
+  }),
+  mish: op({ x: tensor([-1, 0, 2]) }, ({ x }) => ops.mish(x), AS_X, {
+    derivative: '`dx = g * (t + x * (1 - t²) * s)` with `s = sigmoid(x)` and `t = tanh(softplus(x))`',
+  }),
   gelu: op({ x: tensor([-1, 0, 2]) }, ({ x }) => ops.gelu(x)),
   hardSigmoid: op({ x: tensor([-4, 0, 1]) }, ({ x }) => ops.hardSigmoid(x)),
   erf: op({ x: tensor([0, 1]) }, ({ x }) => ops.erf(x)),

@@ -1,5 +1,6 @@
 import {
   BackendError,
+  compile,
   DTypeError,
   random,
   setSeed,
@@ -7,10 +8,11 @@ import {
   tensor,
   type Tensor,
   ValueError,
+  variable,
   withBackend,
   zeros,
 } from '@adjoint/core'
-import { abstractBackend } from '@adjoint/core/extend'
+import { abstractBackend, plainBackend } from '@adjoint/core/extend'
 import { describe, expect, it, test } from 'vitest'
 
 const seeded = { seed: 5 }
@@ -141,5 +143,52 @@ describe('random.categorical', () => {
   it('says so where logits have no values', () => {
     const logits = withBackend(abstractBackend, () => zeros([3]))
     expect(() => random.categorical(logits)).toThrow(BackendError)
+  })
+
+  it('draws anew in every run of a plan, the same as without one', () => {
+    const noise = random.normal([7, 23], { seed: 1, std: 3 })
+    for (const [logits, count] of [
+      [noise, 40],
+      [noise.mul(0), undefined],
+      [f64([0, -Infinity, 0]), 3],
+      [tensor([3, 1], { dtype: 'int32' }), undefined],
+      [zeros([2, 4]), 0],
+    ] as const) {
+      const f = (x: Tensor): Tensor => random.categorical(x.add(0), count)
+      const planned = compile(f)
+      planned(logits)
+      setSeed(5)
+      const got = [planned(logits), planned(logits)]
+      setSeed(5)
+      const wanted = [f(logits), f(logits)]
+      expect(got.map((x) => [x.dtype, x.arraySync()])).toEqual(wanted.map((x) => [x.dtype, x.arraySync()]))
+    }
+  })
+
+  it('sees in every run of a plan what a variable holds then', () => {
+    const logits = variable([0, -Infinity, -Infinity])
+    const planned = compile(() => random.categorical(logits, 5))
+    expect([...planned().dataSync()]).toEqual([0, 0, 0, 0, 0])
+    logits.assign(tensor([-Infinity, -Infinity, 0]))
+    expect([...planned().dataSync()]).toEqual([2, 2, 2, 2, 2])
+  })
+
+  it('refuses the same logits in plans', () => {
+    const planned = compile((x: Tensor) => random.categorical(x, 4))
+    expect(planned(zeros([2, 2])).shape).toEqual([2, 4])
+    const bad = (values: number[]) => () => planned(tensor(values, { shape: [2, 2] }))
+    expect(bad([0, 1, NaN, 0])).toThrow(/random.categorical: the logit at \[1, 0\] is NaN/)
+    expect(bad([0, Infinity, 1, 0])).toThrow(/the logit at \[0, 1\] is Infinity/)
+    expect(bad([0, 1, -Infinity, -Infinity])).toThrow(/all logits of row \[1\] are -Infinity/)
+  })
+
+  it('draws on devices that read asynchronously too', async () => {
+    const { readSync: _, ...rest } = plainBackend
+    const device = { ...rest, name: 'device' }
+    const probabilities = [0.5, 0, 0.3, 0.15, 0.05]
+    const out = withBackend(device, () =>
+      random.categorical(tensor(probabilities.map((p) => Math.log(p))), 50_000, seeded),
+    )
+    expect(chiSquare(await out.data(), probabilities)).toBeLessThan(MOST)
   })
 })

@@ -178,6 +178,91 @@ test('random numbers are drawn anew in every run, the same as without a plan', (
   expect(values(got)).toEqual(values([f(tensor([1, 2, 3])), f(tensor([1, 2, 3]))]))
 })
 
+test('numbers that nobody uses are drawn all the same', () => {
+  const f = (a: Tensor): Tensor => {
+    random.normal([4])
+    return a.add(random.uniform([3]))
+  }
+  const planned = compile(f)
+  planned(tensor([1, 2, 3]))
+  setSeed(8)
+  const got = [planned(tensor([1, 2, 3])), random.uniform([2])]
+  setSeed(8)
+  expect(values(got)).toEqual(values([f(tensor([1, 2, 3])), random.uniform([2])]))
+})
+
+test('an index is checked for each table that it is used with', () => {
+  const [large, small] = [tensor([1, 2, 3]).reshape([3, 1]), tensor([4, 5]).reshape([2, 1])]
+  for (const tables of [
+    [large, small],
+    [small, large],
+  ]) {
+    const f = compile((ids: Tensor) => tables.map((table) => embedding(table, ids)))
+    expect(f(tensor([1, 0], { dtype: 'int32' })).length).toBe(2)
+    expect(() => f(tensor([1, 2], { dtype: 'int32' }))).toThrow(/2 at position \[1\].*valid are 0\.\.1/)
+  }
+})
+
+test('constants are there in every run', () => {
+  const [table, bias] = [random.normal([64, 64], { seed: 1 }), random.normal([64], { seed: 2 })]
+  const f = (a: Tensor): Tensor => {
+    let out = matmul(a.add(bias), table)
+    for (let i = 0; i < 6; i++) out = matmul(out.sin(), out.cos())
+    return out
+  }
+  const planned = compile(f)
+  for (const seed of [3, 4, 5]) {
+    const a = random.normal([64, 64], { seed })
+    expect(values([planned(a)])).toEqual(values([f(a)]))
+  }
+})
+
+test('0 and -0 are numbers of their own', () => {
+  const f = (a: Tensor): Tensor[] => [a.div(0), a.div(-0), a.mul(-0), a.mul(0)]
+  expect(values(compile(f)(tensor([1, 2])) as Tensor[])).toEqual(values(f(tensor([1, 2]))))
+})
+
+test('a variable may be assigned to more than once', () => {
+  const [a, b] = [variable([1, 2]), variable([1, 2])]
+  const twice = (w: typeof a) => (): Tensor => {
+    w.assign(w.add(1))
+    const between = w.mul(1)
+    w.assign(w.mul(2))
+    return between
+  }
+  const planned = compile(twice(b))
+  for (let i = 0; i < 3; i++) {
+    expect(values([planned()])).toEqual(values([twice(a)()]))
+    expect(b.dataSync()).toEqual(a.dataSync())
+  }
+})
+
+test('a variable that is read late, or returned, is not written over before', () => {
+  const make = () => {
+    const w = variable([1, 2, 3])
+    const other = variable([0, 0, 0])
+    return {
+      w,
+      other,
+      f: (x: Tensor): Tensor[] => {
+        const old = w.mul(1)
+        w.assign(w.mul(2).add(x))
+        other.assign(old.add(matmul(x.reshape([1, 3]), x.reshape([3, 1])).reshape([])))
+        return [old.detach(), w.sub(x)]
+      },
+    }
+  }
+  const [eager, planned] = [make(), make()]
+  const f = compile(planned.f)
+  for (let i = 0; i < 3; i++) {
+    const x = tensor([i, 1, -1])
+    expect(values(f(x))).toEqual(values(eager.f(x)))
+    expect(values([planned.w.detach(), planned.other.detach()])).toEqual(
+      values([eager.w.detach(), eager.other.detach()]),
+    )
+  }
+})
+
 test('a bad index changes nothing and says what an op would say', () => {
   const table = variable([
     [1, 2],

@@ -1,6 +1,7 @@
 import { fc, test } from '@fast-check/vitest'
 import {
   add,
+  compile,
   concat,
   DTypeError,
   type DType,
@@ -13,8 +14,9 @@ import {
   tensor,
   type Tensor,
   where,
+  withBackend,
 } from '@adjoint/core'
-import { promote } from '@adjoint/core/extend'
+import { abstractBackend, promote } from '@adjoint/core/extend'
 import { describe, expect } from 'vitest'
 
 const dtypes = ['bool', 'uint8', 'int32', 'float32', 'float64'] as const
@@ -61,6 +63,23 @@ describe('the promotion table', () => {
     for (const dtype of dtypes) expect(() => promote('add', 'string', dtype)).toThrow(DTypeError)
     // A mistake in TypeScript too, but data may arrive untyped.
     expect(() => add(words as unknown as Tensor, of('float32'))).toThrow(DTypeError)
+  })
+
+  test('says of strings that no op moves them', () => {
+    const words = tensor([['a', 'b']], { dtype: 'string' })
+    const table = words as unknown as Tensor
+    for (const move of [
+      () => table.slice('0'),
+      () => table.transpose(),
+      () => [...table],
+      () => concat([table, table]),
+      () => compile((x: Tensor) => x.slice('0'))(table),
+      () => withBackend(abstractBackend, () => table.slice('0')),
+    ]) {
+      expect(move).toThrow(DTypeError)
+      expect(move).toThrow(/^\w+: .*strings.* arraySync\(\) and make a tensor of it/)
+    }
+    expect(words.reshape([2, 1]).arraySync()).toEqual([['a'], ['b']])
   })
 })
 

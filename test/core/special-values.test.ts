@@ -12,6 +12,7 @@ import {
   softmax,
   tensor,
   type Tensor,
+  type FloatDType,
   transpose,
   where,
   xlogy,
@@ -20,8 +21,17 @@ import { type AnyRow, apply, rows } from '@adjoint/core/extend'
 import { describe, expect, it, test } from 'vitest'
 import { type Scalar, scalars } from '../support/scalars.js'
 
-const SPECIAL = [NaN, Infinity, -Infinity, 0, -0, 1.5, -1.5, 1e308, -1e308, 5e-324]
-const f64 = (values: readonly number[]): Tensor => tensor(values as number[], { dtype: 'float64' })
+/** The last are the largest and the smallest, nearly. */
+const SPECIAL: Readonly<Record<FloatDType, readonly number[]>> = {
+  float64: [NaN, Infinity, -Infinity, 0, -0, 1.5, -1.5, 1e308, -1e308, 5e-324],
+  float32: [NaN, Infinity, -Infinity, 0, -0, 1.5, -1.5, 3e38, -3e38, 2 ** -149].map(Math.fround),
+}
+const SMALLEST: Readonly<Record<FloatDType, number>> = { float64: 5e-324, float32: 2 ** -149 }
+/** Of rounding, beside the last digit's. */
+const DIGITS: Readonly<Record<FloatDType, number>> = { float64: 1e-14, float32: 2 ** -23 }
+const of = (dtype: FloatDType, values: readonly number[]): Tensor => tensor(values as number[], { dtype })
+const f64 = (values: readonly number[]): Tensor => of('float64', values)
+const rounded = (dtype: FloatDType, x: number): number => (dtype === 'float32' ? Math.fround(x) : x)
 
 /** Where the plain formulas of scalars.ts lose the meaning; here as IEEE 754 and Python have it. */
 const AT_SPECIAL: Readonly<Record<string, Scalar>> = {
@@ -34,11 +44,20 @@ const AT_SPECIAL: Readonly<Record<string, Scalar>> = {
   fmod: (x, y) => x % y,
   // The remainder has the sign of the divisor.
   mod: (x, y) => (x % y !== 0 && x % y < 0 !== y < 0 ? (x % y) + y : x % y),
-  erf: (x) => (x === 0 || Math.abs(x) < 1e-300 ? x * 1.1283791670955126 : Math.sign(x) * limit(x)),
-  erfc: (x) => (Math.abs(x) < 1e-300 ? 1 : 1 - Math.sign(x) * limit(x)),
-  // -Infinity times 0, as in PyTorch and Keras; so are silu and mish.
+  erf: (x) => (x === 0 || Math.abs(x) < 1e-30 ? x * 1.1283791670955126 : Math.sign(x) * limit(x)),
+  erfc: (x) => (Math.abs(x) < 1e-30 ? 1 : 1 - Math.sign(x) * limit(x)),
+  logAddExp: (x, y) => {
+    const most = x !== x || y !== y ? NaN : Math.max(x, y)
+    return Number.isFinite(most) ? most + Math.log1p(Math.exp(-Math.abs(x - y))) : most
+  },
+  logSigmoid: (x) => Math.min(x, 0) - Math.log1p(Math.exp(-Math.abs(x))),
+  softplus: (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))),
+  logCosh: (x) => Math.abs(x) + Math.log1p(Math.exp(-2 * Math.abs(x))) - Math.LN2,
+  // Its limit, where the plain formula is Infinity times 0.
+  mishSlope: (x) => (x === Infinity ? 1 : scalars.get('mishSlope')!(x)),
+  // -Infinity times 0, which PyTorch 1.13 gives too; so it does for silu and mish.
   gelu: (x) =>
-    x === -Infinity ? NaN : Math.abs(x) < 1e-300 ? x : x > 2 ? x : x < -2 ? -0 : scalars.get('gelu')!(x),
+    x === -Infinity ? NaN : Math.abs(x) < 1e-30 ? x / 2 : x > 2 ? x : x < -2 ? -0 : scalars.get('gelu')!(x),
 }
 /** erf of the size of what is far from 0, or 1.5. */
 const limit = (x: number): number => (Number.isNaN(x) ? NaN : Math.abs(x) > 2 ? 1 : 0.9661051464753108)
@@ -51,52 +70,69 @@ const elementwise = [...rows.values()].filter(
     fn !== undefined && fn.params.length === 0 && args.length <= 2 && !LEFT_OUT.includes(name),
 )
 
-describe.each(elementwise.map((row) => [row.name, row] as const))('%s', (name, row) => {
+const cases = (['float64', 'float32'] as const).flatMap((dtype) =>
+  elementwise.map((row) => [row.name, dtype, row] as const),
+)
+
+describe.each(cases)('%s in %s', (name, dtype, row) => {
   const reference = AT_SPECIAL[name] ?? scalars.get(name)!
+  const special = SPECIAL[dtype]
   const inputs: readonly (readonly number[])[] =
-    row.args.length === 1 ? SPECIAL.map((x) => [x]) : SPECIAL.flatMap((x) => SPECIAL.map((y) => [x, y]))
+    row.args.length === 1 ? special.map((x) => [x]) : special.flatMap((x) => special.map((y) => [x, y]))
 
   test('at NaN, the infinities, both zeros, the largest and the smallest is what its reference is', () => {
     for (const xs of inputs) {
-      const value = valueAt(row, xs)
-      const wanted = reference(...xs)
+      const value = valueAt(row, dtype, xs)
+      const wanted = rounded(dtype, reference(...xs))
       // Beside rounding, one step among the smallest numbers.
-      const allowed = 1e-14 * Math.abs(wanted) + 5e-324
-      if (!Object.is(value, wanted) && value !== wanted && !(Math.abs(value - wanted) <= allowed))
+      const allowed = DIGITS[dtype] * Math.abs(wanted) + SMALLEST[dtype]
+      const isNear = Number.isFinite(wanted) && Math.abs(value - wanted) <= allowed
+      if (!Object.is(value, wanted) && value !== wanted && !isNear)
         expect.fail(`${name}(${xs.join(', ')}) is ${value}, the reference is ${wanted}`)
     }
   })
 
   test('is the same among others, in any layout', () => {
-    const one = inputs.map((xs) => valueAt(row, xs))
-    const columns = row.args.map((_, i) => f64(inputs.map((xs) => xs[i]!)))
+    const one = inputs.map((xs) => valueAt(row, dtype, xs))
+    const columns = row.args.map((_, i) =>
+      of(
+        dtype,
+        inputs.map((xs) => xs[i]!),
+      ),
+    )
     expect([...apply(row, columns, {}).dataSync()]).toEqual(one)
-    const turned = columns.map((x) => transpose(x.reshape([SPECIAL.length, -1])))
+    const turned = columns.map((x) => transpose(x.reshape([special.length, -1])))
     expect([...transpose(apply(row, turned, {})).dataSync()]).toEqual(one)
     if (row.args.length === 2) {
-      const [x, y] = [f64(SPECIAL).reshape([-1, 1]), f64(SPECIAL)]
+      const [x, y] = [of(dtype, special).reshape([-1, 1]), of(dtype, special)]
       expect([...apply(row, [x, y], {}).dataSync()]).toEqual(one)
     }
   })
 })
 
-function valueAt(row: AnyRow, xs: readonly number[]): number {
+function valueAt(row: AnyRow, dtype: FloatDType, xs: readonly number[]): number {
   return apply(
     row,
-    xs.map((x) => f64([x])),
+    xs.map((x) => of(dtype, [x])),
     {},
   ).dataSync()[0]!
 }
 
-describe('reductions of special values', () => {
-  const lists = SPECIAL.flatMap((x) => SPECIAL.map((y) => [1, x, y, -2]))
-  const whole = f64(lists.flat()).reshape([-1, 4])
+describe.each(['float64', 'float32'] as const)('reductions of special values in %s', (dtype) => {
+  const special = SPECIAL[dtype]
+  const lists = special.flatMap((x) => special.map((y) => [1, x, y, -2]))
+  const whole = of(dtype, lists.flat()).reshape([-1, 4])
   const references: Readonly<Record<string, (list: readonly number[]) => number>> = {
     sum: (list) => list.reduce((a, b) => a + b),
     mean: (list) => list.reduce((a, b) => a + b) / 4,
     prod: (list) => list.reduce((a, b) => a * b),
     max: (list) => Math.max(...list),
     min: (list) => Math.min(...list),
+    logSumExp: (list) => {
+      const most = Math.max(...list)
+      if (!Number.isFinite(most)) return most
+      return most + Math.log(list.map((x) => Math.exp(x - most)).reduce((a, b) => a + b))
+    },
     argMax: (list) => list.findIndex((x) => Object.is(x, Math.max(...list)) || x === Math.max(...list)),
     argMin: (list) => list.findIndex((x) => Object.is(x, Math.min(...list)) || x === Math.min(...list)),
   }
@@ -106,10 +142,14 @@ describe('reductions of special values', () => {
       const reduce = (x: Tensor, axis: number): number[] => [
         ...(x as unknown as Record<string, (axis: number) => Tensor>)[name]!(axis).dataSync(),
       ]
-      const wanted = lists.map(reference)
+      const wanted = lists.map((list) => rounded(dtype, reference(list)))
       for (const got of [reduce(whole, 1), reduce(transpose(whole), 0)])
         got.forEach((value, i) => {
-          const isNear = Math.abs(value - wanted[i]!) <= 1e-15 * Math.abs(wanted[i]!)
+          const largest = Math.max(...lists[i]!.map(Math.abs).filter(Number.isFinite))
+          // Sums of float32 numbers are kept in float64, in an order of their own.
+          const order = dtype === 'float32' ? 2 ** -52 * largest : 0
+          const allowed = (DIGITS[dtype] / 8) * Math.abs(wanted[i]!) + order
+          const isNear = Number.isFinite(wanted[i]) && Math.abs(value - wanted[i]!) <= allowed
           if (!Object.is(value, wanted[i]) && value !== wanted[i] && !isNear)
             expect.fail(`${name} of ${lists[i]!.join(', ')} is ${value}, a loop gives ${wanted[i]}`)
         })

@@ -97,6 +97,11 @@ const others: Readonly<Record<string, Scalar>> = {
   leakyRelu: (x, alpha) => (x > 0 ? x : x * alpha),
   elu: (x, alpha) => (x > 0 ? x : alpha * (Math.exp(x) - 1)),
   gelu: (x) => x * normalBelow(x),
+  siluSlope: (x) => (1 + x / (1 + Math.exp(x))) / (1 + Math.exp(-x)),
+  mishSlope: (x) => {
+    const t = Math.tanh(Math.log1p(Math.exp(x)))
+    return t + (x * (1 - t * t)) / (1 + Math.exp(-x))
+  },
   geluSlope: (x) => normalBelow(x) + x * density(x),
   geluTanh: (x) => 0.5 * x * (1 + tanhOfCubic(x)),
   geluTanhSlope: (x) => {

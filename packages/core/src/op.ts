@@ -173,11 +173,21 @@ export function apply<P>(row: Row<string, P>, operands: readonly Tensor[], attrs
   if (aval.shape !== inputs[0]?.shape) checkSize(row.name, aval.shape, aval.dtype)
   const stored: readonly Stored[] = isHere ? inputs : inputs.map((x) => resident(row, x, backend))
   if (row.bounds !== undefined) checkBounds(row, stored, attrs, backend)
-  const handle = backend.run(row.kernel(attrs, stored, aval), stored, aval)
+  const kernel = row.kernel(attrs, stored, aval)
+  if (aval.dtype === 'string' && kernel.kind !== 'view') throw stringsStay(row.name)
+  const handle = backend.run(kernel, stored, aval)
   const out = new Tensor(aval.shape, aval.dtype as NumericDType, handle, backend)
   if (isWatchingForAnomalies()) checkAnomaly(row.name, inputs, out)
   if (isRecording()) record(row as AnyRow, inputs, attrs, out)
   return out
+}
+
+function stringsStay(op: string): DTypeError {
+  return new DTypeError(
+    `${op}: strings are data for layers, and no op moves them or computes with them; take what you want of arraySync() ` +
+      "and make a tensor of it with { dtype: 'string' }",
+    { op },
+  )
 }
 
 /** The door for operands of any kind: numbers become scalars, a staged operand takes the row over. */

@@ -3,6 +3,14 @@ import { currentBackend } from './backend.js'
 import { floatx, type FloatDType, type NumericArray } from './dtype.js'
 import { LimitError, ShapeError, show, typeName, ValueError } from './errors.js'
 import { checkNumeric } from './op.js'
+import { mul, sub } from './ops/arithmetic.js'
+import { equal, less, lessEqual } from './ops/comparison.js'
+import { cumsum } from './ops/cumulative.js'
+import { exp } from './ops/exponential.js'
+import { expandDims, reshape } from './ops/movement.js'
+import { max, sum } from './ops/reduce.js'
+import { cast, where } from './ops/select.js'
+import { slice } from './ops/slicing.js'
 import {
   integersBelow,
   normalFloat32,
@@ -13,6 +21,7 @@ import {
 } from './rng.js'
 import { checkOptions } from './options.js'
 import { checkShape, formatShape, type Sizes, sizeOf } from './shape.js'
+import { withoutRecording } from './tape.js'
 import { formatIndex, fromDraw, fromHost, Tensor, unflatten } from './tensor.js'
 
 /** Where the random numbers of this process stand: a seed, and how many draws were made since it was set. */
@@ -214,6 +223,10 @@ function categorical(
     )
   const rows = logits.shape.slice(0, -1)
   const shape = count === undefined ? rows : [...rows, count]
+  const { backend, handle } = logits.read()
+  const isOutOfReach = backend.readSync === undefined && backend.known?.(handle, logits) === undefined
+  if (currentBackend().draw !== undefined || isOutOfReach)
+    return withoutRecording(() => categoricalInOps(logits, shape, options))
   return drawn(op, shape, options, 'int32', (s, stream, size) => {
     const values = new Int32Array(size)
     const points = uniformFloat64(s, stream, size)
@@ -230,25 +243,60 @@ function categorical(
   }) as unknown as Tensor<'int32'>
 }
 
+/**
+ * The same, where the logits have no values yet (in plans: to the last bit) or none that can be had now (on a device):
+ * how many classes end at or below the point that is drawn. The last never does.
+ */
+function categoricalInOps(logits: Tensor, shape: Sizes, options: { seed?: number }): Tensor<'int32'> {
+  const op = 'random.categorical'
+  const backend = currentBackend()
+  const isPlan = backend.draw !== undefined
+  const scores = cast(logits, isPlan ? 'float64' : 'float32')
+  const most = max(scores, -1, true)
+  const refuse = (bad: Tensor, fail: (value: number, at: number) => Error): void =>
+    backend.check?.(bad.read(), 1, fail)
+  refuse(where(less(scores, Infinity), 0, scores), (value, at) => badLogit(value, at, logits.shape))
+  refuse(where(equal(most, -Infinity), 1, 0), (_, row) => noClass(row * logits.shape.at(-1)!, logits.shape))
+  const below = cumsum(exp(sub(scores, most)), -1)
+  const rows = logits.shape.slice(0, -1)
+  const points = drawn(
+    op,
+    [...rows, shape.length > rows.length ? shape.at(-1)! : 1],
+    options,
+    scores.dtype as FloatDType,
+    (s, stream, size) => (isPlan ? uniformFloat64(s, stream, size) : uniformFloat32(s, stream, size)),
+  )
+  const ends = slice(expandDims(below, -2), '..., :-1')
+  const isBelow = lessEqual(ends, expandDims(mul(points, slice(below, '..., -1:')), -1))
+  return reshape(sum(isBelow, -1), shape) as unknown as Tensor<'int32'>
+}
+
 /** below[k] = the sum of exp(scores[start + i] - their maximum) over i <= k. @throws ValueError for no such sum. */
 function accumulate(scores: NumericArray, start: number, below: Float64Array, shape: Sizes): void {
   let most = -Infinity
   for (let k = 0; k < below.length; k++) {
     const score = scores[start + k]!
-    if (!(score < Infinity))
-      throw new ValueError(
-        `random.categorical: the logit at ${formatIndex(unflatten(start + k, shape))} is ${score}; ` +
-          'logits must be finite, or -Infinity for what is never drawn',
-      )
+    if (!(score < Infinity)) throw badLogit(score, start + k, shape)
     most = Math.max(most, score)
   }
-  if (most === -Infinity)
-    throw new ValueError(
-      `random.categorical: all logits of row ${formatIndex(unflatten(start, shape).slice(0, -1))} are -Infinity; ` +
-        'at least one class must be possible',
-    )
+  if (most === -Infinity) throw noClass(start, shape)
   let sum = 0
   for (let k = 0; k < below.length; k++) below[k] = sum += Math.exp(scores[start + k]! - most)
+}
+
+function badLogit(value: number, at: number, shape: Sizes): ValueError {
+  return new ValueError(
+    `random.categorical: the logit at ${formatIndex(unflatten(at, shape))} is ${value}; ` +
+      'logits must be finite, or -Infinity for what is never drawn',
+  )
+}
+
+/** Of the row that begins at flat position `start`. */
+function noClass(start: number, shape: Sizes): ValueError {
+  return new ValueError(
+    `random.categorical: all logits of row ${formatIndex(unflatten(start, shape).slice(0, -1))} are -Infinity; ` +
+      'at least one class must be possible',
+  )
 }
 
 /** The first position whose value is above `point`: a class without weight is as low as the one before, and passed over. */

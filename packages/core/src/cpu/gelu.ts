@@ -1,6 +1,6 @@
 import { polynomial } from './erf.js'
 
-// gelu and its derivative, in both forms, to 2 and 16 ulps. Written out plainly they lose digits twice: an exponential
+// gelu and its derivative, in both forms, to 2 and 8 ulps. Written out plainly they lose digits twice: an exponential
 // magnifies the rounding of its argument, and the derivative cancels around its root at -0.75. Phi is the normal
 // distribution function, phi its density. Polynomials as in erf.ts.
 
@@ -9,6 +9,8 @@ interface Fit {
   readonly mid: number
   readonly half: number
   readonly p: readonly number[]
+  /** The constant of the polynomial, which is most of it. */
+  readonly top: number
 }
 
 /** (Phi(x) - 1/2) / x as a polynomial in (x² - mid) / mid, for |x| < 0.625. */
@@ -29,8 +31,9 @@ const TAILS: readonly Fit[] = [
       1.037370783890876e-13, -1.3316507999608625e-12, 1.6113605341298236e-11, -1.9122225793402698e-10,
       2.1719322447150817e-9, -2.349073276835899e-8, 2.405664218041231e-7, -2.315300741147351e-6,
       2.0734031496197372e-5, -0.00017037847714731358, 0.0012581742752297389, -0.008064918937186397,
-      0.04189724703107817, 0.2535116399380258,
+      0.04189724703107817,
     ],
+    top: 0.2535116399380258,
   },
   {
     below: 2,
@@ -40,8 +43,9 @@ const TAILS: readonly Fit[] = [
       1.2065990169616361e-13, -1.4124125470146132e-12, 1.556539025212341e-11, -1.6956682625594202e-10,
       1.7753278566918031e-9, -1.7779142133967438e-8, 1.694787741171484e-7, -1.527611568452333e-6,
       1.2905080270077643e-5, -0.00010091675715138415, 0.0007169225969071078, -0.004482889259136758,
-      0.023146801460185537, 0.3169125536171684,
+      0.023146801460185537,
     ],
+    top: 0.3169125536171684,
   },
   {
     below: 3.5,
@@ -52,8 +56,8 @@ const TAILS: readonly Fit[] = [
       -2.5230453511517377e-10, 1.652368409715221e-9, -1.0487128869994713e-8, 6.433066506538057e-8,
       -3.800855552935968e-7, 2.1537231700232678e-6, -1.1639815333861391e-5, 5.955532373281062e-5,
       -0.0002854396254957096, 0.00126079409246178, -0.004989528423579697, 0.016679448475280474,
-      0.3594930187770546,
     ],
+    top: 0.3594930187770546,
   },
 ]
 
@@ -68,8 +72,8 @@ const FAR_TAILS: readonly Fit[] = [
       1.4925682807938756e-11, -6.257638944873753e-11, 2.726807338833054e-10, -1.2488556410386386e-9,
       6.039253709592009e-9, -3.113289735465387e-8, 1.7333472619383052e-7, -1.0612568503328027e-6,
       7.33709884443361e-6, -5.9726238918001957e-5, 0.000616415801374983, -0.009462349738971015,
-      0.3811072748380898,
     ],
+    top: 0.3811072748380898,
   },
   {
     below: 40,
@@ -79,8 +83,8 @@ const FAR_TAILS: readonly Fit[] = [
       7.764842906420287e-15, -4.9572733581349975e-14, 3.129843803181034e-13, -2.3255106065314135e-12,
       1.8836242676395838e-11, -1.6784621753523112e-10, 1.6771243520475064e-9, -1.9224717725616628e-8,
       2.611136046077515e-7, -4.414236402597214e-6, 0.00010098233334982836, -0.003715081592792707,
-      0.3948726471646823,
     ],
+    top: 0.3948726471646823,
   },
 ]
 
@@ -128,7 +132,8 @@ export function gelu(x: number): number {
   if (x > 0) return x + gelu(-x)
   if (x > -0.625) return x * (0.5 + x * polynomial(SMALL, (x * x - SMALL_MID) / SMALL_MID))
   if (x < -40) return belowAll(x)
-  return -timesExpOfMinusHalfSquare(scaledTail(-x), -x)
+  const { top, rest } = scaledTail(-x)
+  return -timesExpOfMinusHalfSquare(top, rest, -x)
 }
 
 /** Phi(x) + x phi(x) */
@@ -137,7 +142,10 @@ export function geluSlope(x: number): number {
   if (x > 0) return 1 - geluSlope(-x)
   if (isNearRoot(x)) return nearRoot(x, ROOT)
   if (x < -40) return belowAll(x)
-  if (x < -1) return timesExpOfMinusHalfSquare(x * DENSITY_AT_0 - scaledTail(-x) / x, -x)
+  if (x < -1) {
+    const { top, rest } = scaledTail(-x)
+    return timesExpOfMinusHalfSquare(x * DENSITY_AT_0 - (top + rest) / x, 0, -x)
+  }
   return (
     0.5 + x * (polynomial(SMALL, (x * x - SMALL_MID) / SMALL_MID) + DENSITY_AT_0 * Math.exp(-0.5 * x * x))
   )
@@ -149,20 +157,34 @@ function belowAll(x: number): number {
   return x === -Infinity ? NaN : -0
 }
 
-/** a exp(a²/2) Phi(-a) for 0.625 <= a <= 40 (or NaN). */
-function scaledTail(a: number): number {
-  for (const { below, mid, half, p } of TAILS) if (a < below) return polynomial(p, (a - mid) / half)
-  for (const { below, mid, half, p } of FAR_TAILS)
-    if (a <= below) return polynomial(p, (1 / (a * a) - mid) / half)
-  return NaN
+/** a exp(a²/2) Phi(-a) for 0.625 <= a <= 40 (or NaN), as the sum of its largest term and the rest. */
+function scaledTail(a: number): { readonly top: number; readonly rest: number } {
+  for (const { below, mid, half, p, top } of TAILS) if (a < below) return fitted(p, top, (a - mid) / half)
+  for (const { below, mid, half, p, top } of FAR_TAILS)
+    if (a <= below) return fitted(p, top, (1 / (a * a) - mid) / half)
+  return { top: NaN, rest: NaN }
 }
 
-/** y exp(-a²/2), with a² split into an exact square and a small rest: rounding a² would cost up to a² ulps. */
-function timesExpOfMinusHalfSquare(y: number, a: number): number {
+function fitted(
+  p: readonly number[],
+  top: number,
+  t: number,
+): { readonly top: number; readonly rest: number } {
+  return { top, rest: t * polynomial(p, t) }
+}
+
+/**
+ * (y + rest) exp(-a²/2), rounded once where that matters: a² is split into an exact square and a small rest, since
+ * rounding it would cost up to a² ulps, and so is the product of y.
+ */
+function timesExpOfMinusHalfSquare(y: number, rest: number, a: number): number {
   const high = Math.fround(a)
-  const nearly = y * Math.exp(-0.5 * high * high)
+  const power = Math.exp(-0.5 * high * high)
+  const nearly = y * power
   if (nearly === 0) return nearly
-  return nearly + nearly * Math.expm1(-0.5 * (a - high) * (a + high))
+  const more = rest * power
+  const bend = (nearly + more) * Math.expm1(-0.5 * (a - high) * (a + high))
+  return nearly + (more + (restOfProduct(y, power, nearly) + bend))
 }
 
 /** x / (1 + exp(-2u)) = x (1 + tanh(u)) / 2, u = √(2/π) (x + 0.044715 x³) */

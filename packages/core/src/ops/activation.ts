@@ -142,20 +142,64 @@ export const silu: Unary = unary({
   name: 'silu',
   args: ['x'],
   expr: 'x / (1 + exp(-x))',
-  // s (1 + x (1 - s))
-  vjp: { x: ({ g, x }) => mul(g, mul(sigmoid(x), add(mul(x, sigmoid(neg(x))), 1))) },
+  vjp: { x: ({ g, x }) => mul(g, siluSlope(x)) },
+})
+
+/** x less the root of siluSlope, which is known to twice the precision. */
+const fromSiluRoot = '(x + 1.2784645427610737 + 1.0946994183093437e-16)'
+
+const siluSlope: Unary = unary({
+  name: 'siluSlope',
+  args: ['x'],
+  // s (1 + x (1 - s)), which cancels around its root r. There (1 + r) exp(-r) = -1, and with d = x - r the sum
+  // 1 + (1 + x) exp(-x) is 1 - (1 + d / (1 + r)) exp(-d), written out below without the ones.
+  expr: `
+    abs(${fromSiluRoot}) < 0.25
+      ? (${fromSiluRoot} * 3.591121476668622 * (1 + expm1(-${fromSiluRoot})) - expm1(-${fromSiluRoot}))
+        / ((1 + exp(-x)) * (1 + exp(-x)))
+      : (1 + x / (1 + exp(x))) / (1 + exp(-x))`,
+  vjp: {
+    // s q (2 + x (q - s)) with q = 1 - s.
+    x: ({ g, x }) => {
+      const [s, q] = [sigmoid(x), sigmoid(neg(x))]
+      return mul(g, mul(mul(s, q), add(mul(x, sub(q, s)), 2)))
+    },
+  },
 })
 
 /** x tanh(softplus(x)) (Misra 2019). */
 export const mish: Unary = unary({
   name: 'mish',
   args: ['x'],
-  // tanh(log(1 + e)) = e (e + 2) / (e (e + 2) + 2) with e = exp(x); above 20 it is 1 to the last digit.
-  expr: 'x > 20 ? x : x * (exp(x) * (exp(x) + 2)) / (exp(x) * (exp(x) + 2) + 2)',
+  // tanh(log(1 + e)) = e (e + 2) / (e (e + 2) + 2) with e = exp(x); above 20 it is 1 to the last digit. Below 0,
+  // fewer roundings count in e (1 - e (e + 1) / (e (e + 2) + 2)).
+  expr: `
+    x > 20 ? x
+      : x < 0 ? x * exp(x) * (1 - exp(x) * (exp(x) + 1) / (exp(x) * (exp(x) + 2) + 2))
+        : x * (exp(x) * (exp(x) + 2)) / (exp(x) * (exp(x) + 2) + 2)`,
+  vjp: { x: ({ g, x }) => mul(g, mishSlope(x)) },
+})
+
+/** x less the root of mishSlope, which is known to twice the precision. */
+const fromMishRoot = '(x + 1.1924312145154952 + 4.8484829848031044e-17)'
+
+const mishSlope: Unary = unary({
+  name: 'mishSlope',
+  args: ['x'],
+  // 4 e w / (e (e + 2) + 2)² with e = exp(x) and w = x + 1 + e (x + 3/2) + e² + e³ / 4, which cancels around its root r.
+  // There w is w(x) - w(r): with d = x - r and m = exp(d) - 1 = e / exp(r) - 1 all its terms have the sign of d.
+  expr: `
+    x > 20 ? 1 : 4 * exp(x) / (exp(x) * (exp(x) + 2) + 2) / (exp(x) * (exp(x) + 2) + 2) * (
+      abs(${fromMishRoot}) < 0.25
+        ? ${fromMishRoot} * (1 + exp(x)) + expm1(${fromMishRoot}) * (0.29850848474098474
+          + expm1(${fromMishRoot}) * (0.11306508072778206 + expm1(${fromMishRoot}) * 0.0069878105022925345))
+        : x + 1 + exp(x) * (x + 1.5 + exp(x) * (1 + exp(x) / 4)))`,
   vjp: {
+    // With t = tanh(softplus(x)) and s = sigmoid(x): (1 - t²) s (2 + x (1 - s - 2 t s)).
     x: ({ g, x }) => {
-      const t = tanh(softplus(x))
-      return mul(g, add(t, mul(mul(x, sub(1, square(t))), sigmoid(x))))
+      const [t, s] = [tanh(softplus(x)), sigmoid(x)]
+      const bend = mul(x, sub(sigmoid(neg(x)), mul(mul(t, s), 2)))
+      return mul(g, mul(mul(sub(1, square(t)), s), add(bend, 2)))
     },
   },
 })
