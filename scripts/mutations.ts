@@ -427,6 +427,11 @@ export const mutations: readonly Mutation[] = [
       "(x.kind === 'constant' && Object.is(Math.fround(x.value), x.value))",
       "x.kind === 'constant'",
     ],
+    [
+      'rounded to float32 too late',
+      "this.#rounded(this.#write(body, this.#dtype === 'float32'))",
+      "this.#write(body, this.#dtype === 'float32')",
+    ],
     ['sign: that of NaN is NaN', 'x, zero, rounds)\n', 'zero, x, rounds)\n'],
   ),
   ...inFile(
@@ -440,11 +445,6 @@ export const mutations: readonly Mutation[] = [
       'truth values are not cut to one bit',
       "c.lane('i32x4', 0).op(0x01010101, 'i32.and')",
       "c.lane('i32x4', 0)",
-    ],
-    [
-      'rounded to float32 too late',
-      "values.push(writer.rounded(writer.write(body, dtype === 'float32'), dtype))",
-      "values.push(writer.write(body, dtype === 'float32'))",
     ],
   ),
   ...inFile(
@@ -607,11 +607,15 @@ export const mutations: readonly Mutation[] = [
       'if (k === 0 && parents[k]! >= start) needed[i]',
     ],
     [
-      'a leaf replaces what flowed past it',
-      'if (parent >= 0) cotangents[parent] = accumulate(cotangents[parent], g)',
-      'if (parent >= 0) cotangents[parent] = g',
+      'the mask of one part counts for the whole',
+      'else if (this.#reaches[index] !== reach) this.#reaches[index] = undefined',
+      '',
     ],
-    ['seeds of one value do not add up', 'accumulate(cotangents[position - start], cotangent)', 'cotangent'],
+    [
+      'seeds of one value do not add up',
+      'if (position >= start) cotangents',
+      'if (position >= start && cotangents.at(position - start) === undefined) cotangents',
+    ],
   ),
   ...inFile(
     'tape.ts',
