@@ -65,6 +65,14 @@ export {
   type NumericColumn,
   type TextColumn,
 } from './data/from-rows.js'
+export { padSequences, type PadSequencesOptions } from './data/pad-sequences.js'
+export { toCategorical } from './data/to-categorical.js'
+export {
+  type SplitOf,
+  type Splittable,
+  trainTestSplit,
+  type TrainTestSplitOptions,
+} from './data/train-test-split.js'
 export { initializers } from './initializers.js'
 export { InputLayer, input, inputLayer, type InputOptions } from './input-layer.js'
 export { type CallContext, type CallOptions, Layer, LayerBase, type OutputMasks } from './layer.js'
