@@ -82,7 +82,7 @@ export const mutations: readonly Mutation[] = [
     ['cos: wrong sign', 'neg(mul(g, sin(x)))', 'mul(g, sin(x))'],
     ['tanh: cosh not squared', 'div(g, square(cosh(x)))', 'div(g, cosh(x))'],
     ['tan: second derivative cut', 'div(g, square(cos(x)))', 'div(g, square(cos(x.detach())))'],
-    ['atan2: operands swapped', 'div(mul(g, y), add', 'div(mul(g, x), add'],
+    ['atan2: operands swapped', 'overSquare(y, hypot(x, y))', 'overSquare(x, hypot(x, y))'],
     ['atanh: wrong sign inside', 'div(g, mul(sub(1, x), add(1, x)))', 'div(g, add(square(x), 1))'],
   ),
   ...inFile(
