@@ -18,6 +18,7 @@ export {
   ValueError,
   WorkerError,
 } from './errors.js'
+export { memory, type MemoryInfo } from './memory.js'
 export type { Operand } from './op.js'
 export * from './ops/index.js'
 export type { Dim, Shape, Sizes } from './shape.js'

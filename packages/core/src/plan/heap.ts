@@ -14,8 +14,10 @@ interface Hole {
   end: number
 }
 
+/** No address is 0. */
+const FIRST = 1024
 /** Free stretches, in order. */
-const holes: Hole[] = [{ start: 1024, end: planMemory.buffer.byteLength }]
+const holes: Hole[] = [{ start: FIRST, end: planMemory.buffer.byteLength }]
 
 /** The address of so many bytes, kept until they are freed. */
 export function reserve(bytes: number): number {
@@ -59,4 +61,9 @@ export function free(address: number, bytes: number): void {
 /** Vectors may reach beyond the end by up to three elements. */
 function roundUp(bytes: number): number {
   return (bytes + 24 + 15) & ~15
+}
+
+/** The bytes that are reserved now. */
+export function reservedBytes(): number {
+  return holes.reduce((bytes, { start, end }) => bytes - (end - start), planMemory.buffer.byteLength - FIRST)
 }
