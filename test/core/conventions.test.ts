@@ -13,6 +13,7 @@ import {
   pow,
   powScalar,
   relu,
+  tanh,
   relu6,
   selu,
   softsign,
@@ -97,4 +98,17 @@ describe('the second derivative of', () => {
     const [f, at] = linear[name]!
     expect(second(f, at)).toBe(0)
   })
+})
+
+test('tanh has all its derivatives where cosh overflows', () => {
+  const far = tensor([-800, -30, 0.5, 30, 800], { dtype: 'float64' })
+  const first = grad((x: Tensor) => tanh(x).sum())
+  const second = grad((x: Tensor) => first(x).sum())
+  const third = grad((x: Tensor) => second(x).sum())
+  expect([...first(far).dataSync()].map((v) => v > 0.78 || (v >= 0 && v < 1e-20))).toEqual(
+    Array(5).fill(true),
+  )
+  expect(second(far).dataSync()[2]).toBeCloseTo(-2 * Math.tanh(0.5) * (1 - Math.tanh(0.5) ** 2), 14)
+  for (const derivative of [second, third])
+    expect(derivative(far).dataSync().every(Number.isFinite)).toBe(true)
 })

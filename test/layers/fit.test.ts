@@ -594,12 +594,19 @@ describe('what it prints', () => {
     expect(text).toMatch(/^Epoch 1\/1\n1\/1 - 0s - \S+ - loss: [\d.]+\n1\/1 - 0s - \S+ - loss: [\d.]+\n$/)
   })
   test('a bar that never keeps the event loop from its turn for long', async () => {
-    const delay = monitorEventLoopDelay({ resolution: 5 })
-    delay.enable()
-    await printed((m) => m.fit({ x: X }, Y, { batchSize: 1, epochs: 60, verbose: 1 }))
-    delay.disable()
-    // Steps here take well below a millisecond; on a busy machine single turns may be late, most are not.
-    expect(delay.percentile(90) / 1e6).toBeLessThan(50)
+    const late = async (work: () => Promise<unknown>): Promise<number> => {
+      const delay = monitorEventLoopDelay({ resolution: 5 })
+      delay.enable()
+      await work()
+      delay.disable()
+      return delay.percentile(90) / 1e6
+    }
+    // On a busy machine turns are late without anybody's doing.
+    const idle = await late(() => new Promise((resolve) => setTimeout(resolve, 500)))
+    const fitting = await late(() =>
+      printed((m) => m.fit({ x: X }, Y, { batchSize: 1, epochs: 60, verbose: 1 })),
+    )
+    expect(fitting).toBeLessThan(50 + 5 * Math.max(idle - 10, 0))
   })
 })
 

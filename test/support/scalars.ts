@@ -102,6 +102,7 @@ const others: Readonly<Record<string, Scalar>> = {
     const t = Math.tanh(Math.log1p(Math.exp(x)))
     return t + (x * (1 - t * t)) / (1 + Math.exp(-x))
   },
+  tanhSlope: (x) => 1 / Math.cosh(x) ** 2,
   geluSlope: (x) => normalBelow(x) + x * density(x),
   geluTanh: (x) => 0.5 * x * (1 + tanhOfCubic(x)),
   geluTanhSlope: (x) => {

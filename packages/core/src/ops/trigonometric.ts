@@ -84,8 +84,15 @@ export const tanh: Unary = unary({
   name: 'tanh',
   args: ['x'],
   expr: 'tanh(x)',
-  // 1 / cosh² instead of 1 - tanh², which cancels where tanh is near ±1.
-  vjp: { x: ({ g, x }) => div(g, square(cosh(x))) },
+  vjp: { x: ({ g, x }) => mul(g, tanhSlope(x)) },
+})
+
+/** 1 / cosh², where 1 - tanh² would cancel and cosh² overflow. */
+const tanhSlope: Unary = unary({
+  name: 'tanhSlope',
+  args: ['x'],
+  expr: '4 * exp(-2 * abs(x)) / ((1 + exp(-2 * abs(x))) * (1 + exp(-2 * abs(x))))',
+  vjp: { x: ({ g, x }) => mul(g, mul(mul(tanh(x), tanhSlope(x)), -2)) },
 })
 
 export const asinh: Unary = unary({
