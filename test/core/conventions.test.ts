@@ -106,7 +106,7 @@ test('tanh has all its derivatives where cosh overflows', () => {
   const second = grad((x: Tensor) => first(x).sum())
   const third = grad((x: Tensor) => second(x).sum())
   expect([...first(far).dataSync()].map((v) => v > 0.78 || (v >= 0 && v < 1e-20))).toEqual(
-    Array(5).fill(true),
+    new Array(5).fill(true),
   )
   expect(second(far).dataSync()[2]).toBeCloseTo(-2 * Math.tanh(0.5) * (1 - Math.tanh(0.5) ** 2), 14)
   for (const derivative of [second, third])

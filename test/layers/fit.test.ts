@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import {
   adam,
   type Callback,
@@ -602,7 +603,7 @@ describe('what it prints', () => {
       return delay.percentile(90) / 1e6
     }
     // On a busy machine turns are late without anybody's doing.
-    const idle = await late(() => new Promise((resolve) => setTimeout(resolve, 500)))
+    const idle = await late(() => sleep(500))
     const fitting = await late(() =>
       printed((m) => m.fit({ x: X }, Y, { batchSize: 1, epochs: 60, verbose: 1 })),
     )
