@@ -555,9 +555,9 @@ export const mutations: readonly Mutation[] = [
     ['constants give their memory away', "to: source.kind === 'constant' ? stages.length : to", 'to'],
     ['a variable written over while it is read', 'if (stages.slice(at + 1).some(isRead)) return false', ''],
     [
-      'a variable written over though it is returned',
-      '.some((id) => roots[id] === old))\n    return false',
-      '.some((id) => roots[id] === old && at < 0))\n    return false',
+      'a variable written over though another takes its value',
+      'if (program.assigned.some(({ value }) => roots[value] === old)) return false',
+      '',
     ],
     ['rows written over in place', 'if (!isFlat(program, stages[at]!)) return false', ''],
     ['no room for the end of a vector', 'return (bytes + 24 + 15) & ~15', 'return (bytes + 3) & ~3'],

@@ -18,7 +18,7 @@ import {
   variable,
   vjp,
 } from '@adjoint/core'
-import { apply, isFloat, rows } from '@adjoint/core/extend'
+import { apply, isFloat, rows, StepPlan } from '@adjoint/core/extend'
 import { arbitraries } from '@adjoint/core/testing'
 import { describe, expect } from 'vitest'
 import { type Case, sampleOf } from '../support/samples.js'
@@ -300,6 +300,70 @@ test('variables are as before when recording fails', () => {
   })
   expect(() => f(tensor([1, 1]))).toThrow(BackendError)
   expect([...w.dataSync()]).toEqual([1, 2])
+})
+
+test('a variable is not written over while something still has to read it', () => {
+  const [a, b] = [variable([1, 2]), variable([[0]])]
+  const f = compile((by: Tensor) => {
+    const next = a.add(by)
+    const product = matmul(a.reshape([1, 2]), by.reshape([2, 1]))
+    a.assign(next)
+    b.assign(product)
+    return by.sum()
+  })
+  f(tensor([10, 20]))
+  expect([...a.dataSync(), ...b.dataSync()]).toEqual([11, 22, 50])
+})
+
+test('nor while another one takes over what it held', () => {
+  const [a, b] = [variable([1, 2]), variable([0, 0])]
+  const f = compile((by: Tensor) => {
+    b.assign(a)
+    a.assign(a.add(by))
+    return by.sum()
+  })
+  f(tensor([10, 20]))
+  expect([...a.dataSync(), ...b.dataSync()]).toEqual([11, 22, 1, 2])
+})
+
+test('nor row by row, where vectors reach into the next row', () => {
+  const w = variable(
+    tensor(
+      Float32Array.from({ length: 15 }, (_, i) => i),
+      { shape: [3, 5] },
+    ),
+  )
+  const f = compile((row: Tensor) => {
+    w.assign(w.mul(2).add(row))
+    return row.sum()
+  })
+  f(tensor([0, 0, 0, 0, 100]))
+  expect([...w.dataSync()]).toEqual([0, 2, 4, 6, 108, 10, 12, 14, 16, 118, 20, 22, 24, 26, 128])
+})
+
+test('a value may be used under two shapes at once', () => {
+  const f = compile((a: Tensor) => {
+    const twice = a.mul(2)
+    return twice.add(twice.reshape([6]))
+  })
+  for (const by of [1, 10])
+    expect([...f(tensor([[by, 2, 3, 4, 5, 6]])).dataSync()]).toEqual([4 * by, 8, 12, 16, 20, 24])
+})
+
+test('what a step reads of a variable is what it held before', () => {
+  const w = variable([1, 2])
+  const plan = StepPlan.record(
+    {
+      compute: ([x]) => ({ read: [w.reshape([2])], grads: [x!] }),
+      change: ([g]) => w.assign(w.sub(g!)),
+    },
+    [tensor([1, 1])],
+    () => undefined,
+  )
+  plan.compute([tensor([1, 1])])
+  const read = plan.read(0)
+  expect(plan.change(([g]) => w.assign(w.sub(g!)))).toBe(true)
+  expect([...read.dataSync(), ...w.dataSync()]).toEqual([1, 2, 0, 1])
 })
 
 test('tensors that were disposed are refused', () => {

@@ -131,8 +131,7 @@ function mayWriteTo(
   )
   if (!isFlat(program, stages[at]!)) return false
   if (old < 0) return true
-  if ([...program.results, ...program.assigned.map(({ value }) => value)].some((id) => roots[id] === old))
-    return false
+  if (program.assigned.some(({ value }) => roots[value] === old)) return false
   const isRead = (stage: Stage): boolean => stage.members.some((member) => reads(program, member, old))
   if (stages.slice(at + 1).some(isRead)) return false
   const { shape } = program.values[root]!

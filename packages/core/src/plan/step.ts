@@ -73,12 +73,12 @@ export class StepPlan {
     this.#plan.compute(batch)
   }
 
-  /** The only value of what is read first, second, … */
+  /** The only value of what is read first, second, … Before the change. */
   number(at: number): number {
     return this.#plan.number(at)
   }
 
-  /** What is read first, second, … as a tensor of its own. */
+  /** What is read first, second, … as a tensor of its own. Before the change. */
   read(at: number): Tensor {
     return this.#plan.result(at)
   }

@@ -300,6 +300,7 @@ export class Stepper {
     // Such a step has to be looked at after it was made, and maybe taken back.
     const rate = optimizer.largestRate
     if (rate > LARGE_RATE || rate * most > LARGE_MOVE) return undefined
+    const predictions = this.#hasMetrics ? losses.map((_, i) => plan.read(at + i)) : []
     const putBack = optimizer.mark()
     const isMade = plan.change((grads) => optimizer.apply(grads, this.#variables))
     this.#plans!.train.report(plan, isMade)
@@ -307,7 +308,6 @@ export class Stepper {
       putBack()
       return undefined
     }
-    const predictions = this.#hasMetrics ? losses.map((_, i) => plan.read(at + i)) : []
     return this.#withLossWeights({ ...found, predictions })
   }
 
