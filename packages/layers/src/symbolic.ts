@@ -116,15 +116,6 @@ for (const method of ['data', 'dataSync', 'array', 'arraySync', 'item', 'itemSyn
     },
   })
 
-Object.defineProperty(SymbolicTensor.prototype, Symbol.iterator, {
-  value(this: SymbolicTensor): never {
-    throw new GraphError(
-      `${show(this.name)} is a node of a graph, and how many rows it has only the data will tell; ` +
-        "take parts of it with slice(':, 0'), where the batch comes first",
-    )
-  },
-})
-
 export function isSymbolic(x: unknown): x is Sym.Any {
   return x instanceof SymbolicTensor
 }
