@@ -1,11 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import { type Command, environment } from './competitors.js'
 import type { Answer, Request } from './protocol.js'
 
 /** Longest wait for one answer, in ms. */
 const PATIENCE = 120_000
 const STDERR_KEPT = 2000
+const CHECKOUT = fileURLToPath(new URL('../', import.meta.url))
 
 /** A competitor's process, asked one thing at a time. */
 export class Child {
@@ -71,6 +73,8 @@ export class Child {
 
   #lastWords(): string {
     const lines = this.#stderr.trim().split('\n')
-    return lines.findLast((line) => /error/i.test(line)) ?? lines.at(-1) ?? ''
+    const words = lines.findLast((line) => /error/i.test(line)) ?? lines.at(-1) ?? ''
+    // Reports are shared: where this checkout lies is nobody's business.
+    return words.replaceAll(CHECKOUT, '')
   }
 }
