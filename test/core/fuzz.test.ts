@@ -410,6 +410,7 @@ describe('anything at all, as arguments', () => {
       core.ValueError,
     ],
     ['an unknown option of grad', calls.get('grad(…)(…)')!, [square, { argnum: 1 }, x, x], core.ValueError],
+    ['a norm of what is no text', core.norm, [x, { ord: Object.create(null) as unknown }], core.ValueError],
     ['a tensor of holes', core.tensor, [holes()], core.DTypeError],
     ['axes of holes', core.sum, [x, holes()], core.ValueError],
     ['a stack of holes', core.stack, [holes()], core.ValueError],

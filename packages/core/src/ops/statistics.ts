@@ -137,7 +137,8 @@ export function norm<X extends Operand>(x: X, options: NormOptions = {}): Result
     axis = null,
     keepDims = false,
   } = checkOptions('norm', options, ['ord', 'axis', 'keepDims'])
-  switch (checkOption('norm', 'ord', String(ord === Infinity ? 'inf' : ord), NORMS)) {
+  const named: unknown = ord === Infinity ? 'inf' : typeof ord === 'number' ? String(ord) : ord
+  switch (checkOption('norm', 'ord', named, NORMS)) {
     case '1':
       return sum(abs(x) as Operand, axis, keepDims) as Result<X>
     case 'inf':
