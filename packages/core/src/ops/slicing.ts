@@ -18,6 +18,7 @@ import {
   formatShape,
   holdsFor,
   isList,
+  MAX_RANK,
   sameShape,
   type Shape,
   type Sizes,
@@ -134,7 +135,7 @@ export function slice<X extends Staged>(x: X, text: string): Result<X>
 export function slice<X extends Operand>(x: X, begin: readonly number[], size?: readonly number[]): Result<X>
 export function slice(x: Operand, where: string | readonly number[], size?: readonly number[]): Tensor {
   if (typeof where !== 'string') {
-    const toTheEnd = isList(where) ? where.map(() => -1) : []
+    const toTheEnd = isList(where) ? new Array<number>(Math.min(where.length, MAX_RANK)).fill(-1) : []
     return call(sliceRow, [x], { begin: where, size: size === undefined ? toTheEnd : size })
   }
   if (size !== undefined)
