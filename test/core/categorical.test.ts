@@ -12,7 +12,7 @@ import {
   withBackend,
   zeros,
 } from '@adjoint/core'
-import { abstractBackend, plainBackend } from '@adjoint/core/extend'
+import { abstractBackend, plainBackend, randomState } from '@adjoint/core/extend'
 import { describe, expect, it, test } from 'vitest'
 
 const seeded = { seed: 5 }
@@ -136,8 +136,10 @@ describe('random.categorical', () => {
     [() => random.categorical(zeros([3]), 1.5), ShapeError, /1\.5/],
     [() => random.categorical(zeros([3]), 1, { sed: 1 } as never), ValueError, /Did you mean "seed"/],
   ] as const)('%s is refused', (call, kind, message) => {
+    const before = randomState()
     expect(call).toThrow(kind)
     expect(call).toThrow(message)
+    expect(randomState()).toEqual(before)
   })
 
   it('says so where logits have no values', () => {
@@ -177,9 +179,11 @@ describe('random.categorical', () => {
     const planned = compile((x: Tensor) => random.categorical(x, 4))
     expect(planned(zeros([2, 2])).shape).toEqual([2, 4])
     const bad = (values: number[]) => () => planned(tensor(values, { shape: [2, 2] }))
+    const before = randomState()
     expect(bad([0, 1, NaN, 0])).toThrow(/random.categorical: the logit at \[1, 0\] is NaN/)
     expect(bad([0, Infinity, 1, 0])).toThrow(/the logit at \[0, 1\] is Infinity/)
     expect(bad([0, 1, -Infinity, -Infinity])).toThrow(/all logits of row \[1\] are -Infinity/)
+    expect(randomState()).toEqual(before)
   })
 
   it('draws on devices that read asynchronously too', async () => {

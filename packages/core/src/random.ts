@@ -83,7 +83,13 @@ function drawn(
   if (currentBackend() === abstractBackend) return fromHost([], sides, dtype)
   if (options.seed !== undefined)
     return fromHost(draw(checkSeed(op, options.seed), OWN_STREAM, sizeOf(sides)), sides, dtype)
-  return fromDraw(() => draw(seed, draws++, sizeOf(sides)), sides, dtype)
+  // A draw that fails is none.
+  const next = (): NumericArray => {
+    const values = draw(seed, draws, sizeOf(sides))
+    draws++
+    return values
+  }
+  return fromDraw(next, sides, dtype)
 }
 
 function checkFinite(op: string, name: string, value: unknown): number {

@@ -1,6 +1,7 @@
 import type { Stored } from '../backend.js'
 import { compute, firstOutside } from '../cpu/index.js'
 import { allocate, type HostArray, type NumericArray } from '../dtype.js'
+import { randomState, setRandomState } from '../random.js'
 import { sizeOf } from '../shape.js'
 import { Tensor, type Variable } from '../tensor.js'
 import { wasmBackend } from '../wasm/backend.js'
@@ -95,6 +96,7 @@ export class Plan {
       if (id === undefined) continue
       this.#view(id).set(valuesOf(args[i]!.read()))
     }
+    const random = randomState()
     for (const { id, make } of this.#drawn) {
       const values = make() as NumericArray
       if (this.#layout.places.has(id)) this.#view(id).set(values)
@@ -103,7 +105,9 @@ export class Plan {
     for (const { value, limit, fail } of this.program.checks) {
       const values = this.#view(value)
       const at = firstOutside(values, limit)
-      if (at >= 0) throw fail(values[at]!, at)
+      if (at < 0) continue
+      setRandomState(random)
+      throw fail(values[at]!, at)
     }
   }
 
