@@ -23,7 +23,15 @@ export const MOST_OPERANDS = 200
 export interface Writer {
   /** Equal for writers that write the same. */
   readonly key: string
-  write(c: Code, operands: readonly Int[], sizes: readonly Int[], scratch: Int, finish?: Epilogue): void
+  /** `whole` are the sizes of the whole kernel, where this is a part of it: they tell how far rows are apart. */
+  write(
+    c: Code,
+    operands: readonly Int[],
+    sizes: readonly Int[],
+    scratch: Int,
+    finish?: Epilogue,
+    whole?: readonly Int[],
+  ): void
 }
 
 export interface Choice {
@@ -107,10 +115,12 @@ function matmul({ transposeA, transposeB }: Of<'matmul'>, a: Aval, b: Aval, out:
   const loops = counts.length
   const key = `matmul ${source.transposeA} ${source.transposeB} ${tileRows} ${narrow} ${packs} ${isDeep} ${loops}`
   return {
-    writer: writer(key, (c, [a0, b0, out0], [m_, n_, k_, ...rest], scratch, finish) => {
+    writer: writer(key, (c, [a0, b0, out0], sizes, scratch, finish, [wholeM, wholeN] = sizes) => {
+      const [m_, n_, k_, ...rest] = sizes
+      const sides = { m: m_!, n: n_!, k: k_!, wholeM: wholeM!, wholeN: wholeN! }
       const write = narrow === 1 && !source.transposeA ? writeMatVec : writeMatmul
       const multiply = (at: Int, bt: Int, to: Int): void =>
-        write(c, source, { a: at, b: bt, out: to, scratch, m: m_!, n: n_!, k: k_! }, finish)
+        write(c, source, { a: at, b: bt, out: to, scratch, ...sides }, finish)
       if (loops === 0) {
         multiply(a0!, b0!, out0!)
         return

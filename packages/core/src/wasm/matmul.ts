@@ -29,6 +29,9 @@ export interface MatmulPlaces {
   readonly m: Int
   readonly n: Int
   readonly k: Int
+  /** m and n of the whole product, where this is some rows or columns of it: rows in memory are that long. */
+  readonly wholeM: Int
+  readonly wholeN: Int
 }
 
 /** Bytes of scratch that a product of this depth needs. */
@@ -68,7 +71,7 @@ export type Epilogue = (c: Code, sums: Local, column: Local, at: Local, offset: 
 export function writeMatmul(c: Code, source: MatmulSource, places: MatmulPlaces, finish?: Epilogue): void {
   const { tileRows, narrow, packs } = source
   const { m, n, k } = places
-  const columnBytes = c.product(n, 4)
+  const columnBytes = c.product(places.wholeN, 4)
   const panel = c.sum(places.scratch, 256)
   const kBytes = c.product(k, 4)
   const lastRow = typeof m === 'number' ? m - tileRows : diff(c, m, tileRows)
@@ -195,7 +198,7 @@ interface TilePlaces extends MatmulPlaces {
 
 function writeTile(c: Code, source: MatmulSource, places: TilePlaces, finish: Epilogue | undefined): void {
   const { transposeA, tileRows, narrow, isDeep } = source
-  const { i, k, m, kBytes, scratch } = places
+  const { i, k, wholeM, kBytes, scratch } = places
   const vectors = narrow !== undefined && narrow <= 4 ? 1 : 2
   const sums = Array.from({ length: tileRows * vectors }, () => c.local('v128'))
   const clear = (): void => {
@@ -211,7 +214,7 @@ function writeTile(c: Code, source: MatmulSource, places: TilePlaces, finish: Ep
     c.op(places.a, i, kBytes, 'i32.mul', 'i32.add').set(pointers[0]!)
     for (let r = 1; r < tileRows; r++) c.op(pointers[r - 1]!, kBytes, 'i32.add').set(pointers[r]!)
   }
-  const aStep: Int = transposeA ? c.product(m, 4) : 4
+  const aStep: Int = transposeA ? c.product(wholeM, 4) : 4
   const step = (): void => {
     const columns = Array.from({ length: vectors }, (_, v) =>
       keep(c, () => c.get(b).memory('v128.load', v * 16)),
