@@ -16,7 +16,7 @@ import {
   sgd,
 } from '@adjoint/layers'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { optimizers } from '../../packages/layers/src/optimizers.js'
+import { Optimizer, optimizers } from '../../packages/layers/src/optimizers.js'
 import { Plans } from '../../packages/layers/src/trainer/planned.js'
 
 afterEach(() => vi.restoreAllMocks())
@@ -144,11 +144,45 @@ describe('training by plans', () => {
         return [...logs, ...weightsOf(m)]
       }
       const changed = vi.spyOn(Plans.prototype, 'report')
+      const applied = vi.spyOn(Optimizer.prototype, 'apply')
       const byPlan = await run(true)
       expect(changed.mock.calls.map(([, isMade]) => isMade)).toEqual(new Array(8).fill(true))
+      // Eight steps op by op and a recording; then the numbers are known without its ops, but those of ftrl.
+      expect(applied).toHaveBeenCalledTimes(optimizer === 'ftrl' ? 18 : 9)
       expect(byPlan).toEqual(await run(false))
     },
   )
+
+  // `update` is to hand its numbers on as they are. One that computes with them is run in every step, and is right.
+  class Doubled extends Optimizer<{ readonly rate: number }> {
+    constructor() {
+      super('doubled', { learningRate: (step) => 0.01 / (step + 1) }, { learningRate: 0.01 })
+    }
+    protected override slotGroups(): readonly (readonly string[])[] {
+      return []
+    }
+    protected override numbers({ learningRate: rate }: { readonly learningRate: number }): { rate: number } {
+      return { rate }
+    }
+    protected override update(w: Tensor, g: Tensor, _: object, { rate }: { readonly rate: number }) {
+      return { value: w.sub(mul(g, 2 * rate)), slots: {} }
+    }
+  }
+
+  test("an optimizer of one's own that computes with its numbers is the same too", async () => {
+    const { a, b, y, z } = data()
+    const run = async (plan: boolean): Promise<unknown[]> => {
+      const m = build()
+      m.compile(untyped({ optimizer: new Doubled(), loss: 'mse', plan }))
+      const logs: unknown[] = []
+      for (let i = 0; i < 16; i++) logs.push(await m.trainOnBatch(untyped({ a, b }), untyped({ y, z })))
+      return [...logs, ...weightsOf(m)]
+    }
+    const changed = vi.spyOn(Plans.prototype, 'report')
+    const byPlan = await run(true)
+    expect(changed.mock.calls.map(([, isMade]) => isMade)).toEqual(new Array(8).fill(true))
+    expect(byPlan).toEqual(await run(false))
+  })
 
   test('predictions are the same with and without', async () => {
     const { a, b } = data()

@@ -144,6 +144,12 @@ export function isConstrained(weight: Variable): boolean {
   return ofWeights.has(weight)
 }
 
+/** Whether a weight is constrained by a function of the user's. */
+export function hasOwnConstraint(weight: Variable): boolean {
+  const by = ofWeights.get(weight)
+  return by !== undefined && !('config' in by)
+}
+
 /**
  * The value that a weight gets instead of `value`.
  * @throws ValueError, ShapeError, DTypeError where the constraint does not give such a value.

@@ -61,8 +61,13 @@ const names = new Names<() => Optimizer>('optimizer', 'an optimizer such as adam
  * @throws ValueError for an unknown name, with the nearest one.
  */
 export function resolveOptimizer(spec: unknown): Optimizer {
-  if (spec instanceof Optimizer) return spec
+  if (isOptimizer(spec)) return spec
   if (typeof spec === 'function' && Object.values(optimizers).includes(spec as () => Optimizer))
     throw new ValueError(`optimizer: got the function ${spec.name}; call it: ${spec.name}()`)
   return names.get(spec).value()
+}
+
+/** As `instanceof`, which would make `any` of what it does not know. */
+function isOptimizer(spec: unknown): spec is Optimizer {
+  return spec instanceof Optimizer
 }

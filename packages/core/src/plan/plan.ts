@@ -115,7 +115,7 @@ export class Plan {
    * Gives variables their new values. After {@link compute}, whose results are then gone.
    * @param numbers those that are others in every run.
    */
-  commit(numbers: readonly number[] = []): void {
+  commit(numbers: ArrayLike<number> = []): void {
     if (numbers.length > 0) {
       new Float64Array(planMemory.buffer, this.#arena.slots, numbers.length).set(numbers)
       for (const { id, slot } of this.#slots) this.#view(id)[0] = numbers[slot]!

@@ -12,6 +12,7 @@ import { BackendError } from '../errors.js'
 import { withoutRecording } from '../tape.js'
 import { Tensor, type Variable } from '../tensor.js'
 import { wasmBackend } from '../wasm/backend.js'
+import { type Foreseen, marksFor, Placing } from './foreseen.js'
 import { Capture, type Happening } from './capture.js'
 import { Plan } from './plan.js'
 import type { Program, ValueId } from './program.js'
@@ -21,8 +22,13 @@ import { difference } from './simplify.js'
 export interface StepFunctions {
   /** Returns what is read after every step, and what the change is made from. */
   compute(batch: readonly Tensor[]): { readonly read: readonly Tensor[]; readonly grads: readonly Tensor[] }
-  /** Assigns to variables. Runs in every step, on tensors without values, for the numbers that it uses. */
-  change(grads: readonly Tensor[]): void
+  /** The numbers of the change as it would be now, if they are known without running it. */
+  readonly foreseen?: Foreseen | undefined
+  /**
+   * Assigns to variables; by other numbers than the foreseen ones, if some are given. Where none are foreseen it runs
+   * in every step, on tensors without values, for the numbers that it uses.
+   */
+  change(grads: readonly Tensor[], numbers?: readonly number[]): void
 }
 
 /**
@@ -35,8 +41,17 @@ export class StepPlan {
   readonly #program: Program
   readonly #numbers: Numbers
   readonly #grads: readonly Tensor[]
+  /** Where foreseen numbers go, and for steps of which kind. */
+  readonly #placing: Placing | undefined
+  readonly #kind: string | undefined
 
-  private constructor({ program, varying, variables, grads }: Recorded) {
+  private constructor(
+    { program, varying, variables, grads }: Recorded,
+    foreseen: Foreseen | undefined,
+    marked: Program,
+  ) {
+    this.#placing = foreseen && Placing.of(foreseen, program, marked)
+    this.#kind = foreseen?.kind
     this.#program = program
     this.#plan = new Plan(program, program.values.length)
     this.#numbers = new Numbers(varying, variables)
@@ -53,10 +68,12 @@ export class StepPlan {
    * @throws BackendError where the step reads values, or does not do the same twice.
    */
   static record(step: StepFunctions, batch: readonly Tensor[], putBack: () => void): StepPlan {
+    const { foreseen } = step
     const first = record(step, batch, putBack)
-    const why = difference(first.program, record(step, batch, putBack).program)
+    const second = record(step, batch, putBack, foreseen && marksFor(foreseen))
+    const why = difference(first.program, second.program)
     if (why !== undefined) throw new BackendError(`the step is not the same every time: ${why}`)
-    return new StepPlan(first)
+    return new StepPlan(first, foreseen, second.program)
   }
 
   /** Whether the step would be recorded as the same plan now. */
@@ -91,6 +108,13 @@ export class StepPlan {
     return true
   }
 
+  /** As {@link change}, by foreseen numbers; false, and nothing is changed, where steps of that kind are others. */
+  changeBy({ kind, numbers }: Foreseen): boolean {
+    if (this.#placing === undefined || kind !== this.#kind) return false
+    this.#plan.commit(this.#placing.slotsFor(numbers))
+    return true
+  }
+
   toString(): string {
     return String(this.#plan)
   }
@@ -103,7 +127,12 @@ interface Recorded {
   readonly grads: readonly (Pick<Tensor, 'shape' | 'dtype'> & { readonly id: ValueId })[]
 }
 
-function record(step: StepFunctions, batch: readonly Tensor[], putBack: () => void): Recorded {
+function record(
+  step: StepFunctions,
+  batch: readonly Tensor[],
+  putBack: () => void,
+  numbers?: readonly number[],
+): Recorded {
   const capture = new Capture()
   try {
     return withBackend(capture, () => {
@@ -113,7 +142,7 @@ function record(step: StepFunctions, batch: readonly Tensor[], putBack: () => vo
       )
       const { read, grads } = step.compute(staged)
       capture.varies()
-      step.change(grads)
+      step.change(grads, numbers)
       const program = capture.finish(read)
       const { varying, variables } = capture
       return {

@@ -33,7 +33,7 @@ export interface AdafactorOptions extends OptimizerOptions {
  * Steps by the size of the weights, and of gradients; of a matrix only the sizes of its rows and columns are kept, so
  * that it remembers almost nothing (Shazeer & Stern 2018). The rate is at most 1 / sqrt(t), as in Keras.
  */
-export class Adafactor extends Optimizer {
+export class Adafactor extends Optimizer<AdafactorNumbers> {
   readonly beta2Decay: number
   readonly epsilon1: number
   readonly epsilon2: number
@@ -66,10 +66,13 @@ export class Adafactor extends Optimizer {
     return slot === 'columns' ? zeros([...shape.slice(0, -2), shape.at(-1)!], dtype) : undefined
   }
 
-  protected override update(w: Tensor, g: Tensor, slots: Slots, { learningRate, t }: Step): Update {
-    const rate = Math.min(learningRate, 1 / Math.sqrt(t))
+  protected override numbers({ learningRate, t }: Step): AdafactorNumbers {
+    return { rate: Math.min(learningRate, 1 / Math.sqrt(t)), share: t ** this.beta2Decay }
+  }
+
+  protected override update(w: Tensor, g: Tensor, slots: Slots, { rate, share }: AdafactorNumbers): Update {
     const squares = add(square(g), this.epsilon1)
-    const next = this.#followed(slots, squares, t ** this.beta2Decay)
+    const next = this.#followed(slots, squares, share)
     const direction = div(g, sqrt(sizeOf(next)))
     const tooLong = maximum(div(rms(direction), this.clipThreshold), 1)
     const length = mul(maximum(rms(w), this.epsilon2), rate)
@@ -84,6 +87,12 @@ export class Adafactor extends Optimizer {
       columns: call(follow, [columns!, mean(squares, -2)], { share }),
     }
   }
+}
+
+interface AdafactorNumbers {
+  readonly rate: number
+  /** How far the sizes follow the newest gradients. */
+  readonly share: number
 }
 
 /** The mean square of each element's gradients; of a matrix the outer product of what its rows and columns tell. */

@@ -2,6 +2,7 @@ import { maximum, scalar, sqrt, square, sum, type Tensor } from '@adjoint/core'
 import { call, elementwise, type Row } from '@adjoint/core/extend'
 import { given, checkFlag, checkNumber, NOT_NEGATIVE, RATE } from '../option-checks.js'
 import { Optimizer, type OptimizerOptions, type Slots, type Step, type Update } from './optimizer.js'
+import type { Rate } from './rate.js'
 import { follow, followSquare } from './rows.js'
 
 /** Options of the optimizers that keep a mean and a size of past gradients. */
@@ -31,7 +32,7 @@ export const adamStep: Row<'w' | 'm' | 'v', { readonly rate: number; readonly ep
   })
 
 /** The base of the Adam family: its options, checked. */
-abstract class MomentsOptimizer extends Optimizer {
+abstract class MomentsOptimizer<N extends object> extends Optimizer<N> {
   readonly beta1: number
   readonly beta2: number
   readonly epsilon: number
@@ -57,7 +58,7 @@ abstract class MomentsOptimizer extends Optimizer {
  * m += (g - m)(1 - beta1), v += (g² - v)(1 - beta2), w -= alpha m / (sqrt(v) + epsilon) with
  * alpha = rate sqrt(1 - beta2^t) / (1 - beta1^t) (Kingma & Ba 2015, epsilon as at the end of their section 2).
  */
-export class Adam extends MomentsOptimizer {
+export class Adam extends MomentsOptimizer<Rate> {
   readonly amsgrad: boolean
 
   constructor(
@@ -77,9 +78,12 @@ export class Adam extends MomentsOptimizer {
     return [['momentum', 'velocity'], ...(this.amsgrad ? [['velocity_hat']] : [])]
   }
 
-  protected override update(w: Tensor, g: Tensor, slots: Slots, { learningRate, t }: Step): Update {
+  protected override numbers({ learningRate, t }: Step): Rate {
+    return { rate: (learningRate * Math.sqrt(1 - this.beta2 ** t)) / (1 - this.beta1 ** t) }
+  }
+
+  protected override update(w: Tensor, g: Tensor, slots: Slots, { rate }: Rate): Update {
     const { beta1, beta2, epsilon } = this
-    const rate = (learningRate * Math.sqrt(1 - beta2 ** t)) / (1 - beta1 ** t)
     const momentum = call(follow, [slots['momentum']!, g], { share: 1 - beta1 })
     const velocity = call(followSquare, [slots['velocity']!, g], { share: 1 - beta2 })
     const largest = this.amsgrad ? maximum(slots['velocity_hat']!, velocity) : velocity
@@ -117,7 +121,7 @@ const adamaxStep = elementwise({
 })
 
 /** As Adam with the largest |g| for a size: u = max(beta2 u, |g|) (Kingma & Ba 2015, section 7.1). */
-export class Adamax extends MomentsOptimizer {
+export class Adamax extends MomentsOptimizer<AdamaxNumbers> {
   constructor(options: MomentsOptions = {}) {
     super('adamax', options, { learningRate: 0.001 })
   }
@@ -126,13 +130,21 @@ export class Adamax extends MomentsOptimizer {
     return [['momentum', 'norm']]
   }
 
-  protected override update(w: Tensor, g: Tensor, slots: Slots, { learningRate, t }: Step): Update {
+  protected override numbers({ learningRate: rate, t }: Step): AdamaxNumbers {
+    return { rate, correction: 1 - this.beta1 ** t }
+  }
+
+  protected override update(w: Tensor, g: Tensor, slots: Slots, numbers: AdamaxNumbers): Update {
     const { beta1, beta2, epsilon } = this
     const m = call(follow, [slots['momentum']!, g], { share: 1 - beta1 })
     const u = call(norm, [slots['norm']!, g], { beta: beta2 })
-    const params = { rate: learningRate, correction: 1 - beta1 ** t, epsilon }
-    return { value: call(adamaxStep, [w, m, u], params), slots: { momentum: m, norm: u } }
+    const value = call(adamaxStep, [w, m, u], { ...numbers, epsilon })
+    return { value, slots: { momentum: m, norm: u } }
   }
+}
+
+interface AdamaxNumbers extends Rate {
+  readonly correction: number
 }
 
 /** Adamax (default learning rate 0.001). */
@@ -149,7 +161,7 @@ const nadamStep = elementwise({
 })
 
 /** Adam with Nesterov's momentum, which grows from step to step (Dozat 2016). */
-export class Nadam extends MomentsOptimizer {
+export class Nadam extends MomentsOptimizer<NadamNumbers> {
   /** The product of the momenta of the first t steps. */
   #product = { t: 0, value: 1 }
 
@@ -179,21 +191,30 @@ export class Nadam extends MomentsOptimizer {
     return value
   }
 
-  protected override update(w: Tensor, g: Tensor, slots: Slots, { learningRate, t }: Step): Update {
-    const { beta1, beta2, epsilon } = this
+  protected override numbers({ learningRate: rate, t }: Step): NadamNumbers {
     const next = this.#momentum(t + 1)
     const product = this.#productUntil(t)
-    const m = call(follow, [slots['momentum']!, g], { share: 1 - beta1 })
-    const v = call(followSquare, [slots['velocity']!, g], { share: 1 - beta2 })
-    const params = {
+    return {
       ofMean: next / (1 - product * next),
       ofGradient: (1 - this.#momentum(t)) / (1 - product),
-      correction: 1 - beta2 ** t,
-      rate: learningRate,
-      epsilon,
+      correction: 1 - this.beta2 ** t,
+      rate,
     }
-    return { value: call(nadamStep, [w, g, m, v], params), slots: { momentum: m, velocity: v } }
   }
+
+  protected override update(w: Tensor, g: Tensor, slots: Slots, numbers: NadamNumbers): Update {
+    const { beta1, beta2, epsilon } = this
+    const m = call(follow, [slots['momentum']!, g], { share: 1 - beta1 })
+    const v = call(followSquare, [slots['velocity']!, g], { share: 1 - beta2 })
+    const value = call(nadamStep, [w, g, m, v], { ...numbers, epsilon })
+    return { value, slots: { momentum: m, velocity: v } }
+  }
+}
+
+interface NadamNumbers extends Rate {
+  readonly ofMean: number
+  readonly ofGradient: number
+  readonly correction: number
 }
 
 /** Nadam (default learning rate 0.001). */
@@ -221,7 +242,7 @@ const lambStep = elementwise({
  * As Adam, each variable's step as long as the variable itself times the rate: x = m̂ / (sqrt(v̂) + epsilon),
  * w -= rate |w| / |x| x (You et al. 2020).
  */
-export class Lamb extends MomentsOptimizer {
+export class Lamb extends MomentsOptimizer<LambNumbers> {
   constructor(options: MomentsOptions = {}) {
     super('lamb', options, { learningRate: 0.001 })
   }
@@ -230,18 +251,27 @@ export class Lamb extends MomentsOptimizer {
     return [['momentum', 'velocity']]
   }
 
-  protected override update(w: Tensor, g: Tensor, slots: Slots, { learningRate, t }: Step): Update {
+  protected override numbers({ learningRate: rate, t }: Step): LambNumbers {
+    return { rate, ofMean: 1 - this.beta1 ** t, ofSize: 1 - this.beta2 ** t }
+  }
+
+  protected override update(w: Tensor, g: Tensor, slots: Slots, numbers: LambNumbers): Update {
+    const { rate, ofMean, ofSize } = numbers
     const { beta1, beta2, epsilon } = this
     const momentum = call(follow, [slots['momentum']!, g], { share: 1 - beta1 })
     const velocity = call(followSquare, [slots['velocity']!, g], { share: 1 - beta2 })
-    const params = { ofMean: 1 - beta1 ** t, ofSize: 1 - beta2 ** t, epsilon }
-    const x = call(lambDirection, [momentum, velocity], params)
+    const x = call(lambDirection, [momentum, velocity], { ofMean, ofSize, epsilon })
     const length = (of: Tensor): Tensor => sqrt(sum(square(of)))
     return {
-      value: call(lambStep, [w, x, length(w), length(x)], { rate: learningRate }),
+      value: call(lambStep, [w, x, length(w), length(x)], { rate }),
       slots: { momentum, velocity },
     }
   }
+}
+
+interface LambNumbers extends Rate {
+  readonly ofMean: number
+  readonly ofSize: number
 }
 
 /** Lamb (default learning rate 0.001), for large batches. */

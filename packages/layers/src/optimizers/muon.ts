@@ -15,6 +15,7 @@ import { call, elementwise, show } from '@adjoint/core/extend'
 import { given, checkFlag, checkNumber, COUNT, FINITE, NOT_NEGATIVE, RATE } from '../option-checks.js'
 import { adamStep } from './adam.js'
 import { Optimizer, type OptimizerOptions, type Slots, type Step, type Update } from './optimizer.js'
+import type { Rate } from './rate.js'
 import { descend, follow, followSquare } from './rows.js'
 
 /** Options of {@link muon}. */
@@ -73,7 +74,7 @@ const muonMomentum = elementwise({
  * Matrices move by their momentum made orthogonal (Jordan 2024), scaled by their longer side (Liu et al. 2025); all
  * else moves as with AdamW.
  */
-export class Muon extends Optimizer {
+export class Muon extends Optimizer<Rate> {
   readonly #numbers: Numbers
   readonly nesterov: boolean
   readonly rmsRate: number | null
@@ -122,18 +123,26 @@ export class Muon extends Optimizer {
     return this.#isAdams(v) ? this.#numbers.adamWeightDecay : super.weightDecayOf(v)
   }
 
-  protected override update(w: Tensor, g: Tensor, slots: Slots, step: Step): Update {
-    return slots['velocity'] === undefined
-      ? this.#muonUpdate(w, g, slots, step)
-      : this.#adamUpdate(w, g, slots, step)
+  protected override numbers({ learningRate, t }: Step, v: Variable): Rate {
+    if (!this.#isAdams(v)) {
+      const scale = this.rmsRate === null ? 1 : this.rmsRate * Math.sqrt(Math.max(...v.shape))
+      return { rate: learningRate * scale }
+    }
+    const { adamBeta1: beta1, adamBeta2: beta2, adamLrRatio } = this.#numbers
+    return { rate: (learningRate * adamLrRatio * Math.sqrt(1 - beta2 ** t)) / (1 - beta1 ** t) }
   }
 
-  #muonUpdate(w: Tensor, g: Tensor, slots: Slots, { learningRate }: Step): Update {
+  protected override update(w: Tensor, g: Tensor, slots: Slots, { rate }: Rate): Update {
+    return slots['velocity'] === undefined
+      ? this.#muonUpdate(w, g, slots, rate)
+      : this.#adamUpdate(w, g, slots, rate)
+  }
+
+  #muonUpdate(w: Tensor, g: Tensor, slots: Slots, rate: number): Update {
     const params = { momentum: this.#numbers.momentum }
     const momentum = call(muonMomentum, [slots['momentum']!, g], params)
     const direction = this.#orthogonal(this.nesterov ? call(muonMomentum, [momentum, g], params) : momentum)
-    const scale = this.rmsRate === null ? 1 : this.rmsRate * Math.sqrt(Math.max(...w.shape))
-    return { value: call(descend, [w, direction], { rate: learningRate * scale }), slots: { momentum } }
+    return { value: call(descend, [w, direction], { rate }), slots: { momentum } }
   }
 
   /** Close to the nearest matrix with orthonormal rows or columns, by Newton and Schulz's iteration. */
@@ -150,9 +159,8 @@ export class Muon extends Optimizer {
     return rows > columns ? transpose(x) : x
   }
 
-  #adamUpdate(w: Tensor, g: Tensor, slots: Slots, { learningRate, t }: Step): Update {
-    const { adamBeta1: beta1, adamBeta2: beta2, adamLrRatio, epsilon } = this.#numbers
-    const rate = (learningRate * adamLrRatio * Math.sqrt(1 - beta2 ** t)) / (1 - beta1 ** t)
+  #adamUpdate(w: Tensor, g: Tensor, slots: Slots, rate: number): Update {
+    const { adamBeta1: beta1, adamBeta2: beta2, epsilon } = this.#numbers
     const momentum = call(follow, [slots['momentum']!, g], { share: 1 - beta1 })
     const velocity = call(followSquare, [slots['velocity']!, g], { share: 1 - beta2 })
     return {

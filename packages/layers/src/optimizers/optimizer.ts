@@ -18,6 +18,7 @@ import {
   call,
   didYouMean,
   elementwise,
+  type Foreseen,
   formatShape,
   isRecord,
   sameShape,
@@ -25,7 +26,7 @@ import {
   typeName,
   withoutRecording,
 } from '@adjoint/core/extend'
-import { constrained } from '../constraints.js'
+import { constrained, hasOwnConstraint } from '../constraints.js'
 import { checkFlag, checkKeys, checkNumber, COUNT, NOT_NEGATIVE, POSITIVE, SHARE } from '../option-checks.js'
 import type { Schedule } from '../schedules.js'
 
@@ -86,6 +87,14 @@ export interface Step {
   readonly t: number
 }
 
+/** What every step of a variable may need, whatever the optimizer. */
+interface CommonNumbers {
+  /** Which share the variable loses before the step. */
+  readonly decay: number
+  /** How much of its average is kept. */
+  readonly momentum: number
+}
+
 /** What one step makes of a variable. */
 export interface Update {
   readonly value: Tensor
@@ -112,9 +121,9 @@ const ACCUMULATOR = 'gradient_accumulator'
 /**
  * Moves variables along their gradients. Everything is remembered by variable, the number of updates too: an
  * optimizer that is given the variables of two models treats them as two optimizers would, but that `learningRate`
- * and `iterations` are common to both.
+ * and `iterations` are common to both. `N` is what `update` is told of a step: numbers by name, see `numbers`.
  */
-export abstract class Optimizer {
+export abstract class Optimizer<N extends object = object> {
   /** In Keras' spelling. */
   readonly name: string
   readonly #options: OptimizerOptions
@@ -124,6 +133,8 @@ export abstract class Optimizer {
   readonly #schedule: ((step: number) => number) | undefined
   #learningRate: number
   #iterations = 0
+  /** Another one whenever slots may have become others. */
+  #generation = 0
 
   /**
    * @param defaults the options' values where they are not given.
@@ -178,6 +189,7 @@ export abstract class Optimizer {
         )
       }
     for (const [path, v] of paths) this.#paths.set(v, path)
+    this.#generation++
   }
 
   /** What multiplies a variable's rate. */
@@ -254,8 +266,15 @@ export abstract class Optimizer {
     return names.some((part) => v.name.includes(part) || isWithin(path, part))
   }
 
+  /**
+   * The numbers that one step of a variable is made with. With them, plans compute these alone in every step: `update`
+   * has to run the same ops whatever they are, and to give them to ops as they are. Without them `update` is told the
+   * {@link Step} itself, and runs in every step.
+   */
+  protected numbers?(step: Step, of: Variable): N
+
   /** One step of one variable. Pure: what changes from step to step comes in as an argument. */
-  protected abstract update(value: Tensor, gradient: Tensor, slots: Slots, step: Step): Update
+  protected abstract update(value: Tensor, gradient: Tensor, slots: Slots, numbers: N): Update
 
   #groups(): readonly (readonly string[])[] {
     const { useEma = false, gradientAccumulationSteps } = this.#options
@@ -282,6 +301,7 @@ export abstract class Optimizer {
       slots[slot] = variable(first, { name: `${v.name}_${slot}`, trainable: false })
     const entry = { updates: 0, slots }
     this.#entries.set(v, entry)
+    this.#generation++
     return entry
   }
 
@@ -301,13 +321,30 @@ export abstract class Optimizer {
    */
   apply(gradients: readonly Tensor[], variables: readonly Variable[]): void {
     checkGradients(`${this.name}.apply`, gradients, variables)
+    this.#apply(gradients, variables, (numbers) => numbers)
+  }
+
+  /** Takes one step by these numbers, in the order of {@link foresee}. @internal */
+  applyBy(gradients: readonly Tensor[], variables: readonly Variable[], numbers: readonly number[]): void {
+    let next = 0
+    const filled = <R extends object>(record: R): R =>
+      Object.fromEntries(Object.keys(record).map((name) => [name, numbers[next++]])) as R
+    this.#apply(gradients, variables, filled)
+  }
+
+  /** @param by what is to stand in the place of the numbers of this step. */
+  #apply(
+    gradients: readonly Tensor[],
+    variables: readonly Variable[],
+    by: <R extends object>(numbers: R) => R,
+  ): void {
     if (variables.length === 0) return
     const { learningRate } = this
     withoutRecording(() => {
       const entries = variables.map((v) => this.#entryOf(v))
       const collected = this.#collected(gradients, entries)
       const updates: readonly { readonly value?: Tensor; readonly slots: Slots }[] = this.#isDue
-        ? this.#updates(collected, variables, entries, learningRate)
+        ? this.#updates(collected, variables, entries, learningRate, by)
         : collected.map((sum) => ({ slots: { [ACCUMULATOR]: sum } }))
       // Everything is computed: from here on nothing can fail.
       updates.forEach(({ value, slots }, i) => {
@@ -321,6 +358,33 @@ export abstract class Optimizer {
     })
   }
 
+  /** The numbers of the next step, where they are known without taking it. @internal */
+  foresee(variables: readonly Variable[]): Foreseen | undefined {
+    // Functions of the user's may do something else in every step.
+    if (this.numbers === undefined || variables.some(hasOwnConstraint)) return undefined
+    const numbers: number[] = []
+    if (!this.#isDue) return { kind: `${this.#generation}, collected`, numbers }
+    const { emaOverwriteFrequency } = this.#options
+    const { learningRate } = this
+    let kind = String(this.#generation)
+    for (const v of variables) {
+      const t = (this.#entries.get(v)?.updates ?? 0) + 1
+      const rate = learningRate * this.#multiplierOf(v)
+      const { decay, momentum } = this.#commonNumbers(v, rate, t)
+      numbers.push(decay, momentum)
+      const own = this.numbers({ learningRate: rate, t }, v) as Readonly<Record<string, number>>
+      for (const name in own) numbers.push(own[name]!)
+      if (emaOverwriteFrequency !== undefined) kind += this.#isOverwritten(t) ? ' 1' : ' 0'
+    }
+    return { kind, numbers }
+  }
+
+  /** Counts a step that was taken by foreseen numbers. @internal */
+  advance(variables: readonly Variable[]): void {
+    if (this.#isDue) for (const v of variables) this.#entries.get(v)!.updates++
+    this.#iterations++
+  }
+
   /** Notes how many steps were taken; what it returns puts that back. Slots are left as they are. @internal */
   mark(): () => void {
     const iterations = this.#iterations
@@ -328,7 +392,7 @@ export abstract class Optimizer {
     const updates = [...this.#entries.values()].map((entry) => [entry, entry.updates] as const)
     return () => {
       this.#iterations = iterations
-      for (const v of this.#entries.keys()) if (!known.has(v)) this.#entries.delete(v)
+      this.#forget([...this.#entries.keys()].filter((v) => !known.has(v)))
       for (const [entry, count] of updates) entry.updates = count
     }
   }
@@ -351,37 +415,55 @@ export abstract class Optimizer {
     variables: readonly Variable[],
     entries: readonly Entry[],
     commonRate: number,
+    by: <R extends object>(numbers: R) => R,
   ): Update[] {
     const { useEma, gradientAccumulationSteps } = this.#options
     return clipped(gradients, this.#options).map((gradient, i) => {
+      const v = variables[i]!
       const { slots, updates } = entries[i]!
-      const learningRate = commonRate * this.#multiplierOf(variables[i]!)
-      const step = { learningRate, t: updates + 1 }
-      const next = this.update(this.#decayed(variables[i]!, learningRate), gradient, slots, step)
+      const step = { learningRate: commonRate * this.#multiplierOf(v), t: updates + 1 }
+      const { decay: share, momentum } = by(this.#commonNumbers(v, step.learningRate, step.t))
+      const decayed = this.#decayOf(v) === 0 ? v : call(decay, [v], { share })
+      // Without numbers, N is Step.
+      const next = this.update(
+        decayed,
+        gradient,
+        slots,
+        by(this.numbers?.(step, v) ?? (step as unknown as N)),
+      )
       const reset =
         gradientAccumulationSteps === undefined
           ? {}
           : { [ACCUMULATOR]: full(gradient.shape, 0, gradient.dtype) }
       const done = { value: next.value, slots: { ...next.slots, ...reset } }
-      const { value, slots: kept } = useEma ? this.#averaged(done, slots, step.t) : done
+      const { value, slots: kept } = useEma ? this.#averaged(done, slots, momentum, step.t) : done
       // As in Keras the average is that of values before their constraint.
-      return { value: constrained(variables[i]!, value), slots: kept }
+      return { value: constrained(v, value), slots: kept }
     })
   }
 
-  #decayed(v: Variable, learningRate: number): Tensor {
-    const weightDecay = this.weightDecayOf(v)
-    if (weightDecay === 0 || this.isNamedBy(v, this.#options.excludeFromWeightDecay ?? [])) return v
-    return call(decay, [v], { rate: weightDecay * learningRate })
+  #commonNumbers(v: Variable, learningRate: number, t: number): CommonNumbers {
+    const { emaMomentum = 0.99 } = this.#options
+    // The first average is the value itself.
+    return { decay: this.#decayOf(v) * learningRate, momentum: t === 1 ? 0 : emaMomentum }
   }
 
-  /** The first average is the value itself. */
-  #averaged({ value, slots }: Update, before: Slots, t: number): Update {
-    const { emaMomentum = 0.99, emaOverwriteFrequency } = this.#options
-    const momentum = t === 1 ? 0 : emaMomentum
+  /** Which share of itself, times the learning rate, a variable loses; 0 where it is excluded. */
+  #decayOf(v: Variable): number {
+    const weightDecay = this.weightDecayOf(v)
+    const { excludeFromWeightDecay = [] } = this.#options
+    return weightDecay === 0 || this.isNamedBy(v, excludeFromWeightDecay) ? 0 : weightDecay
+  }
+
+  #averaged({ value, slots }: Update, before: Slots, momentum: number, t: number): Update {
     const average = call(movingAverage, [before[AVERAGE]!, value], { momentum })
-    const isOverwritten = emaOverwriteFrequency !== undefined && t % emaOverwriteFrequency === 0
-    return { value: isOverwritten ? average : value, slots: { ...slots, [AVERAGE]: average } }
+    return { value: this.#isOverwritten(t) ? average : value, slots: { ...slots, [AVERAGE]: average } }
+  }
+
+  /** Whether a variable becomes its average with its update number t. */
+  #isOverwritten(t: number): boolean {
+    const { emaOverwriteFrequency } = this.#options
+    return emaOverwriteFrequency !== undefined && t % emaOverwriteFrequency === 0
   }
 
   /** With `useEma`, gives variables their averages: `fit` does so at its end. */
@@ -397,8 +479,12 @@ export abstract class Optimizer {
 
   /** Forgets these variables; all of them, and the number of steps, unless some are given. */
   reset(variables?: readonly Variable[]): void {
-    for (const v of variables ?? [...this.#entries.keys()]) this.#entries.delete(v)
+    this.#forget(variables ?? [...this.#entries.keys()])
     if (variables === undefined) this.#iterations = 0
+  }
+
+  #forget(variables: readonly Variable[]): void {
+    for (const v of variables) if (this.#entries.delete(v)) this.#generation++
   }
 
   /** All it remembers of these variables (default: of all it knows, in the order in which they came). */
@@ -559,8 +645,8 @@ function checkLike(what: string, name: () => string, x: Tensor, like: Tensor): v
 const decay = elementwise({
   name: 'decay',
   args: ['w'],
-  params: ['rate'],
-  expr: 'w - w * rate',
+  params: ['share'],
+  expr: 'w - w * share',
   vjp: null,
 })
 

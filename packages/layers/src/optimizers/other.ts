@@ -2,6 +2,7 @@ import type { Tensor } from '@adjoint/core'
 import { call, elementwise } from '@adjoint/core/extend'
 import { given, checkNumber, NOT_NEGATIVE, SHARE } from '../option-checks.js'
 import { Optimizer, type OptimizerOptions, type Slots, type Step, type Update } from './optimizer.js'
+import { type Rate, RateOptimizer } from './rate.js'
 import { addSquare, follow } from './rows.js'
 
 /** Options of {@link lion}. */
@@ -21,7 +22,7 @@ const lionStep = elementwise({
 })
 
 /** w -= rate sign(beta1 m + (1 - beta1) g), m = beta2 m + (1 - beta2) g (Chen et al. 2023). */
-export class Lion extends Optimizer {
+export class Lion extends RateOptimizer {
   readonly beta1: number
   readonly beta2: number
 
@@ -42,7 +43,7 @@ export class Lion extends Optimizer {
     return [['momentum']]
   }
 
-  protected override update(w: Tensor, g: Tensor, slots: Slots, { learningRate: rate }: Step): Update {
+  protected override update(w: Tensor, g: Tensor, slots: Slots, { rate }: Rate): Update {
     const m = slots['momentum']!
     return {
       value: call(lionStep, [w, m, g], { beta: this.beta1, rate }),
@@ -97,7 +98,7 @@ const ftrlStep = elementwise({
 })
 
 /** Follow the regularised leader, coordinate by coordinate (McMahan et al. 2013). */
-export class Ftrl extends Optimizer {
+export class Ftrl extends Optimizer<Step> {
   readonly learningRatePower: number
   readonly initialAccumulatorValue: number
   readonly l1RegularizationStrength: number

@@ -1,7 +1,8 @@
 import { sub, type Tensor } from '@adjoint/core'
 import { call, elementwise } from '@adjoint/core/extend'
 import { given, checkFlag, checkNumber, NOT_NEGATIVE, RATE, SHARE } from '../option-checks.js'
-import { Optimizer, type OptimizerOptions, type Slots, type Step, type Update } from './optimizer.js'
+import type { OptimizerOptions, Slots, Update } from './optimizer.js'
+import { type Rate, RateOptimizer } from './rate.js'
 import { addSquare, descend, follow, followSquare } from './rows.js'
 
 /** Options of {@link rmsprop}. */
@@ -41,7 +42,7 @@ const withMomentum = elementwise({
 })
 
 /** v = rho v + (1 - rho) g², w -= rate g / sqrt(v + epsilon) (Hinton 2012, with Keras' epsilon). */
-export class Rmsprop extends Optimizer {
+export class Rmsprop extends RateOptimizer {
   readonly rho: number
   readonly momentum: number
   readonly epsilon: number
@@ -68,7 +69,7 @@ export class Rmsprop extends Optimizer {
     ]
   }
 
-  protected override update(w: Tensor, g: Tensor, slots: Slots, { learningRate: rate }: Step): Update {
+  protected override update(w: Tensor, g: Tensor, slots: Slots, { rate }: Rate): Update {
     const { rho, epsilon, momentum } = this
     const velocity = call(followSquare, [slots['velocity']!, g], { share: 1 - rho })
     const next: Record<string, Tensor> = { velocity }
@@ -98,7 +99,7 @@ export interface AdagradOptions extends OptimizerOptions {
 }
 
 /** a += g², w -= rate g / sqrt(a + epsilon) (Duchi et al. 2011). */
-export class Adagrad extends Optimizer {
+export class Adagrad extends RateOptimizer {
   readonly initialAccumulatorValue: number
   readonly epsilon: number
 
@@ -127,7 +128,7 @@ export class Adagrad extends Optimizer {
     return this.initialAccumulatorValue
   }
 
-  protected override update(w: Tensor, g: Tensor, slots: Slots, { learningRate: rate }: Step): Update {
+  protected override update(w: Tensor, g: Tensor, slots: Slots, { rate }: Rate): Update {
     const accumulator = call(addSquare, [slots['accumulator']!, g], {})
     const increment = call(rmspropIncrement, [g, accumulator], { rate, epsilon: this.epsilon })
     return { value: sub(w, increment), slots: { accumulator } }
@@ -156,7 +157,7 @@ const adadeltaIncrement = elementwise({
 })
 
 /** x = sqrt(d + epsilon) g / sqrt(a + epsilon), w -= rate x; a and d are mean squares of g and x (Zeiler 2012). */
-export class Adadelta extends Optimizer {
+export class Adadelta extends RateOptimizer {
   readonly rho: number
   readonly epsilon: number
 
@@ -174,7 +175,7 @@ export class Adadelta extends Optimizer {
     return [['accumulated_grad', 'accumulated_delta_var']]
   }
 
-  protected override update(w: Tensor, g: Tensor, slots: Slots, { learningRate: rate }: Step): Update {
+  protected override update(w: Tensor, g: Tensor, slots: Slots, { rate }: Rate): Update {
     const share = 1 - this.rho
     const a = call(followSquare, [slots['accumulated_grad']!, g], { share })
     const before = slots['accumulated_delta_var']!

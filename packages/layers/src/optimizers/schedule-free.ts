@@ -45,7 +45,7 @@ const freeAverage = elementwise({
  * Adam steps of a point z, and their average x; the weights are y = (1 - beta1) z + beta1 x. It needs no schedule, nor
  * to know when training ends (Defazio et al. 2024).
  */
-export class ScheduleFreeAdamW extends Optimizer {
+export class ScheduleFreeAdamW extends Optimizer<ScheduleFreeNumbers> {
   readonly beta1: number
   readonly beta2: number
   readonly epsilon: number
@@ -83,17 +83,26 @@ export class ScheduleFreeAdamW extends Optimizer {
     return variables.map((y, i) => call(freeAverage, [y, known[i]!.slots['momentum']!], { beta: this.beta1 }))
   }
 
-  protected override update(y: Tensor, g: Tensor, slots: Slots, { learningRate, t }: Step): Update {
-    const { beta1: beta, beta2, epsilon, warmupSteps } = this
-    const rate = learningRate * (warmupSteps === 0 ? 1 : Math.min(t / warmupSteps, 1))
+  protected override numbers({ learningRate, t }: Step): ScheduleFreeNumbers {
+    const warm = this.warmupSteps === 0 ? 1 : Math.min(t / this.warmupSteps, 1)
+    return { rate: learningRate * warm, correction: 1 - this.beta2 ** t, share: 1 / t }
+  }
+
+  protected override update(y: Tensor, g: Tensor, slots: Slots, numbers: ScheduleFreeNumbers): Update {
+    const { rate, correction, share } = numbers
+    const { beta1: beta, beta2, epsilon } = this
     const old = slots['momentum']!
     const velocity = call(followSquare, [slots['velocity']!, g], { share: 1 - beta2 })
-    const z = call(freeStep, [old, g, velocity], { rate, correction: 1 - beta2 ** t, epsilon })
-    return {
-      value: call(freeMix, [y, old, z], { beta, share: 1 / t }),
-      slots: { momentum: z, velocity },
-    }
+    const z = call(freeStep, [old, g, velocity], { rate, correction, epsilon })
+    return { value: call(freeMix, [y, old, z], { beta, share }), slots: { momentum: z, velocity } }
   }
+}
+
+interface ScheduleFreeNumbers {
+  readonly rate: number
+  readonly correction: number
+  /** What the newest point counts in the average. */
+  readonly share: number
 }
 
 /**

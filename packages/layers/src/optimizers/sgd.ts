@@ -1,7 +1,8 @@
 import { add, type Tensor } from '@adjoint/core'
 import { call, elementwise } from '@adjoint/core/extend'
 import { given, checkFlag, checkNumber, SHARE } from '../option-checks.js'
-import { Optimizer, type OptimizerOptions, type Slots, type Step, type Update } from './optimizer.js'
+import type { OptimizerOptions, Slots, Update } from './optimizer.js'
+import { type Rate, RateOptimizer } from './rate.js'
 import { descend } from './rows.js'
 
 /** Options of {@link sgd}. */
@@ -29,7 +30,7 @@ const nesterovStep = elementwise({
 })
 
 /** w -= rate g; with momentum m = momentum m - rate g, w += m; Nesterov's w += momentum m - rate g. */
-export class Sgd extends Optimizer {
+export class Sgd extends RateOptimizer {
   readonly momentum: number
   readonly nesterov: boolean
 
@@ -47,7 +48,7 @@ export class Sgd extends Optimizer {
     return this.momentum === 0 ? [] : [['momentum']]
   }
 
-  protected override update(w: Tensor, g: Tensor, slots: Slots, { learningRate: rate }: Step): Update {
+  protected override update(w: Tensor, g: Tensor, slots: Slots, { rate }: Rate): Update {
     if (this.momentum === 0) return { value: call(descend, [w, g], { rate }), slots: {} }
     const params = { momentum: this.momentum, rate }
     const m = call(sgdMomentum, [slots['momentum']!, g], params)

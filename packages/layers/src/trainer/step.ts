@@ -301,14 +301,24 @@ export class Stepper {
     const rate = optimizer.largestRate
     if (rate > LARGE_RATE || rate * most > LARGE_MOVE) return undefined
     const predictions = this.#hasMetrics ? losses.map((_, i) => plan.read(at + i)) : []
+    if (!this.#change(plan)) return undefined
+    return this.#withLossWeights({ ...found, predictions })
+  }
+
+  /** Lets a plan move variables; false, and nothing has happened, where it cannot. */
+  #change(plan: StepPlan): boolean {
+    const { optimizer } = this.#compiled
+    const foreseen = optimizer.foresee(this.#variables)
+    if (foreseen !== undefined && plan.changeBy(foreseen)) {
+      optimizer.advance(this.#variables)
+      this.#plans!.train.report(plan, true)
+      return true
+    }
     const putBack = optimizer.mark()
     const isMade = plan.change((grads) => optimizer.apply(grads, this.#variables))
     this.#plans!.train.report(plan, isMade)
-    if (!isMade) {
-      putBack()
-      return undefined
-    }
-    return this.#withLossWeights({ ...found, predictions })
+    if (!isMade) putBack()
+    return isMade
   }
 
   get #training(): Recording {
@@ -319,7 +329,11 @@ export class Stepper {
         const read = [...scalarsOf(open.total, open), ...open.grads.map((g) => max(abs(g)))]
         return { read: [...read, ...this.#toRead(open.predictions)], grads: open.grads }
       },
-      change: (grads) => optimizer.apply(grads, this.#variables),
+      foreseen: optimizer.foresee(this.#variables),
+      change: (grads, numbers) =>
+        numbers === undefined
+          ? optimizer.apply(grads, this.#variables)
+          : optimizer.applyBy(grads, this.#variables, numbers),
     })
     return this.#recordingOf(functions, () => optimizer.mark())
   }
