@@ -80,7 +80,12 @@ export const mutations: readonly Mutation[] = [
   ...inFile(
     'ops/trigonometric.ts',
     ['cos: wrong sign', 'neg(mul(g, sin(x)))', 'mul(g, sin(x))'],
-    ['tanh: cosh not squared', 'div(g, square(cosh(x)))', 'div(g, cosh(x))'],
+    ['tanh: second derivative of the other sign', 'tanhSlope(x)), -2)', 'tanhSlope(x)), 2)'],
+    [
+      'tanh: the slope is not squared',
+      '/ ((1 + exp(-2 * abs(x))) * (1 + exp(-2 * abs(x))))',
+      '/ (1 + exp(-2 * abs(x)))',
+    ],
     ['tan: second derivative cut', 'div(g, square(cos(x)))', 'div(g, square(cos(x.detach())))'],
     ['atan2: operands swapped', 'overSquare(y, hypot(x, y))', 'overSquare(x, hypot(x, y))'],
     ['atanh: wrong sign inside', 'div(g, mul(sub(1, x), add(1, x)))', 'div(g, add(square(x), 1))'],
