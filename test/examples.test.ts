@@ -1,15 +1,32 @@
 import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
-import { expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { bundle } from './support/bundle.js'
 
 const root = resolve(import.meta.dirname, '..')
 const run = promisify(execFile)
 
-/** Runs an example as its reader would, in a process of its own, and returns what it printed. */
+/** The one that `npm start` runs, here just so. */
+const FIRST = 'penguins'
+const START = ['--conditions=@adjoint/source', '--import', 'tsx']
+
+const sourceOf = (name: string): string => resolve(root, `examples/${name}.ts`)
+const names = readdirSync(resolve(root, 'examples')).flatMap((file) => /^(.+)\.ts$/.exec(file)?.[1] ?? [])
+const folder = mkdtempSync(join(tmpdir(), 'examples-'))
+let fileOf: (program: string) => string
+beforeAll(async () => {
+  fileOf = await bundle(names.map(sourceOf), folder)
+})
+afterAll(() => {
+  rmSync(folder, { recursive: true })
+})
+
+/** Runs an example in a process of its own, and returns what it printed. */
 async function printed(name: string): Promise<string> {
-  const args = ['--conditions=@adjoint/source', '--import', 'tsx', `examples/${name}.ts`]
+  const args = name === FIRST ? [...START, sourceOf(name)] : [fileOf(sourceOf(name))]
   const { stdout, stderr } = await run(process.execPath, args, { cwd: root, maxBuffer: 2 ** 24 })
   expect(stderr).toBe('')
   return stdout

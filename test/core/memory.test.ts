@@ -1,12 +1,23 @@
 import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { bundle } from '../support/bundle.js'
 
 const MB = 1e6
 /** What `npm run test:full` asks for; by default the longest loops are shorter. */
 const isFull = process.env['MODE'] === 'full'
-const program = fileURLToPath(new URL('../support/longevity.ts', import.meta.url))
+const source = join(import.meta.dirname, '../programs/longevity.ts')
+const folder = mkdtempSync(join(tmpdir(), 'memory-'))
+let program: string
+beforeAll(async () => {
+  program = (await bundle([source], folder))(source)
+})
+afterAll(() => {
+  rmSync(folder, { recursive: true })
+})
 
 interface Held {
   readonly heap: number
@@ -18,10 +29,10 @@ interface Loop {
   readonly seconds: number
 }
 
-/** Runs a loop of test/support/longevity.ts in a fresh process: what it reports, and the most memory it ever had. */
+/** Runs a loop of test/programs/longevity.ts in a fresh process: what it reports, and the most memory it ever had. */
 async function run<R>(name: string, count: number): Promise<R & { readonly peak: number }> {
-  const flags = ['--expose-gc', '--conditions=@adjoint/source', '--import', 'tsx']
-  const { stdout } = await promisify(execFile)(process.execPath, [...flags, program, name, String(count)])
+  const args = ['--expose-gc', program, name, String(count)]
+  const { stdout } = await promisify(execFile)(process.execPath, args)
   return JSON.parse(stdout) as R & { readonly peak: number }
 }
 

@@ -25,9 +25,12 @@ import {
 import { currentBackend, randomState } from '@adjoint/core/extend'
 import { type Backend, setBackend } from '@adjoint/core'
 import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { bundle } from '../support/bundle.js'
 import { stateOf } from '../support/state.js'
 
 /** x in R^3, y = its sum, and a class. */
@@ -579,19 +582,12 @@ describe('what it prints', () => {
       /^1\/1 - 0s - \S+ - loss: [^\n]+\n$/,
     )
   })
-  test('lines in a pipe, by fit and evaluate, from a program that a test starts', () => {
-    const script = `
-      import { dense, sequential } from '@adjoint/layers'
-      const m = sequential([dense(1, { inputShape: [1] })])
-      m.compile({ loss: 'mse' })
-      await m.fit([[1], [2]], [1, 2])
-      await m.evaluate([[1], [2]], [1, 2])
-      await m.predict([[1], [2]])`
-    const options = ['--conditions=@adjoint/source', '--import', 'tsx', '--input-type=module', '-e', script]
-    const text = execFileSync(process.execPath, options, {
-      cwd: join(import.meta.dirname, '..'),
-      encoding: 'utf8',
-    })
+  test('lines in a pipe, by fit and evaluate, from a program that a test starts', async () => {
+    const source = join(import.meta.dirname, '../programs/fit-in-a-pipe.ts')
+    const folder = mkdtempSync(join(tmpdir(), 'fit-'))
+    const program = (await bundle([source], folder))(source)
+    const text = execFileSync(process.execPath, [program], { encoding: 'utf8' })
+    rmSync(folder, { recursive: true })
     expect(text).toMatch(/^Epoch 1\/1\n1\/1 - 0s - \S+ - loss: [\d.]+\n1\/1 - 0s - \S+ - loss: [\d.]+\n$/)
   })
   test('a bar that never keeps the event loop from its turn for long', async () => {

@@ -31,6 +31,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeEach, describe, expect, test } from 'vitest'
+import { bundle } from '../support/bundle.js'
 import { lcgMatrix } from '../support/lcg.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'resume-'))
@@ -243,24 +244,10 @@ describe('a training that was killed ends as one that was not', () => {
   })
 
   test('also where the process dies', async () => {
-    const script = `
-      import { adam, backupAndRestore, dense, dropout, sequential, setSeed } from '@adjoint/layers'
-      setSeed(5)
-      const m = sequential([dense(8, { inputShape: [2], activation: 'relu' }), dropout(0.5), dense(1)])
-      m.compile({ optimizer: adam(), loss: 'mse' })
-      const x = Array.from({ length: 40 }, (_, i) => [i / 40, 1 - i / 40])
-      const callbacks = [backupAndRestore(process.argv[1], { saveFreq: 1 }),
-        { onBatchEnd: () => void process.stdout.write('.') }]
-      const { history } = await m.fit(x, x.map(([a]) => a), { batchSize: 4, epochs: 6, verbose: 0, callbacks })
-      process.stdout.write('#' + JSON.stringify([history, m.weights.map((w) => [...w.dataSync()])]))`
-    const start = (file: string) =>
-      spawn(
-        process.execPath,
-        ['--conditions=@adjoint/source', '--import', 'tsx', '--input-type=module', '-e', script, file],
-        { cwd: join(import.meta.dirname, '..'), stdio: ['ignore', 'pipe', 'inherit'] },
-      )
+    const source = join(import.meta.dirname, '../programs/train-with-backup.ts')
+    const program = (await bundle([source], join(folder, 'program')))(source)
     const outcome = async (file: string, killAfter: number): Promise<string> => {
-      const child = start(file)
+      const child = spawn(process.execPath, [program, file], { stdio: ['ignore', 'pipe', 'inherit'] })
       let text = ''
       child.stdout.on('data', (data: Buffer) => {
         text += data.toString()

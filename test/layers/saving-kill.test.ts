@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it } from 'vitest'
+import { bundle } from '../support/bundle.js'
 
-const root = new URL('../..', import.meta.url).pathname
+const source = join(import.meta.dirname, '../programs/save-for-ever.ts')
 
 /** A model whose weights are all one number, so that a mix of two would show. */
 const withValue = (value: number) =>
@@ -24,22 +25,11 @@ it('a process killed while it saves leaves the old file or the new one, whole', 
   const folder = mkdtempSync(join(tmpdir(), 'saving-kill-'))
   try {
     const path = join(folder, 'm.safetensors')
-    // Within the tests' folder, so that packages are found.
-    const script = `
-      import { dense, initializers, sequential } from '@adjoint/layers'
-      for (let i = 1; ; i++) {
-        const m = sequential([dense(300, { inputShape: [300], name: 'd', kernelInitializer: initializers.constant(i), useBias: false })])
-        await m.save(${JSON.stringify(path)})
-        if (i === 1) process.stdout.write('saved')
-      }`
+    const program = (await bundle([source], join(folder, 'program')))(source)
     await withValue(0).save(path)
     let last = 0
     for (const delay of [0, 3, 7, 12, 31]) {
-      const child = spawn(
-        process.execPath,
-        ['--conditions=@adjoint/source', '--import', 'tsx', '--input-type=module', '-e', script],
-        { cwd: join(root, 'test'), stdio: ['ignore', 'pipe', 'inherit'] },
-      )
+      const child = spawn(process.execPath, [program, path], { stdio: ['ignore', 'pipe', 'inherit'] })
       await once(child.stdout, 'data')
       await sleep(delay)
       child.kill('SIGKILL')

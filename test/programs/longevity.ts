@@ -1,5 +1,5 @@
 /**
- * Long synchronous loops and what they leave behind, each in a process of its own: `longevity.ts <run> <count>`.
+ * Long synchronous loops and what they leave behind, each in a process of its own, with the arguments <run> <count>.
  * Prints one line of JSON. Needs --expose-gc.
  */
 import {
