@@ -7,33 +7,42 @@ const LONGEST = 10_000_000
 
 type Values = Float32Array | Float64Array
 
-/** A sum without rounding errors to speak of: as the sum of two numbers, good for about 100 bits (Knuth; Dekker 1971). */
-class Exact {
-  high = 0
-  low = 0
-  /** The sum of absolute values, which errors are measured by. */
-  scale = 0
+/** A sum without rounding errors to speak of, and the sum of absolute values, which errors are measured by. */
+interface Exact {
+  readonly value: number
+  readonly scale: number
+}
 
-  add(x: number): void {
-    const total = this.high + x
-    const part = total - this.high
-    this.low += this.high - (total - part) + (x - part)
-    this.high = total
-    this.scale += Math.abs(x)
+/** As the sum of two numbers, good for about 100 bits (Knuth; Dekker 1971). */
+function exactSum(values: Values): Exact {
+  let [high, low, scale] = [0, 0, 0]
+  for (let i = 0; i < values.length; i++) {
+    const x = values[i]!
+    const total = high + x
+    const part = total - high
+    low += high - (total - part) + (x - part)
+    high = total
+    scale += Math.abs(x)
   }
+  return { value: high + low, scale }
+}
 
-  /** Adds x y, whose rounding error is itself a float64: halves of 26 bits have exact products (Veltkamp 1968). */
-  addProduct(x: number, y: number): void {
+/** The rounding error of a product is itself a float64: halves of 26 bits have exact products (Veltkamp 1968). */
+function exactDot(xs: Values, ys: Values): Exact {
+  let [high, low, scale] = [0, 0, 0]
+  for (let i = 0; i < xs.length; i++) {
+    const [x, y] = [xs[i]!, ys[i]!]
     const product = x * y
     const [xh, yh] = [upperHalf(x), upperHalf(y)]
     const [xl, yl] = [x - xh, y - yh]
-    this.add(product)
-    this.low += xl * yl - (product - xh * yh - xl * yh - xh * yl)
+    const total = high + product
+    const part = total - high
+    low += high - (total - part) + (product - part)
+    low += xl * yl - (product - xh * yh - xl * yh - xh * yl)
+    high = total
+    scale += Math.abs(product)
   }
-
-  get value(): number {
-    return this.high + this.low
-  }
+  return { value: high + low, scale }
 }
 
 function upperHalf(x: number): number {
@@ -41,40 +50,27 @@ function upperHalf(x: number): number {
   return scaled - (scaled - x)
 }
 
-function exactSum(values: Values): Exact {
-  const exact = new Exact()
-  for (let i = 0; i < values.length; i++) exact.add(values[i]!)
-  return exact
-}
-
-function exactDot(x: Values, y: Values): Exact {
-  const exact = new Exact()
-  for (let i = 0; i < x.length; i++) exact.addProduct(x[i]!, y[i]!)
-  return exact
-}
-
-/** Numbers in [-1, 1) that are the same in every run. */
-function noise(count: number, seed: number): (i: number) => number {
-  const random = new Float64Array(count)
+/** Numbers in [-1, 1), one after another, that are the same in every run. */
+function noise(seed: number): () => number {
   let state = seed
-  for (let i = 0; i < count; i++) {
+  return () => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0
-    random[i] = state / 2 ** 31
+    return state / 2 ** 31
   }
-  return (i) => random[i]!
 }
 
-const kinds: Readonly<Record<string, (count: number) => (i: number) => number>> = {
+const SIZES = Float64Array.from({ length: 9 }, (_, i) => 10 ** (i - 4))
+const kinds: Readonly<Record<string, () => (i: number) => number>> = {
   // Each addition of the same number to a growing sum rounds the same way: nothing averages out.
   'the same number': () => () => 0.1,
-  noise: (count) => noise(count, 1),
-  'numbers that cancel': (count) => {
-    const small = noise(count, 2)
-    return (i) => (i % 2 === 0 ? 1e6 + small(i) : -1e6)
+  noise: () => noise(1),
+  'numbers that cancel': () => {
+    const small = noise(2)
+    return (i) => (i % 2 === 0 ? 1e6 + small() : -1e6)
   },
-  'numbers of all sizes': (count) => {
-    const random = noise(count, 3)
-    return (i) => random(i) * 10 ** ((i % 9) - 4)
+  'numbers of all sizes': () => {
+    const random = noise(3)
+    return (i) => random() * SIZES[i % 9]!
   },
 }
 
@@ -82,6 +78,11 @@ function make(dtype: FloatDType, count: number, at: (i: number) => number): Valu
   const values = dtype === 'float32' ? new Float32Array(count) : new Float64Array(count)
   for (let i = 0; i < count; i++) values[i] = at(i)
   return values
+}
+
+/** Column `j` of a matrix of `columns` columns. */
+function columnOf(values: Values, columns: number, j: number): Float64Array {
+  return Float64Array.from({ length: values.length / columns }, (_, i) => values[i * columns + j]!)
 }
 
 /** Within 8 ulp of the sum of absolute values for each doubling of n. */
@@ -93,22 +94,16 @@ function expectAccurate(what: string, got: number, exact: Exact, n: number, dtyp
 
 describe.each(['float32', 'float64'] as const)('in %s, of up to 10,000,000 elements,', (dtype) => {
   describe.each(Object.keys(kinds))('%s:', (kind) => {
-    test.each([1000, 100_000, LONGEST])('%i are summed and averaged to 8 ulp log2(n) of their sizes', (n) => {
-      const values = make(dtype, n, kinds[kind]!(n))
-      const exact = exactSum(values)
-      const x = tensor(values)
-      expectAccurate('sum', sum(x).itemSync(), exact, n, dtype)
-      expectAccurate('mean times n', mean(x).itemSync() * n, exact, n, dtype)
-    })
-
-    test.each([1000, LONGEST])('%i are multiplied and summed so', (n) => {
-      const values = make(dtype, n, kinds[kind]!(n))
-      const others = make(dtype, n, noise(n, 4))
-      const exact = exactDot(values, others)
+    test.each([1000, 100_000, LONGEST])('%i are summed, averaged and multiplied to 8 ulp log2(n)', (n) => {
+      const [values, others] = [make(dtype, n, kinds[kind]!()), make(dtype, n, noise(4))]
       const [x, y] = [tensor(values), tensor(others)]
-      expectAccurate('dot', dot(x, y).itemSync(), exact, n, dtype)
-      const product = matmul(x.reshape([1, n]), y.reshape([n, 1]))
-      expectAccurate('matmul', product.itemSync(), exact, n, dtype)
+      const total = exactSum(values)
+      expectAccurate('sum', sum(x).itemSync(), total, n, dtype)
+      expectAccurate('mean times n', mean(x).itemSync() * n, total, n, dtype)
+      const product = exactDot(values, others)
+      expectAccurate('dot', dot(x, y).itemSync(), product, n, dtype)
+      const matrix = matmul(x.reshape([1, n]), y.reshape([n, 1]))
+      expectAccurate('matmul', matrix.itemSync(), product, n, dtype)
     })
   })
 
@@ -120,12 +115,12 @@ describe.each(['float32', 'float64'] as const)('in %s, of up to 10,000,000 eleme
 
   test('sums along either axis of a matrix are as accurate, element by element', () => {
     const [rows, columns] = [20_000, 50]
-    const values = make(dtype, rows * columns, kinds['numbers of all sizes']!(rows * columns))
+    const values = make(dtype, rows * columns, kinds['numbers of all sizes']!())
     const x = tensor(values, { shape: [rows, columns] })
     const byColumn = sum(x, 0).dataSync()
     const byRow = sum(x, 1).dataSync()
     for (let j = 0; j < columns; j++) {
-      const column = exactSum(values.filter((_, i) => i % columns === j))
+      const column = exactSum(columnOf(values, columns, j))
       expectAccurate(`column ${j}`, byColumn[j]!, column, rows, dtype)
     }
     for (let i = 0; i < rows; i += 997) {
@@ -136,22 +131,19 @@ describe.each(['float32', 'float64'] as const)('in %s, of up to 10,000,000 eleme
 
   test('every element of a large product of matrices is so', () => {
     const [m, k, n] = [3, 100_000, 5]
-    const a = make(dtype, m * k, noise(m * k, 5))
-    const b = make(dtype, k * n, kinds['numbers of all sizes']!(k * n))
+    const a = make(dtype, m * k, noise(5))
+    const b = make(dtype, k * n, kinds['numbers of all sizes']!())
     const out = matmul(tensor(a, { shape: [m, k] }), tensor(b, { shape: [k, n] })).dataSync()
     for (let i = 0; i < m; i++)
       for (let j = 0; j < n; j++) {
-        const exact = exactDot(
-          a.subarray(i * k, (i + 1) * k),
-          b.filter((_, at) => at % n === j),
-        )
+        const exact = exactDot(a.subarray(i * k, (i + 1) * k), columnOf(b, n, j))
         expectAccurate(`element ${i}, ${j}`, out[i * n + j]!, exact, k, dtype)
       }
   })
 
   test.each([1000, 1_000_000])('the variance of %i values of 1e6 + noise is right to 1e-4', (n) => {
-    const at = noise(n, 6)
-    const values = make(dtype, n, (i) => 1e6 + at(i))
+    const at = noise(6)
+    const values = make(dtype, n, () => 1e6 + at())
     const center = exactSum(values).value / n
     const squares = exactSum(Float64Array.from(values, (value) => (value - center) ** 2))
     const x = tensor(values)
