@@ -74,12 +74,12 @@ describe('depth', () => {
     expect(grad(sumOfMany)(tensor(1)).itemSync()).toBe(100_000)
   })
 
-  test('a function of 200,000 results has a pullback', () => {
+  test('a function of 100,000 results has a pullback', () => {
     const [values, pullback] = vjp(
-      (x: Tensor) => Array.from({ length: 200_000 }, () => x.mul(2)),
+      (x: Tensor) => Array.from({ length: 100_000 }, () => x.mul(2)),
       [tensor(1)],
     )
-    expect(pullback(values)[0].itemSync()).toBe(800_000)
+    expect(pullback(values)[0].itemSync()).toBe(400_000)
   })
 
   test('a gradient by 50,000 variables is taken at once', () => {
@@ -184,7 +184,7 @@ describe('time is linear in', () => {
     },
   }
   test.each(Object.keys(ops))('%s', (name) => {
-    expectLinear(6000, ops[name]!)
+    expectLinear(3000, ops[name]!)
   })
 })
 

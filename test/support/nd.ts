@@ -16,10 +16,13 @@ export function sizeOf(shape: readonly number[]): number {
 
 /** Every index of `shape`, in row-major order. */
 export function indicesOf(shape: readonly number[]): number[][] {
-  return shape.reduce<number[][]>(
-    (heads, side) => heads.flatMap((head) => Array.from({ length: side }, (_, i) => [...head, i])),
-    [[]],
-  )
+  const size = shape.reduce((a, b) => a * b, 1)
+  const index = shape.map(() => 0)
+  return Array.from({ length: size }, () => {
+    const copy = index.slice()
+    for (let axis = shape.length - 1; axis >= 0 && ++index[axis]! === shape[axis]; axis--) index[axis] = 0
+    return copy
+  })
 }
 
 /** The array whose element at each index is `f(index)`. */
