@@ -3,6 +3,7 @@ import type { DType, HostArray } from './dtype.js'
 import { BackendError, show, ValueError } from './errors.js'
 import type { ScalarFunction } from './expr/scalar.js'
 import { checkFunction } from './options.js'
+import type { Program, Replay } from './plan/program.js'
 import type { Sizes } from './shape.js'
 import type { Tensor, Variable } from './tensor.js'
 import { wasmBackend } from './wasm/backend.js'
@@ -96,6 +97,11 @@ export interface Backend {
   draw?(make: () => HostArray, aval: Aval): Handle
   /** Checks later that values are whole numbers in [0, limit), for backends that know no values now. */
   check?(x: Stored, limit: number, fail: (value: number, at: number) => Error): void
+  /**
+   * Makes a program ready to be run again and again, as fast as this backend can; undefined where that is no better than
+   * op by op.
+   */
+  plan?(program: Program): Replay | undefined
   /** Told when an op reads a variable. */
   onRead?(variable: Variable, value: Tensor): void
   /** Told before a variable is assigned to; returns what it is to hold. */

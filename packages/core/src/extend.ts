@@ -54,4 +54,13 @@ export { formatPath, isRecord, leavesOf, mapTree, replaceLeaves } from './tree.j
 export { randomState, type RandomState, setRandomState } from './random.js'
 export { permutation as permutationOf, randomBits } from './rng.js'
 export type { Foreseen } from './plan/foreseen.js'
+export {
+  formatValue,
+  formatVariable,
+  inputsOf,
+  type Program,
+  type Replay,
+  type ValueId,
+} from './plan/program.js'
+export { simplify } from './plan/simplify.js'
 export { type StepFunctions, StepPlan } from './plan/step.js'

@@ -1,4 +1,4 @@
-import { type Aval, currentBackend, isThenable, withBackend } from '../backend.js'
+import { type Aval, type Backend, currentBackend, isThenable, withBackend } from '../backend.js'
 import type { NumericArray } from '../dtype.js'
 import { BackendError, show, typeName, ValueError } from '../errors.js'
 import { checkFunction } from '../options.js'
@@ -6,10 +6,9 @@ import { sameShape } from '../shape.js'
 import { isRecording, withoutRecording } from '../tape.js'
 import { Tensor } from '../tensor.js'
 import { isRecord, leavesOf, mapTree, type Tree } from '../tree.js'
-import { wasmBackend } from '../wasm/backend.js'
 import { Capture } from './capture.js'
-import { Plan } from './plan.js'
-import type { Program } from './program.js'
+import { hasPlans, planOn } from './plan.js'
+import type { Program, Replay } from './program.js'
 import { difference } from './simplify.js'
 
 const isTensor = (x: unknown): x is Tensor => x instanceof Tensor
@@ -52,7 +51,9 @@ function replaceTensors<A>(tree: A, f: (x: Tensor) => Tensor): A {
 }
 
 interface Known {
-  readonly plan: Plan
+  readonly backend: Backend
+  /** Undefined where the backend runs it op by op. */
+  readonly plan: Replay | undefined
   /** The arguments it was made for, where all of them are tensors. */
   readonly avals: readonly Aval[] | undefined
   /** The result with the capture's tensors in it. */
@@ -70,33 +71,46 @@ export interface CompiledFunction<A extends readonly unknown[], R> {
  * The same function, faster: what it does is recorded once for each kind of arguments and then replayed as one piece
  * of code. Arguments and results may be pytrees of tensors; other arguments, and everything else the function uses but
  * variables, count as fixed. Variables may be read and assigned to. Random numbers are drawn anew in every call.
- * Inside a gradient or another plan, and on other backends, it is the function itself.
+ * Inside a gradient or another plan, and on backends that have no plans, it is the function itself.
  * @throws BackendError where the function reads values of tensors, or does not do the same every time.
  * @example const step = compile((x: Tensor, y: Tensor) => update(loss(x, y)))
  */
 export function compile<A extends readonly unknown[], R>(f: (...args: A) => R): CompiledFunction<A, R> {
   checkFunction('compile', f)
-  const plans = new Map<string, Known>()
+  const all = new WeakMap<Backend, Map<string, Known>>()
   let latest: Known | undefined
   const known = (args: A, tensors: readonly Tensor[]): Known => {
+    const backend = currentBackend()
     // Most calls are like the one before.
-    if (latest?.avals !== undefined && areLike(args, latest.avals)) return latest
+    if (latest?.backend === backend && latest.avals !== undefined && areLike(args, latest.avals))
+      return latest
+    const plans = all.get(backend) ?? new Map<string, Known>()
+    all.set(backend, plans)
     const key = keyOf(args, tensors)
     let found = plans.get(key)
     if (found === undefined) plans.set(key, (found = make(f, args)))
     return (latest = found)
   }
   const run = (...args: A): R => {
-    if (currentBackend() !== wasmBackend || isRecording()) return f(...args)
+    if (!hasPlans(currentBackend()) || isRecording()) return f(...args)
     const tensors = tensorsOf(args)
     const { plan, result } = known(args, tensors)
+    if (plan === undefined) return f(...args)
     plan.compute(tensors)
-    const results = plan.results()
+    const results = tensorsOf(result).map((_, i) => plan.result(i))
     plan.commit()
     let next = 0
     return replaceTensors(result as R, () => results[next++]!)
   }
-  return Object.assign(run, { plan: (...args: A) => known(args, tensorsOf(args)).plan })
+  const planFor = (...args: A): Replay => {
+    const { plan, backend } = known(args, tensorsOf(args))
+    if (plan === undefined)
+      throw new BackendError(`compile: the ${backend.name} backend runs this function op by op`, {
+        op: 'compile',
+      })
+    return plan
+  }
+  return Object.assign(run, { plan: planFor })
 }
 
 function make<A extends readonly unknown[], R>(f: (...args: A) => R, args: A): Known {
@@ -109,10 +123,11 @@ function make<A extends readonly unknown[], R>(f: (...args: A) => R, args: A): K
         'or keep it in a variable',
       { op: 'compile' },
     )
-  const tensors = tensorsOf(args)
+  const backend = currentBackend()
   return {
-    plan: new Plan(first.program, tensors.length),
-    avals: args.every(isTensor) ? tensors.map(({ shape, dtype }) => ({ shape, dtype })) : undefined,
+    backend,
+    plan: planOn(backend, first.program),
+    avals: args.every(isTensor) ? tensorsOf(args).map(({ shape, dtype }) => ({ shape, dtype })) : undefined,
     result: first.result,
   }
 }

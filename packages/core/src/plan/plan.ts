@@ -1,4 +1,4 @@
-import type { Stored } from '../backend.js'
+import type { Backend, Stored } from '../backend.js'
 import { compute, firstOutside } from '../cpu/index.js'
 import { allocate, type HostArray, type NumericArray } from '../dtype.js'
 import { randomState, setRandomState } from '../random.js'
@@ -12,12 +12,22 @@ import { schedule, type Schedule } from './fuse.js'
 import { free, planMemory, reserve } from './heap.js'
 import { type Home, homeOf, valuesOf } from './home.js'
 import { bytesOf, layOut, type Layout } from './layout.js'
-import { formatValue, formatVariable, type Program, type ValueId } from './program.js'
+import { formatValue, formatVariable, type Program, type Replay, type ValueId } from './program.js'
 import { simplify } from './simplify.js'
 
-/** A program as code: run as often as one likes on arguments of the same shapes. */
-export class Plan {
-  readonly program: Program
+/** How `backend` runs a program again and again; undefined where it runs op by op. */
+export function planOn(backend: Backend, program: Program): Replay | undefined {
+  return backend === wasmBackend ? new Plan(program) : backend.plan?.(program)
+}
+
+/** Whether `backend` may have plans at all. */
+export function hasPlans(backend: Backend): boolean {
+  return backend === wasmBackend || backend.plan !== undefined
+}
+
+/** A program as WebAssembly. */
+class Plan implements Replay {
+  readonly #program: Program
   readonly #schedule: Schedule
   readonly #layout: Layout
   readonly #arena: Arena
@@ -26,6 +36,7 @@ export class Plan {
   readonly #results: Compiled
   readonly #changes: Compiled
   readonly #drawn: readonly { readonly id: ValueId; readonly make: () => HostArray }[]
+  /** By argument; undefined for one that is not used. */
   readonly #arguments: readonly (ValueId | undefined)[]
   /** Constants that are numbers given to every run. */
   readonly #slots: readonly { readonly id: ValueId; readonly slot: number }[]
@@ -33,8 +44,8 @@ export class Plan {
   #views: (NumericArray | undefined)[] = []
   #buffer: ArrayBuffer | undefined
 
-  constructor(captured: Program, argumentCount: number) {
-    const program = (this.program = simplify(captured))
+  constructor(captured: Program) {
+    const program = (this.#program = simplify(captured))
     this.#schedule = schedule(program)
     this.#layout = layOut(program, this.#schedule)
     this.#changed = new Set(program.assigned.map(({ variable }) => variable))
@@ -56,7 +67,7 @@ export class Plan {
     this.#drawn = program.values.flatMap(({ source }, id) =>
       source.kind === 'drawn' ? [{ id, make: source.make }] : [],
     )
-    const places = Array.from({ length: argumentCount }, (): ValueId | undefined => undefined)
+    const places: (ValueId | undefined)[] = []
     program.values.forEach(({ source }, id) => {
       if (source.kind === 'argument') places[source.index] = id
       if (source.kind === 'constant' && this.#layout.places.has(id))
@@ -84,7 +95,7 @@ export class Plan {
       this.#buffer = planMemory.buffer
       this.#views = []
     }
-    const { dtype, shape } = this.program.values[id]!
+    const { dtype, shape } = this.#program.values[id]!
     return (this.#views[id] ??= viewAt(planMemory.buffer, this.#addressOf(id), dtype, sizeOf(shape)))
   }
 
@@ -102,7 +113,7 @@ export class Plan {
       if (this.#layout.places.has(id)) this.#view(id).set(values)
     }
     this.#results()
-    for (const { value, limit, fail } of this.program.checks) {
+    for (const { value, limit, fail } of this.#program.checks) {
       const values = this.#view(value)
       const at = firstOutside(values, limit)
       if (at < 0) continue
@@ -124,7 +135,7 @@ export class Plan {
     const copies = this.#layout.copies.map(({ variable, value }) => ({
       to: this.#homes.get(variable)!.address,
       from: this.#addressOf(value),
-      bytes: bytesOf(this.program, value),
+      bytes: bytesOf(this.#program, value),
     }))
     // A variable's old value may be another's new one: all are read before any is written.
     const heap = new Uint8Array(planMemory.buffer)
@@ -132,33 +143,23 @@ export class Plan {
     copies.forEach(({ to }, i) => heap.set(values[i]!, to))
   }
 
-  /** What the function returned, as tensors of their own. */
-  results(): Tensor[] {
-    return this.program.results.map((id) => this.#resultOf(id))
-  }
-
-  /** What the function returned at one place, as a tensor of its own. */
   result(at: number): Tensor {
-    return this.#resultOf(this.program.results[at]!)
-  }
-
-  #resultOf(id: ValueId): Tensor {
-    const { shape, dtype } = this.program.values[id]!
+    const id = this.#program.results[at]!
+    const { shape, dtype } = this.#program.values[id]!
     return new Tensor(shape, dtype as 'float32', this.#view(id).slice(), wasmBackend)
   }
 
-  /** The only value of a result. */
-  number(result: number): number {
-    return this.#view(this.program.results[result]!)[0]!
+  numbers(count: number): readonly number[] {
+    return this.#program.results.slice(0, count).map((id) => this.#view(id)[0]!)
   }
 
   /** A stage that has no code of its own, by the plain loops. */
   #compute(at: number): void {
     for (const id of this.#schedule.stages[at]!.members) {
-      const { source, shape, dtype } = this.program.values[id]!
+      const { source, shape, dtype } = this.#program.values[id]!
       if (source.kind !== 'kernel' || source.kernel.kind === 'view') continue
       const inputs = source.inputs.map((input): Stored => {
-        const value = this.program.values[input]!
+        const value = this.#program.values[input]!
         return { shape: value.shape, dtype: value.dtype, handle: this.#view(input) }
       })
       const size = sizeOf(shape)
@@ -171,7 +172,7 @@ export class Plan {
 
   /** The program as it runs: what is given, then what runs, indented where it runs as one. */
   toString(): string {
-    const { program } = this
+    const program = this.#program
     const line = (id: ValueId): string => formatValue(program, id)
     const given = program.values.flatMap(({ source }, id) => (source.kind === 'kernel' ? [] : [line(id)]))
     const stages = this.#schedule.stages.flatMap(({ members }) =>

@@ -1,7 +1,7 @@
 import type { Aval, Kernel } from '../backend.js'
 import type { HostArray } from '../dtype.js'
 import { formatShape } from '../shape.js'
-import type { Variable } from '../tensor.js'
+import type { Tensor, Variable } from '../tensor.js'
 
 /** A number for each value of a program. */
 export type ValueId = number
@@ -40,6 +40,20 @@ export interface Program {
   readonly assigned: readonly { readonly variable: Variable; readonly value: ValueId }[]
   /** How many numbers are given to every run. */
   readonly slotCount: number
+}
+
+/** A program that a backend runs, on arguments of the same shapes each time. */
+export interface Replay {
+  /** Runs what results need. Nothing outside has changed afterwards. */
+  compute(args: readonly Tensor[]): void
+  /** What the program returns at one place, as a tensor of its own. After {@link compute}, before {@link commit}. */
+  result(at: number): Tensor
+  /** The only values of the first so many results: at once where the backend can. */
+  numbers(count: number): readonly number[] | Promise<readonly number[]>
+  /** Gives variables their new values. @param numbers those that are others in every run. */
+  commit(numbers?: ArrayLike<number>): void
+  /** What runs, and what runs as one. */
+  toString(): string
 }
 
 export function inputsOf(source: Source): readonly ValueId[] {

@@ -11,11 +11,10 @@ import type { HostArray } from '../dtype.js'
 import { BackendError } from '../errors.js'
 import { withoutRecording } from '../tape.js'
 import { Tensor, type Variable } from '../tensor.js'
-import { wasmBackend } from '../wasm/backend.js'
 import { type Foreseen, marksFor, Placing } from './foreseen.js'
 import { Capture, type Happening } from './capture.js'
-import { Plan } from './plan.js'
-import type { Program, ValueId } from './program.js'
+import { hasPlans, planOn } from './plan.js'
+import type { Program, Replay, ValueId } from './program.js'
 import { difference } from './simplify.js'
 
 /** What a step does: computes from the batch and the variables, and then changes variables by what it found. */
@@ -37,7 +36,7 @@ export interface StepFunctions {
  * as long as it is made of the same ops.
  */
 export class StepPlan {
-  readonly #plan: Plan
+  readonly #plan: Replay
   readonly #program: Program
   readonly #numbers: Numbers
   readonly #grads: readonly Tensor[]
@@ -52,20 +51,23 @@ export class StepPlan {
   ) {
     this.#placing = foreseen && Placing.of(foreseen, program, marked)
     this.#kind = foreseen?.kind
+    const backend = currentBackend()
+    const plan = planOn(backend, program)
+    if (plan === undefined) throw new BackendError(`the ${backend.name} backend runs this step op by op`)
     this.#program = program
-    this.#plan = new Plan(program, program.values.length)
+    this.#plan = plan
     this.#numbers = new Numbers(varying, variables)
     this.#grads = grads.map(({ shape, dtype, id }) => new Tensor(shape, dtype, new Mark(id), this.#numbers))
   }
 
   /** Whether steps on the current backend can be plans. */
   static get isPossible(): boolean {
-    return currentBackend() === wasmBackend
+    return hasPlans(currentBackend())
   }
 
   /**
    * Records a step. What `change` moves besides variables, such as counters, is for the caller to put back.
-   * @throws BackendError where the step reads values, or does not do the same twice.
+   * @throws BackendError where the step reads values, does not do the same twice, or is nothing for this backend.
    */
   static record(step: StepFunctions, batch: readonly Tensor[], putBack: () => void): StepPlan {
     const { foreseen } = step
@@ -90,9 +92,9 @@ export class StepPlan {
     this.#plan.compute(batch)
   }
 
-  /** The only value of what is read first, second, … Before the change. */
-  number(at: number): number {
-    return this.#plan.number(at)
+  /** The only values of so many of what is read, from the first on: at once where the device can. Before the change. */
+  numbers(count: number): readonly number[] | Promise<readonly number[]> {
+    return this.#plan.numbers(count)
   }
 
   /** What is read first, second, … as a tensor of its own. Before the change. */

@@ -143,7 +143,10 @@ export class Stepper {
   train(batch: Batch, place: Place): Outcome | Promise<Outcome> {
     if (this.#compiled.trainStep !== undefined) return this.#trainByHand(batch, place)
     const planned = this.#trainByPlan(batch, place)
-    if (planned !== undefined) return planned
+    return planned ?? this.#trainByOps(batch, place)
+  }
+
+  #trainByOps(batch: Batch, place: Place): Outcome | Promise<Outcome> {
     const before = this.#keep()
     const open = this.#tried(before, () => this.#open(batch))
     const read = readScalars(scalarsOf(open.total, open))
@@ -261,46 +264,79 @@ export class Stepper {
   }
 
   /** The step by a plan, if there is one; undefined where nothing was done. */
-  #trainByPlan(batch: Batch, place: Place): Outcome | undefined {
+  #trainByPlan(batch: Batch, place: Place): Outcome | Promise<Outcome> | undefined {
     const plans = this.#plans?.train
     // A single step cannot know what the user's code did before it.
     if (plans === undefined || (plans.hasOwnCode && place.op === 'trainOnBatch')) return undefined
     const plan = plans.for(batch, this.#training)
     if (plan === undefined) return undefined
     const before: Kept = { random: this.#bound.random, statistics: [] }
-    let outcome: Outcome | undefined
-    try {
-      outcome = this.#bound.run(() => this.#replay(plan, batch, before, place))
-    } catch (error) {
-      this.#bound.random = before.random
-      throw error
-    }
-    if (outcome === undefined) this.#bound.random = before.random
-    return outcome
+    const read = this.#drawing(before, () => {
+      plan.compute(tensorsOf(batch))
+      return plan.numbers(this.#lossCount + this.#variables.length)
+    })
+    const finish = (numbers: readonly number[]): Outcome | undefined =>
+      this.#drawing(before, () => this.#replayed(plan, batch, numbers, before, place))
+    if (!(read instanceof Promise)) return finish(read)
+    return read.then(
+      (numbers) => finish(numbers) ?? this.#trainByOps(batch, place),
+      (error: unknown) => {
+        this.#bound.random = before.random
+        throw error
+      },
+    )
   }
 
-  #replay(plan: StepPlan, batch: Batch, before: Kept, place: Place): Outcome | undefined {
-    const { optimizer } = this.#compiled
-    plan.compute(tensorsOf(batch))
-    let at = 0
-    const total = plan.number(at++)
+  /** Runs a part of a planned step. Where it fails, or there is nothing done, no random numbers were used. */
+  #drawing<R>({ random }: Kept, part: () => R): R {
+    let result: R | undefined
+    try {
+      return (result = this.#bound.run(part))
+    } finally {
+      if (result === undefined) this.#bound.random = random
+    }
+  }
+
+  /** How many losses are read. */
+  get #lossCount(): number {
+    return 1 + this.#scored.length + (this.#compiled.modelLoss === undefined ? 0 : 1)
+  }
+
+  /** What of the numbers is which loss. */
+  #lossesOf(numbers: readonly number[]): Omit<Outcome, 'predictions'> {
     const losses = new Array<number | undefined>(this.#compiled.outputs.length).fill(undefined)
-    for (const { index } of this.#scored) losses[index] = plan.number(at++)
-    const modelLoss = this.#compiled.modelLoss === undefined ? undefined : plan.number(at++)
-    const found = { loss: total, losses, modelLoss }
+    this.#scored.forEach(({ index }, i) => {
+      losses[index] = numbers[1 + i]!
+    })
+    const modelLoss = this.#compiled.modelLoss === undefined ? undefined : numbers[1 + this.#scored.length]!
+    return { loss: numbers[0] ?? 0, losses, modelLoss }
+  }
+
+  /** The rest of a step whose losses and gradients' magnitudes are read: checks them, and takes the step. */
+  #replayed(
+    plan: StepPlan,
+    batch: Batch,
+    numbers: readonly number[],
+    before: Kept,
+    place: Place,
+  ): Outcome | undefined {
+    const { optimizer } = this.#compiled
+    const found = this.#lossesOf(numbers)
+    const at = this.#lossCount
     for (let i = 0; i < at; i++)
-      if (!Number.isFinite(plan.number(i)))
+      if (!Number.isFinite(numbers[i]))
         throw this.#badLoss(batch, { ...found, predictions: [] }, before, place)
     let most = 0
     for (let i = 0; i < this.#variables.length; i++) {
-      const size = plan.number(at++)
+      const size = numbers[at + i]!
       if (!Number.isFinite(size)) throw this.#badGradient(i, size, place)
       most = Math.max(most, size)
     }
     // Such a step has to be looked at after it was made, and maybe taken back.
     const rate = optimizer.largestRate
     if (rate > LARGE_RATE || rate * most > LARGE_MOVE) return undefined
-    const predictions = this.#hasMetrics ? losses.map((_, i) => plan.read(at + i)) : []
+    const readFrom = at + this.#variables.length
+    const predictions = this.#hasMetrics ? found.losses.map((_, i) => plan.read(readFrom + i)) : []
     if (!this.#change(plan)) return undefined
     return this.#withLossWeights({ ...found, predictions })
   }
@@ -437,16 +473,15 @@ export class Stepper {
     return { predictions, parts, total: this.#total(parts, added) }
   }
 
-  #testByPlan(plan: StepPlan, batch: Batch): Outcome {
+  #testByPlan(plan: StepPlan, batch: Batch): Outcome | Promise<Outcome> {
     plan.compute(tensorsOf(batch))
-    let at = 0
-    const isLost = this.#compiled.hasLoss
-    const loss = isLost ? plan.number(at++) : 0
-    const losses = new Array<number | undefined>(this.#compiled.outputs.length).fill(undefined)
-    for (const { index } of this.#scored) losses[index] = plan.number(at++)
-    const modelLoss = this.#compiled.modelLoss === undefined ? undefined : plan.number(at++)
-    const predictions = this.#hasMetrics ? losses.map((_, i) => plan.read(at + i)) : []
-    return this.#withLossWeights({ loss, losses, modelLoss, predictions })
+    const count = this.#compiled.hasLoss ? this.#lossCount : 0
+    const read = plan.numbers(count)
+    const outputs = this.#compiled.outputs
+    const predictions = this.#hasMetrics ? outputs.map((_, i) => plan.read(count + i)) : []
+    const outcome = (numbers: readonly number[]): Outcome =>
+      this.#withLossWeights({ ...this.#lossesOf(numbers), predictions })
+    return read instanceof Promise ? read.then(outcome) : outcome(read)
   }
 
   #outcomeOf(parts: Parts, numbers: readonly number[], predictions: readonly Tensor[]): Outcome {
