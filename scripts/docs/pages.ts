@@ -1,3 +1,4 @@
+import { rows } from '../../packages/core/src/op.js'
 import { methods } from '../../packages/core/src/ops/index.js'
 import { type Example, examples, families, type OpName } from './examples.js'
 import { factsOf } from './facts.js'
@@ -62,11 +63,13 @@ function sectionOf(op: Documented, example: Example, source: string): string {
       : facts.derivatives.length === 0
         ? 'none'
         : facts.derivatives.map((line) => `\`${line}\``).join(', '))
+  const ulps = rows.get(op.name)?.ulps
   const points = [
     ...(facts.formula === undefined ? [] : [`- Formula: \`${facts.formula}\``]),
     `- Shape: ${shape}`,
     `- dtype: ${example.dtype ?? facts.dtype}`,
     `- Derivative: ${derivatives}`,
+    ...(ulps === undefined ? [] : [`- Precision in float32: ${ulps} ulp`]),
     ...(facts.singular.length === 0 ? [] : [`- At kinks and singular points: ${facts.singular.join(', ')}`]),
     ...op.options.map(
       ({ name, type, text }) => `- Option \`${name}: ${type}\`${text === '' ? '' : ` – ${text}`}`,

@@ -73,6 +73,11 @@ export interface Row<A extends string = string, P = unknown> {
   readonly domain?: { readonly [K in A]?: readonly [number, number] }
   /** Where an elementwise row has no two-sided derivative. */
   readonly kinks?: readonly number[]
+  /**
+   * How far, in units of the last place, float32 results may be from the nearest numbers to the true ones: kernels that
+   * compute in float32 keep to it. Where a row says nothing, they are computed in float64 and rounded once.
+   */
+  readonly ulps?: number
 }
 
 /** Any row, its names and attributes forgotten. */
@@ -306,6 +311,7 @@ interface ElementwiseSpec<A extends string, N extends string> {
   readonly vjp: { readonly [K in A]: Rule<A, Params<N>> | null } | null
   readonly domain?: { readonly [K in A]?: readonly [number, number] }
   readonly kinks?: readonly number[]
+  readonly ulps?: number
 }
 export type Params<N extends string> = { readonly [K in N]: number }
 
@@ -329,6 +335,7 @@ export function elementwise<const A extends string, const N extends string = nev
     vjp: spec.vjp,
     ...(spec.domain && { domain: spec.domain }),
     ...(spec.kinks && { kinks: spec.kinks }),
+    ...(spec.ulps && { ulps: spec.ulps }),
   })
 }
 

@@ -100,6 +100,7 @@ export const sigmoid: Unary = unary({
   name: 'sigmoid',
   args: ['x'],
   expr: '1 / (1 + exp(-x))',
+  ulps: 2,
   // sigmoid(-x) instead of 1 - sigmoid(x), which cancels for large x.
   vjp: { x: ({ g, x, out }) => mul(g, mul(out, sigmoid(neg(x)))) },
 })
@@ -109,6 +110,7 @@ export const logSigmoid: Unary = unary({
   name: 'logSigmoid',
   args: ['x'],
   expr: 'min(x, 0) - log1p(exp(-abs(x)))',
+  ulps: 2,
   vjp: { x: ({ g, x }) => mul(g, sigmoid(neg(x))) },
 })
 
@@ -117,6 +119,7 @@ export const softplus: Unary = unary({
   name: 'softplus',
   args: ['x'],
   expr: 'max(x, 0) + log1p(exp(-abs(x)))',
+  ulps: 2,
   vjp: { x: ({ g, x }) => mul(g, sigmoid(x)) },
 })
 
@@ -292,6 +295,7 @@ export const erf: Unary = unary({
   name: 'erf',
   args: ['x'],
   expr: 'erf(x)',
+  ulps: 1,
   vjp: { x: ({ g, x }) => mul(g, mul(exp(neg(square(x))), TWO_OVER_ROOT_PI)) },
 })
 

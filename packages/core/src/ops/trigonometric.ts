@@ -84,6 +84,7 @@ export const tanh: Unary = unary({
   name: 'tanh',
   args: ['x'],
   expr: 'tanh(x)',
+  ulps: 1,
   vjp: { x: ({ g, x }) => mul(g, tanhSlope(x)) },
 })
 

@@ -330,13 +330,14 @@ function slotsOf({ values }: Program, id: ValueId): readonly number[] {
   return source.kind === 'kernel' ? (source.slots ?? []) : []
 }
 
-/** The number that a value is known to hold. */
+/** The number that a value is known to hold. Whole numbers of 32 bits are loaded: formulas tell them from float32. */
 function numberOf({ values }: Program, id: ValueId): number | undefined {
-  const { source, shape } = values[id]!
+  const { source, shape, dtype } = values[id]!
   if (
     source.kind !== 'constant' ||
     source.slot !== undefined ||
     shape.length > 0 ||
+    dtype === 'int32' ||
     source.values.length !== 1
   )
     return undefined

@@ -83,11 +83,15 @@ const SERIES: Partial<Readonly<Record<Function1, VectorFunction>>> = {
   geluTanhSlope,
 }
 
-/** Formulas that float32 arithmetic is good enough for. */
+/** Formulas that float32 arithmetic is good enough for: their rows declare how good. */
 const IN_SINGLE: ReadonlyMap<string, single.SingleFunction> = new Map([
   ['exp(x0)', single.exp],
+  ['log(x0)', single.log],
   ['tanh(x0)', single.tanh],
+  ['erf(x0)', single.erf],
   ['div(1,add(1,exp(neg(x0))))', single.sigmoid],
+  ['add(max(x0,0),log1p(exp(neg(abs(x0)))))', single.softplus],
+  ['sub(min(x0,0),log1p(exp(neg(abs(x0)))))', single.logSigmoid],
 ])
 
 /**
@@ -171,7 +175,8 @@ export class LaneWriter {
   /** The formula's values as they are once they have been stored and loaded again. */
   result(body: Expr): Lanes {
     const [x] = this.#args
-    const fast = this.#dtype === 'float32' && x?.kind === 'single' ? IN_SINGLE.get(keyOf(body)) : undefined
+    const isSingle = this.#dtype === 'float32' && (x?.kind === 'single' || x?.kind === 'constant')
+    const fast = isSingle ? IN_SINGLE.get(keyOf(body)) : undefined
     if (fast !== undefined) return { kind: 'single', all: fast(this.#c, this.single(x!)) }
     return this.#rounded(this.#write(body, this.#dtype === 'float32'))
   }
