@@ -1,19 +1,13 @@
+import type { Aval } from './aval.js'
 import { plainBackend } from './cpu/index.js'
-import type { DType, HostArray } from './dtype.js'
+import type { HostArray } from './dtype.js'
 import { BackendError, show, ValueError } from './errors.js'
 import type { ScalarFunction } from './expr/scalar.js'
 import { checkFunction } from './options.js'
 import type { Program, Replay } from './plan/program.js'
-import type { Sizes } from './shape.js'
 import type { Tensor, Variable } from './tensor.js'
 import { wasmBackend } from './wasm/backend.js'
 import { hasWebAssembly } from './wasm/host.js'
-
-/** What is known of a value without computing it. */
-export interface Aval {
-  readonly shape: Sizes
-  readonly dtype: DType
-}
 
 /** A backend's own name for stored values: flat, row-major, never changed once written. */
 export type Handle = object
@@ -74,11 +68,19 @@ export type Kernel =
 export type ReduceOp =
   'sum' | 'mean' | 'variance' | 'norm' | 'logSumExp' | 'prod' | 'max' | 'min' | 'any' | 'all'
 
+/** Starts computing and returns where the output will be. */
+export type Prepared = (inputs: readonly Stored[], kernel: Kernel) => Handle
+
 /** Where values live and kernels run. */
 export interface Backend {
   readonly name: string
   /** Starts computing `out` and returns where it will be. Inputs are this backend's own handles. */
   run(kernel: Kernel, inputs: readonly Stored[], out: Aval): Handle
+  /**
+   * What `run` does for operands of these shapes and dtypes, to be kept and used again: all that follows from them is
+   * worked out once. Kernels differ from `kernel` in the parameters of their formula at most.
+   */
+  prepare?(kernel: Kernel, inputs: readonly Aval[], out: Aval): Prepared
   /** Takes over `values`: the caller must not change them afterwards. */
   upload(values: HostArray, aval: Aval): Handle
   /** A copy of the values on the host. */

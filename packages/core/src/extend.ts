@@ -2,8 +2,8 @@
 export { abstractBackend } from './abstract.js'
 export { isWatchingForAnomalies } from './anomaly.js'
 export { markOwnCode } from './anomaly.js'
+export { type Aval, avalOf } from './aval.js'
 export {
-  type Aval,
   baseBackend,
   cpuBackend,
   currentBackend,

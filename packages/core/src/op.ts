@@ -1,18 +1,12 @@
 import { abstractBackend } from './abstract.js'
 import { checkAnomaly, isWatchingForAnomalies } from './anomaly.js'
-import {
-  type Aval,
-  type Backend,
-  currentBackend,
-  type Kernel,
-  readNow,
-  type Stored,
-  withBackend,
-} from './backend.js'
+import { type Aval, avalOf } from './aval.js'
+import { type Backend, currentBackend, type Kernel, readNow, type Stored, withBackend } from './backend.js'
 import { allocate, type DType, floatx, isFloat, type NumericDType, promote, toFloat } from './dtype.js'
 import { BackendError, didYouMean, DTypeError, show, typeName, ValueError } from './errors.js'
 import { ScalarFunction } from './expr/scalar.js'
-import { broadcastShapes, checkSize, formatShape, type Shape, type Sizes } from './shape.js'
+import { broadcastShapes, formatShape, type Shape, type Sizes } from './shape.js'
+import { signatureOf } from './signature.js'
 import { isRecording, record } from './tape.js'
 import {
   disposed,
@@ -44,7 +38,10 @@ export interface Row<A extends string = string, P = unknown> {
   readonly args: readonly A[]
   /** The last argument stands for any number of tensors. */
   readonly variadic?: boolean
-  /** The output's shape and dtype, or a typed error. Everything is checked here; kernels check nothing. */
+  /**
+   * The output's shape and dtype, or a typed error. Everything is checked here; kernels check nothing. They follow from
+   * the arguments alone, and so does the kernel: what is worked out once is used again.
+   */
   infer(inputs: readonly Aval[], attrs: P): Aval
   kernel(attrs: P, inputs: readonly Aval[], out: Aval): Kernel
   /**
@@ -64,6 +61,8 @@ export interface Row<A extends string = string, P = unknown> {
   readonly compose?: (inputs: readonly Tensor[], attrs: P) => Tensor
   /** The formula, for elementwise rows. */
   readonly fn?: ScalarFunction
+  /** Whether all attributes are numbers in the formula: shapes and code are the same for any. */
+  readonly isParametric?: boolean
   /**
    * Where argument number `at` of an elementwise row reaches the output, if not everywhere. Elsewhere nothing flows back
    * through the elementwise ops that made it either, be their derivatives infinite there.
@@ -154,12 +153,8 @@ export function composite<const A extends string, P>(spec: CompositeSpec<A, P>):
 }
 
 function withoutValues({ shape, dtype }: Aval): Tensor {
-  return new Tensor(
-    shape,
-    dtype as NumericDType,
-    abstractBackend.upload([], { shape, dtype }),
-    abstractBackend,
-  )
+  const aval = avalOf(shape, dtype as NumericDType)
+  return new Tensor(aval, abstractBackend.upload([], aval), abstractBackend)
 }
 
 /** The one door: infer, run, record. */
@@ -174,25 +169,14 @@ export function apply<P>(row: Row<string, P>, operands: readonly Tensor[], attrs
     if (value.backend !== backend) isHere = false
     inputs[i] = value
   }
-  const aval: Aval = row.infer(inputs, attrs)
-  if (aval.shape !== inputs[0]?.shape) checkSize(row.name, aval.shape, aval.dtype)
+  const signature = signatureOf(row as AnyRow, inputs, attrs)
   const stored: readonly Stored[] = isHere ? inputs : inputs.map((x) => resident(row, x, backend))
   if (row.bounds !== undefined) checkBounds(row, stored, attrs, backend)
-  const kernel = row.kernel(attrs, stored, aval)
-  if (aval.dtype === 'string' && kernel.kind !== 'view') throw stringsStay(row.name)
-  const handle = backend.run(kernel, stored, aval)
-  const out = new Tensor(aval.shape, aval.dtype as NumericDType, handle, backend)
+  const handle = signature.run(backend, stored, attrs)
+  const out = new Tensor(signature.out, handle, backend)
   if (isWatchingForAnomalies()) checkAnomaly(row.name, inputs, out)
   if (isRecording()) record(row as AnyRow, inputs, attrs, out)
   return out
-}
-
-function stringsStay(op: string): DTypeError {
-  return new DTypeError(
-    `${op}: strings are data for layers, and no op moves them or computes with them; take what you want of arraySync() ` +
-      "and make a tensor of it with { dtype: 'string' }",
-    { op },
-  )
 }
 
 /** The door for operands of any kind: numbers become scalars, a staged operand takes the row over. */
@@ -332,6 +316,7 @@ export function elementwise<const A extends string, const N extends string = nev
       params.length === 0
         ? () => plain
         : (attrs) => ({ kind: 'map', fn, params: params.map((p) => attrs[p]) }),
+    isParametric: params.length > 0,
     vjp: spec.vjp,
     ...(spec.domain && { domain: spec.domain }),
     ...(spec.kinks && { kinks: spec.kinks }),

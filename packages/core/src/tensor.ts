@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" />
-import { type Aval, type Backend, baseBackend, currentBackend, type Handle, readNow } from './backend.js'
 import { abstractBackend } from './abstract.js'
+import { type Aval, avalOf } from './aval.js'
+import { type Backend, baseBackend, currentBackend, type Handle, readNow } from './backend.js'
 import {
   allocate,
   checkDType,
@@ -34,21 +35,29 @@ const DISPOSED: Handle = Object.freeze({})
  */
 export class Tensor<out D extends DType = NumericDType, out S extends Sizes = Sizes> {
   declare readonly kind: 'tensor'
-  readonly shape: S
-  readonly dtype: D
-  /** Where it was made on the tape, see tape.ts; -1 for nowhere. @internal */
-  position = -1
+  /** @internal */
+  declare readonly aval: Aval<D, S>
   /** Where its values are. @internal */
-  handle: Handle
+  declare handle: Handle
   /** The backend that `handle` belongs to. @internal */
-  backend: Backend
+  declare backend: Backend
+  /** Where it was made on the tape, see tape.ts; -1 for nowhere. @internal */
+  declare position: number
 
   /** @internal Use {@link tensor}, {@link zeros} and their like. */
-  constructor(shape: S, dtype: D, handle: Handle, backend: Backend) {
-    this.shape = shape
-    this.dtype = dtype
+  constructor(aval: Aval<D, S>, handle: Handle, backend: Backend) {
+    this.aval = aval
     this.handle = handle
     this.backend = backend
+    this.position = -1
+  }
+
+  get shape(): S {
+    return this.aval.shape
+  }
+
+  get dtype(): D {
+    return this.aval.dtype
   }
 
   get rank(): number {
@@ -117,7 +126,7 @@ export class Tensor<out D extends DType = NumericDType, out S extends Sizes = Si
 
   /** The same values, as a constant: no gradient flows through it. */
   detach(): Tensor<D, S> {
-    return new Tensor(this.shape, this.dtype, this.handle, this.backend)
+    return new Tensor(this.aval, this.handle, this.backend)
   }
 
   /** Gives its memory back early. Its further use throws a DisposedError; disposing twice does nothing. */
@@ -219,7 +228,7 @@ export class Variable<out D extends DType = NumericDType, out S extends Sizes = 
 
   /** @internal Use {@link variable}. */
   constructor(value: Tensor<D, S>, name: string, trainable: boolean) {
-    super(value.shape, value.dtype, value.handle, value.backend)
+    super(value.aval, value.handle, value.backend)
     this.#value = value
     this.name = name
     this.trainable = trainable
@@ -325,15 +334,16 @@ export function tensor<D extends DType = NumericDType>(
 /** Wraps host values that nobody else will change. */
 export function fromHost(values: HostArray, shape: Sizes, dtype: DType): Tensor {
   const backend = dtype === 'string' ? baseBackend() : currentBackend()
-  const aval: Aval = { shape, dtype }
-  return new Tensor(shape, dtype as NumericDType, backend.upload(values, aval), backend)
+  const aval = avalOf(shape, dtype as NumericDType)
+  return new Tensor(aval, backend.upload(values, aval), backend)
 }
 
 /** Wraps host values that are made here, and again in every run of a plan that holds them. */
 export function fromDraw(make: () => HostArray, shape: Sizes, dtype: DType): Tensor {
   const backend = currentBackend()
   if (backend.draw === undefined) return fromHost(make(), shape, dtype)
-  return new Tensor(shape, dtype as NumericDType, backend.draw(make, { shape, dtype }), backend)
+  const aval = avalOf(shape, dtype as NumericDType)
+  return new Tensor(aval, backend.draw(make, aval), backend)
 }
 
 interface Made {

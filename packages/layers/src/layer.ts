@@ -19,7 +19,7 @@ import {
 } from '@adjoint/core'
 import {
   abstractBackend,
-  type Aval,
+  avalOf,
   baseBackend,
   checkShape,
   currentBackend,
@@ -746,8 +746,8 @@ function symbolicAval(x: Leaf): SymbolicAval {
 
 function abstractTensor(x: Sym.Any, standIn: StandIn): Tensor {
   const shape = [standIn.batch, ...x.shape.map((side) => side ?? standIn.side)]
-  const aval: Aval = { shape, dtype: x.dtype }
-  return new Tensor(shape, x.dtype as NumericDType, abstractBackend.upload([], aval), abstractBackend)
+  const aval = avalOf(shape, x.dtype as NumericDType)
+  return new Tensor(aval, abstractBackend.upload([], aval), abstractBackend)
 }
 
 function unique<T>(list: readonly T[]): T[] {

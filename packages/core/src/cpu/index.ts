@@ -1,4 +1,5 @@
-import type { Aval, Backend, Kernel, Stored } from '../backend.js'
+import type { Aval } from '../aval.js'
+import type { Backend, Kernel, Stored } from '../backend.js'
 import { allocate, type HostArray, type NumericArray } from '../dtype.js'
 import { sizeOf } from '../shape.js'
 import { cumulate } from './cumulate.js'

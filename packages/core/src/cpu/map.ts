@@ -1,4 +1,5 @@
-import type { Aval, Stored } from '../backend.js'
+import type { Aval } from '../aval.js'
+import type { Stored } from '../backend.js'
 import type { NumericArray } from '../dtype.js'
 import type { ScalarFunction } from '../expr/scalar.js'
 import type { Expr } from '../expr/tree.js'

@@ -1,4 +1,4 @@
-import type { Aval } from '../backend.js'
+import type { Aval } from '../aval.js'
 import { floatx, type NumericDType } from '../dtype.js'
 import { ShapeError, show, ValueError } from '../errors.js'
 import {

@@ -1,4 +1,4 @@
-import type { Aval } from '../backend.js'
+import type { Aval } from '../aval.js'
 import { promote } from '../dtype.js'
 import { ShapeError } from '../errors.js'
 import { call, checkNumeric, defineOp, isStaged, type Operand, type Result, type Row } from '../op.js'

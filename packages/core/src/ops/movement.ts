@@ -1,4 +1,4 @@
-import type { Aval } from '../backend.js'
+import type { Aval } from '../aval.js'
 import { ShapeError, show, ValueError } from '../errors.js'
 import { ScalarFunction } from '../expr/scalar.js'
 import { call, defineOp, type Operand, type Result, type Row } from '../op.js'

@@ -1,4 +1,5 @@
-import type { Aval, ReduceOp } from '../backend.js'
+import type { Aval } from '../aval.js'
+import type { ReduceOp } from '../backend.js'
 import { type DType, toFloat } from '../dtype.js'
 import { ShapeError } from '../errors.js'
 import { call, checkNumeric, defineOp, type Operand, type Result, type Row, type Rule } from '../op.js'

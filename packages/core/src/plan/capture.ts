@@ -1,4 +1,5 @@
-import type { Aval, Backend, Handle, Kernel, Stored } from '../backend.js'
+import type { Aval } from '../aval.js'
+import type { Backend, Handle, Kernel, Stored } from '../backend.js'
 import type { HostArray } from '../dtype.js'
 import { BackendError } from '../errors.js'
 import { Tensor, type Variable } from '../tensor.js'
@@ -122,7 +123,7 @@ export class Capture implements Backend {
 
   onAssign(variable: Variable, before: Tensor, next: Tensor): Tensor {
     if (!this.#before.has(variable)) this.#before.set(variable, before)
-    const kept = next.backend === this ? next : new Tensor(next.shape, next.dtype, this.adopt(next), this)
+    const kept = next.backend === this ? next : new Tensor(next.aval, this.adopt(next), this)
     if (this.#varies) this.#varying.push({ kind: 'assign', variable, value: this.idOf(kept) })
     return kept
   }

@@ -1,4 +1,5 @@
-import { type Aval, type Backend, currentBackend, isThenable, withBackend } from '../backend.js'
+import type { Aval } from '../aval.js'
+import { type Backend, currentBackend, isThenable, withBackend } from '../backend.js'
 import type { NumericArray } from '../dtype.js'
 import { BackendError, show, typeName, ValueError } from '../errors.js'
 import { checkFunction } from '../options.js'
@@ -27,8 +28,7 @@ export function capture<A extends readonly unknown[], R>(f: (...args: A) => R, a
       withoutRecording(() => {
         let index = 0
         const staged = replaceTensors(args, (x) => {
-          const aval = { shape: x.shape, dtype: x.dtype }
-          return new Tensor(x.shape, x.dtype, backend.argument(index++, aval), backend)
+          return new Tensor(x.aval, backend.argument(index++, x.aval), backend)
         })
         const result = f(...staged)
         if (isThenable(result))

@@ -44,7 +44,7 @@ export class Home {
     const segment = new Segment(this.address, this.#bytes)
     segment.source = this
     this.#segment = segment
-    this.#tensor = new Tensor(variable.shape, variable.dtype, new Block(segment, 0, this.#bytes), wasmBackend)
+    this.#tensor = new Tensor(variable.aval, new Block(segment, 0, this.#bytes), wasmBackend)
     variable.hold(this.#tensor)
   }
 

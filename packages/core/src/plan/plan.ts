@@ -1,3 +1,4 @@
+import { avalOf } from '../aval.js'
 import type { Backend, Stored } from '../backend.js'
 import { compute, firstOutside } from '../cpu/index.js'
 import { allocate, type HostArray, type NumericArray } from '../dtype.js'
@@ -146,7 +147,7 @@ class Plan implements Replay {
   result(at: number): Tensor {
     const id = this.#program.results[at]!
     const { shape, dtype } = this.#program.values[id]!
-    return new Tensor(shape, dtype as 'float32', this.#view(id).slice(), wasmBackend)
+    return new Tensor(avalOf(shape, dtype as 'float32'), this.#view(id).slice(), wasmBackend)
   }
 
   numbers(count: number): readonly number[] {

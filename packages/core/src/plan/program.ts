@@ -1,4 +1,5 @@
-import type { Aval, Kernel } from '../backend.js'
+import type { Aval } from '../aval.js'
+import type { Kernel } from '../backend.js'
 import type { HostArray } from '../dtype.js'
 import { formatShape } from '../shape.js'
 import type { Tensor, Variable } from '../tensor.js'

@@ -1,5 +1,5 @@
+import { type Aval, avalOf } from '../aval.js'
 import {
-  type Aval,
   type Backend,
   currentBackend,
   type Handle,
@@ -57,7 +57,9 @@ export class StepPlan {
     this.#program = program
     this.#plan = plan
     this.#numbers = new Numbers(varying, variables)
-    this.#grads = grads.map(({ shape, dtype, id }) => new Tensor(shape, dtype, new Mark(id), this.#numbers))
+    this.#grads = grads.map(
+      ({ shape, dtype, id }) => new Tensor(avalOf(shape, dtype), new Mark(id), this.#numbers),
+    )
   }
 
   /** Whether steps on the current backend can be plans. */
@@ -138,10 +140,7 @@ function record(
   const capture = new Capture()
   try {
     return withBackend(capture, () => {
-      const staged = batch.map(
-        (x, i) =>
-          new Tensor(x.shape, x.dtype, capture.argument(i, { shape: x.shape, dtype: x.dtype }), capture),
-      )
+      const staged = batch.map((x, i) => new Tensor(x.aval, capture.argument(i, x.aval), capture))
       const { read, grads } = step.compute(staged)
       capture.varies()
       step.change(grads, numbers)
@@ -244,5 +243,6 @@ class Numbers implements Backend {
 }
 
 function isSameKernel(a: Kernel, b: Kernel): boolean {
+  if (a === b) return true
   return a.kind === 'map' ? b.kind === 'map' && a.fn === b.fn : JSON.stringify(a) === JSON.stringify(b)
 }

@@ -1,4 +1,5 @@
-import type { Aval, Backend, Kernel, Stored } from '../backend.js'
+import type { Aval } from '../aval.js'
+import type { Backend, Kernel, Prepared, Stored } from '../backend.js'
 import { compute, firstOutside } from '../cpu/index.js'
 import { loopsOver } from '../cpu/map.js'
 import { allocate, BYTES, type HostArray, type NumericArray } from '../dtype.js'
@@ -12,7 +13,7 @@ import {
   copyIn,
   copyOut,
   LARGEST,
-  Output,
+  Place,
   resetScratch,
   scratch,
   viewOf,
@@ -22,17 +23,19 @@ import {
 /** Kernels of WebAssembly where there are some, and the plain loops for the rest. */
 export const wasmBackend: Backend = {
   name: 'cpu',
-  run(kernel, inputs, out) {
-    if (kernel.kind === 'view') return inputs[0]!.handle
-    const size = sizeOf(out.shape)
-    if (size === 0) return allocate(out.dtype, 0)
-    resetScratch()
-    return vectorized(kernel, inputs, out, size) ?? plain(kernel, inputs, out, size)
-  },
+  run: (kernel, inputs, out) => prepare(kernel, inputs, out)(inputs, kernel),
+  prepare,
   upload: (values) => values,
   read: async (handle, aval) => read(handle, aval),
   readSync: read,
   firstOutside: (handle, aval, limit) => firstOutside(view(handle, aval), limit),
+}
+
+function prepare(kernel: Kernel, inputs: readonly Aval[], out: Aval): Prepared {
+  if (kernel.kind === 'view') return ([x]) => x!.handle
+  const size = sizeOf(out.shape)
+  if (size === 0) return () => allocate(out.dtype, 0)
+  return vectorized(kernel, inputs, out, size) ?? plain(out, size)
 }
 
 function view(handle: object, { dtype, shape }: Aval): NumericArray {
@@ -43,49 +46,55 @@ function read(handle: object, aval: Aval): HostArray {
   return aval.dtype === 'string' ? (handle as readonly string[]).slice() : view(handle, aval).slice()
 }
 
-function plain(
-  kernel: Exclude<Kernel, { kind: 'view' }>,
-  inputs: readonly Stored[],
-  out: Aval,
-  size: number,
-): NumericArray {
-  const result = allocate(out.dtype, size)
-  const seen = inputs.map(({ handle, shape, dtype }) => ({
-    shape,
-    dtype,
-    handle: view(handle, { shape, dtype }),
-  }))
-  compute(kernel, seen, out, result)
-  return result
+/** The kernel in plain loops. */
+function plain(out: Aval, size: number): Prepared {
+  return (inputs, kernel) => {
+    const result = allocate(out.dtype, size)
+    const seen = inputs.map(({ handle, shape, dtype }) => ({
+      shape,
+      dtype,
+      handle: view(handle, { shape, dtype }),
+    }))
+    compute(kernel as Computed, seen, out, result)
+    return result
+  }
 }
 
-/** Runs a kernel of WebAssembly; undefined where there is none for this. */
+type Computed = Exclude<Kernel, { kind: 'view' }>
+
+/** The kernel in WebAssembly; undefined where there is none for this. */
 function vectorized(
-  kernel: Exclude<Kernel, { kind: 'view' }>,
-  inputs: readonly Stored[],
+  kernel: Computed,
+  inputs: readonly Aval[],
   out: Aval,
   size: number,
-): WasmHandle | undefined {
-  if (kernel.kind === 'map') return map(kernel.fn, kernel.params, inputs, out, size)
+): Prepared | undefined {
+  if (kernel.kind === 'map') return map(kernel, inputs, out, size)
   const choice = choose(kernel, inputs, out)
   if (choice === undefined) return undefined
-  const to = new Output(out.dtype, size)
-  const args: number[] = []
-  for (const { handle } of inputs) args.push(addressOf(handle as WasmHandle))
-  args.push(to.address, ...choice.sizes, choice.scratch > 0 ? scratch(choice.scratch) : 0)
-  kernelOf(choice, inputs.length + 1)(...args)
-  return to.finish()
+  const count = inputs.length
+  const f = kernelOf(choice, count + 1)
+  const place = new Place(out.dtype, size)
+  const args = new Array<number>(count + 1).fill(0).concat(choice.sizes, 0)
+  return (stored) => {
+    resetScratch()
+    const to = place.make()
+    for (let i = 0; i < count; i++) args[i] = addressOf(stored[i]!.handle as WasmHandle)
+    const at = (args[count] = place.addressOf(to))
+    args[args.length - 1] = choice.scratch > 0 ? scratch(choice.scratch) : 0
+    f(...args)
+    return place.finish(to, at)
+  }
 }
 
 const formulas = new WeakMap<ScalarFunction, MapKernels>()
 
 function map(
-  fn: ScalarFunction,
-  params: readonly number[],
-  inputs: readonly Stored[],
+  { fn, params }: Extract<Kernel, { kind: 'map' }>,
+  inputs: readonly Aval[],
   out: Aval,
   size: number,
-): WasmHandle | undefined {
+): Prepared | undefined {
   let kernels = formulas.get(fn)
   if (kernels === undefined) formulas.set(fn, (kernels = new MapKernels(fn)))
   if (!kernels.has(out.dtype)) return undefined
@@ -94,7 +103,7 @@ function map(
   let inner = size
   for (let i = 0; i < count; i++) {
     const x = inputs[i]!
-    const own = x.shape === out.shape ? size : sizeOf(x.shape)
+    const own = sizeOf(x.shape)
     if (own === 1) once |= 1 << i
     else if (own !== size) {
       // Along the last axes only, as a bias is.
@@ -107,34 +116,48 @@ function map(
   }
   if (inner === size && size * BYTES[out.dtype] > LARGEST) {
     const f = kernels.get(out.dtype, inputs, once, false)
-    return inPieces(f, params, inputs, once, out, size)
+    return (stored, kernel) => inPieces(f, paramsOf(kernel), stored, once, out, size)
   }
-  const to = new Output(out.dtype, size)
-  if (inner === size) {
-    const f = kernels.get(out.dtype, inputs, size === 1 ? (1 << count) - 1 : once, false)
-    const x = addressOf(inputs[0]!.handle as WasmHandle)
-    if (params.length > 0)
-      f(
-        to.address,
-        x,
-        ...inputs.slice(1).map((input) => addressOf(input.handle as WasmHandle)),
-        size,
-        ...params,
-      )
-    else if (count === 1) f(to.address, x, size)
-    else if (count === 2) f(to.address, x, addressOf(inputs[1]!.handle as WasmHandle), size)
-    else f(to.address, x, ...inputs.slice(1).map((input) => addressOf(input.handle as WasmHandle)), size)
-    return to.finish()
+  if (inner < 0) return broadcast(kernels, inputs, out, size)
+  const place = new Place(out.dtype, size)
+  const hasRows = inner < size
+  const f = kernels.get(out.dtype, inputs, size === 1 ? (1 << count) - 1 : once, hasRows)
+  if (!hasRows && params.length === 0 && count === 1)
+    return ([x]) => {
+      resetScratch()
+      const to = place.make()
+      const from = addressOf(x!.handle as WasmHandle)
+      const at = place.addressOf(to)
+      f(at, from, size)
+      return place.finish(to, at)
+    }
+  if (!hasRows && params.length === 0 && count === 2)
+    return ([x, y]) => {
+      resetScratch()
+      const to = place.make()
+      const from = addressOf(x!.handle as WasmHandle)
+      const other = addressOf(y!.handle as WasmHandle)
+      const at = place.addressOf(to)
+      f(at, from, other, size)
+      return place.finish(to, at)
+    }
+  const steps = inputs.map((x) => (sizeOf(x.shape) === size ? inner * BYTES[x.dtype] : 0))
+  const sizes = hasRows ? [inner, size / inner, ...steps] : [size]
+  const args = new Array<number>(1 + count).fill(0).concat(sizes, params)
+  return (stored, kernel) => {
+    resetScratch()
+    const to = place.make()
+    for (let i = 0; i < count; i++) args[1 + i] = addressOf(stored[i]!.handle as WasmHandle)
+    const at = (args[0] = place.addressOf(to))
+    const numbers = paramsOf(kernel)
+    for (let i = 0; i < numbers.length; i++) args[1 + count + sizes.length + i] = numbers[i]!
+    f(...args)
+    return place.finish(to, at)
   }
-  const from = inputs.map((x) => addressOf(x.handle as WasmHandle))
-  if (inner > 0) {
-    const f = kernels.get(out.dtype, inputs, once, true)
-    const steps = inputs.map((x) => (sizeOf(x.shape) === size ? inner * BYTES[x.dtype] : 0))
-    f(to.address, ...from, inner, size / inner, ...steps, ...params)
-    return to.finish()
-  }
-  broadcast(kernels, params, inputs, from, out, to.address)
-  return to.finish()
+}
+
+function paramsOf(kernel: Kernel): readonly number[] {
+  return (kernel as Extract<Kernel, { kind: 'map' }>).params
 }
 
 /** So many elements of a large array are in the memory at a time: they stay in the cache, and the memory stays small. */
@@ -172,38 +195,39 @@ function endsWith(shape: Sizes, end: Sizes): boolean {
 }
 
 /** Any broadcasting: the two innermost loops in the kernel, those around them here. */
-function broadcast(
-  kernels: MapKernels,
-  params: readonly number[],
-  inputs: readonly Stored[],
-  from: readonly number[],
-  out: Aval,
-  to: number,
-): void {
+function broadcast(kernels: MapKernels, inputs: readonly Aval[], out: Aval, size: number): Prepared {
   const { outer, strides, inner, steps } = loopsOver(inputs, out.shape)
   let once = 0
   steps.forEach((step, i) => {
     if (step === 0) once |= 1 << i
   })
   const f = kernels.get(out.dtype, inputs, once, true)
+  const place = new Place(out.dtype, size)
   const rows = outer.at(-1) ?? 1
-  const rowSteps = inputs.map((x, i) => (strides.at(-1)?.[i] ?? 0) * BYTES[x.dtype])
+  const inBytes = (ofInputs: readonly number[] | undefined): number[] =>
+    inputs.map(({ dtype }, i) => (ofInputs?.[i] ?? 0) * BYTES[dtype])
+  const rowSteps = inBytes(strides.at(-1))
   const around = outer.slice(0, -1)
-  const index = around.map(() => 0)
-  const at = [...from]
+  const moves = strides.slice(0, -1).map(inBytes)
   const blockBytes = rows * inner * BYTES[out.dtype]
-  for (;;) {
-    f(to, ...at, inner, rows, ...rowSteps, ...params)
-    to += blockBytes
-    let axis = around.length - 1
-    for (; axis >= 0; axis--) {
-      const move = (by: number): void =>
-        inputs.forEach((x, i) => (at[i]! += by * strides[axis]![i]! * BYTES[x.dtype]))
-      move(1)
-      if (++index[axis]! < around[axis]!) break
-      move(-around[axis]!)
-      index[axis] = 0
+  return (stored, kernel) => {
+    resetScratch()
+    const result = place.make()
+    const at = stored.map((x) => addressOf(x.handle as WasmHandle))
+    const start = place.addressOf(result)
+    const params = paramsOf(kernel)
+    const index = around.map(() => 0)
+    for (let to = start; ; to += blockBytes) {
+      f(to, ...at, inner, rows, ...rowSteps, ...params)
+      let axis = around.length - 1
+      for (; axis >= 0; axis--) {
+        const move = moves[axis]!
+        for (let i = 0; i < at.length; i++) at[i]! += move[i]!
+        if (++index[axis]! < around[axis]!) break
+        for (let i = 0; i < at.length; i++) at[i]! -= around[axis]! * move[i]!
+        index[axis] = 0
+      }
+      if (axis < 0) return place.finish(result, start)
     }
-    if (axis < 0) return
   }
 }

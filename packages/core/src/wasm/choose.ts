@@ -1,4 +1,5 @@
-import type { Aval, Kernel } from '../backend.js'
+import type { Aval } from '../aval.js'
+import type { Kernel } from '../backend.js'
 import { loopsOver } from '../cpu/map.js'
 import { BYTES, type DType, float32Bits } from '../dtype.js'
 import { type Sizes, sizeOf, stridesOf } from '../shape.js'

@@ -181,31 +181,35 @@ export function copyIn(values: NumericArray): number {
   return at
 }
 
-/** Room for a kernel's output. Made before the addresses of inputs are taken, because that may move them. */
-export class Output {
-  readonly address: number
-  readonly #handle: WasmHandle
+/** Where the outputs of a kernel go. */
+export class Place {
+  readonly #dtype: DType
+  readonly #size: number
+  readonly #bytes: number
+  readonly #ring: Ring | undefined
 
-  constructor(
-    readonly dtype: DType,
-    readonly size: number,
-  ) {
+  constructor(dtype: DType, size: number) {
     const bytes = size * BYTES[dtype]
-    if (bytes > TINY && bytes <= LARGEST) {
-      const block = (bytes <= SMALL ? smallRing : ring).block(padded(bytes))
-      this.#handle = block
-      this.address = block.segment.base + block.offset
-    } else {
-      this.#handle = allocate(dtype, size)
-      this.address = scratch(bytes)
-    }
+    this.#dtype = dtype
+    this.#size = size
+    this.#bytes = padded(bytes)
+    this.#ring = bytes <= TINY || bytes > LARGEST ? undefined : bytes <= SMALL ? smallRing : ring
   }
 
-  /** The handle of the values, once the kernel has written them. */
-  finish(): WasmHandle {
-    const handle = this.#handle
-    if (!(handle instanceof Block)) copyOut(this.address, handle)
-    return handle
+  /** Room for an output. Made before the addresses of inputs are taken, because that may move them. */
+  make(): WasmHandle {
+    return this.#ring === undefined ? allocate(this.#dtype, this.#size) : this.#ring.block(this.#bytes)
+  }
+
+  /** Where the kernel writes it. */
+  addressOf(made: WasmHandle): number {
+    return made instanceof Block ? made.segment.base + made.offset : scratch(this.#bytes)
+  }
+
+  /** The output, once the kernel has written it. */
+  finish(made: WasmHandle, address: number): WasmHandle {
+    if (!(made instanceof Block)) copyOut(address, made)
+    return made
   }
 }
 

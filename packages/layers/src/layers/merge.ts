@@ -8,7 +8,7 @@ import {
   Tensor,
   withBackend,
 } from '@adjoint/core'
-import { abstractBackend, type Aval, formatShape, isRecord, typeName } from '@adjoint/core/extend'
+import { abstractBackend, avalOf, formatShape, isRecord, typeName } from '@adjoint/core/extend'
 import { type CallContext, type CallOptions, LayerBase, type SymbolicAval } from '../layer.js'
 import { alignedMask } from '../masks.js'
 import type { LayerOptions, NumIn } from '../types.js'
@@ -75,8 +75,11 @@ export abstract class Merge<
   override inferOutput(inputs: readonly SymbolicAval[]): SymbolicAval {
     // Sides that are not known would not broadcast as stand-ins; the dtype is the same for any shape.
     const ones = inputs.map(({ shape, dtype }) => {
-      const aval: Aval = { shape: shape.map(() => 1), dtype }
-      return new Tensor(aval.shape, dtype as NumericDType, abstractBackend.upload([], aval), abstractBackend)
+      const one = avalOf(
+        shape.map(() => 1),
+        dtype as NumericDType,
+      )
+      return new Tensor(one, abstractBackend.upload([], one), abstractBackend)
     })
     const { dtype } = withBackend(abstractBackend, () => this.call(ones))
     return { shape: this.#mergedShape(inputs), dtype }
