@@ -156,7 +156,7 @@ export class Training {
     // Metrics that cannot be saved in the middle of an epoch are known before it begins.
     if (this.#backup?.isMidway === true) new Meter(compiled, bound).getState()
     this.#origin = takeDraw(settings.initialEpoch > 0)
-    if (!this.#stepper.hasVariables && compiled.trainStep === undefined)
+    if (this.#stepper.variables.length === 0 && compiled.trainStep === undefined)
       warn(`${op}: the model has no trainable weights; nothing will change`)
   }
 

@@ -8,7 +8,7 @@ import { metricWeights } from './masked.js'
 import { MODEL_LOSS } from './model-loss.js'
 import type { MeterState } from './position.js'
 import { readScalars } from './read.js'
-import type { Outcome } from './step.js'
+import type { Outcome } from './outcome.js'
 import type { Logs } from './types.js'
 
 /** Sums up the losses and metrics of batches: means over rows, exact for a smaller last batch. */

@@ -1,0 +1,222 @@
+import { abs, BackendError, max, type Tensor, type Variable } from '@adjoint/core'
+import { randomState, setRandomState, type StepFunctions, StepPlan } from '@adjoint/core/extend'
+import { maskOf } from '../masks.js'
+import type { Model } from '../model.js'
+import type { Batch } from './batches.js'
+import type { Bound } from './bound.js'
+import type { Compiled } from './compile.js'
+import { badGradient, badLoss, type Place } from './non-finite.js'
+import type { Objective } from './objective.js'
+import { type Outcome, scalarsOf, weighted } from './outcome.js'
+import { allLayers, type PlanSet, type Recording, tensorsOf, withTensors } from './planned.js'
+import { isRisky } from './risk.js'
+import type { Kept } from './undo.js'
+
+/** What steps by plans are made of. */
+interface Subject {
+  readonly model: Model
+  readonly compiled: Compiled
+  readonly objective: Objective
+  readonly variables: readonly Variable[]
+  readonly statistics: readonly Variable[]
+}
+
+/** Steps of one model by plans, to the last bit what they are op by op. */
+export class Replayer {
+  readonly #subject: Subject
+  readonly #plans: PlanSet
+  readonly #hasMetrics: boolean
+  /** Which layers are frozen: some do something else then. */
+  readonly #frozen: string
+
+  constructor(subject: Subject, plans: PlanSet) {
+    this.#subject = subject
+    this.#plans = plans
+    this.#hasMetrics = subject.compiled.outputs.some(({ metrics }) => metrics.length > 0)
+    this.#frozen = allLayers(subject.model)
+      .map((layer) => (layer.trainable ? '1' : '0'))
+      .join('')
+  }
+
+  /** Plans are looked at again before they are used, where code of the user's may have changed what it does. */
+  doubt(): void {
+    this.#plans.train.doubt()
+    this.#plans.test.doubt()
+  }
+
+  /** A step of training, if there is a plan that can make it; undefined where nothing was done. */
+  train(batch: Batch, bound: Bound, place: Place): Outcome | Promise<Outcome | undefined> | undefined {
+    const plans = this.#plans.train
+    // A single step cannot know what the user's code did before it.
+    if (plans.hasOwnCode && place.op === 'trainOnBatch') return undefined
+    const plan = plans.for(batch, this.#training(bound))
+    if (plan === undefined) return undefined
+    const before: Kept = { random: bound.random, statistics: [] }
+    const { read } = drawing(bound, before, () => {
+      plan.compute(tensorsOf(batch))
+      return { read: plan.numbers(this.#lossCount + this.#subject.variables.length) }
+    })
+    const finish = (numbers: readonly number[]): Outcome | undefined =>
+      drawing(bound, before, () => this.#trainBy(plan, batch, numbers, before, place))
+    if (!(read instanceof Promise)) return finish(read)
+    return read.then(finish, (error: unknown) => {
+      bound.random = before.random
+      throw error
+    })
+  }
+
+  /** The rest of a step whose losses and gradients' magnitudes are read: checks them, and takes the step. */
+  #trainBy(
+    plan: StepPlan,
+    batch: Batch,
+    numbers: readonly number[],
+    before: Kept,
+    place: Place,
+  ): Outcome | undefined {
+    const { compiled, variables } = this.#subject
+    const found = this.#lossesOf(numbers)
+    const at = this.#lossCount
+    for (let i = 0; i < at; i++)
+      if (!Number.isFinite(numbers[i])) throw badLoss(this.#subject, batch, found, before, place)
+    let most = 0
+    for (let i = 0; i < variables.length; i++) {
+      const size = numbers[at + i]!
+      if (!Number.isFinite(size)) throw badGradient(this.#subject, i, size, place)
+      most = Math.max(most, size)
+    }
+    // Such a step has to be looked at after it was made, and maybe taken back.
+    if (isRisky(compiled.optimizer, most)) return undefined
+    // Before the change, after which schedules are a step further.
+    const predictions = this.#predictions(plan, at + variables.length)
+    const outcome = weighted(compiled, { ...found, predictions })
+    return this.#change(plan) ? outcome : undefined
+  }
+
+  /** Lets a plan move variables; false, and nothing has happened, where it cannot. */
+  #change(plan: StepPlan): boolean {
+    const { variables } = this.#subject
+    const { optimizer } = this.#subject.compiled
+    const foreseen = optimizer.foresee(variables)
+    if (foreseen !== undefined && plan.changeBy(foreseen)) {
+      optimizer.advance(variables)
+      this.#plans.train.report(plan, true)
+      return true
+    }
+    const putBack = optimizer.mark()
+    const isMade = plan.change((grads) => optimizer.apply(grads, variables))
+    this.#plans.train.report(plan, isMade)
+    if (!isMade) putBack()
+    return isMade
+  }
+
+  /** A step of testing, if there is a plan. */
+  test(batch: Batch, bound: Bound): Outcome | Promise<Outcome> | undefined {
+    const plan = this.#plans.test.for(batch, this.#testing(bound))
+    if (plan === undefined) return undefined
+    const { compiled } = this.#subject
+    const count = compiled.hasLoss ? this.#lossCount : 0
+    const { read, predictions } = bound.run(() => {
+      plan.compute(tensorsOf(batch))
+      return { read: plan.numbers(count), predictions: this.#predictions(plan, count) }
+    })
+    const outcome = (numbers: readonly number[]): Outcome =>
+      weighted(compiled, { ...this.#lossesOf(numbers), predictions })
+    return read instanceof Promise ? read.then(outcome) : outcome(read)
+  }
+
+  /** How many losses are read. */
+  get #lossCount(): number {
+    const { compiled, objective } = this.#subject
+    return 1 + objective.scored.length + (compiled.modelLoss === undefined ? 0 : 1)
+  }
+
+  /** What of the numbers is which loss. */
+  #lossesOf(numbers: readonly number[]): Omit<Outcome, 'predictions'> {
+    const { compiled, objective } = this.#subject
+    const losses = new Array<number | undefined>(compiled.outputs.length).fill(undefined)
+    objective.scored.forEach(({ index }, i) => {
+      losses[index] = numbers[1 + i]!
+    })
+    const modelLoss = compiled.modelLoss === undefined ? undefined : numbers[1 + objective.scored.length]!
+    return { loss: numbers[0] ?? 0, losses, modelLoss }
+  }
+
+  #predictions(plan: StepPlan, from: number): readonly Tensor[] {
+    return this.#hasMetrics ? this.#subject.compiled.outputs.map((_, i) => plan.read(from + i)) : []
+  }
+
+  // ---- recording
+
+  #training(bound: Bound): Recording {
+    const { compiled, objective, variables } = this.#subject
+    const { optimizer } = compiled
+    const functions = (batch: Batch): StepFunctions => ({
+      compute: (tensors) => {
+        const open = objective.open(withTensors(batch, tensors))
+        const read = [...scalarsOf(open.total, open), ...open.grads.map((g) => max(abs(g)))]
+        return { read: [...read, ...this.#toRead(open.predictions)], grads: open.grads }
+      },
+      foreseen: optimizer.foresee(variables),
+      change: (grads, numbers) =>
+        numbers === undefined
+          ? optimizer.apply(grads, variables)
+          : optimizer.applyBy(grads, variables, numbers),
+    })
+    return this.#recordingOf(bound, functions, () => optimizer.mark())
+  }
+
+  #testing(bound: Bound): Recording {
+    const { compiled, objective } = this.#subject
+    const functions = (batch: Batch): StepFunctions => ({
+      compute: (tensors) => {
+        const found = objective.measure(withTensors(batch, tensors), false)
+        const { total, predictions } = found
+        if ((total !== undefined) !== compiled.hasLoss)
+          throw new BackendError('no layer has added the loss that one could have added')
+        const losses = total === undefined ? [] : scalarsOf(total, found)
+        return { read: [...losses, ...this.#toRead(predictions)], grads: [] }
+      },
+      change: () => undefined,
+    })
+    return this.#recordingOf(bound, functions, () => () => undefined)
+  }
+
+  #recordingOf(bound: Bound, functions: (batch: Batch) => StepFunctions, mark: () => () => void): Recording {
+    const { compiled, objective } = this.#subject
+    const { lossWeights: weights, optimizer } = compiled
+    const fixed =
+      weights.variables.length > 0
+        ? ''
+        : objective.scored.map(({ index }) => weights.at(index, optimizer.iterations)).join()
+    const marked = (): (() => void) => {
+      const [putBack, random] = [mark(), randomState()]
+      return () => {
+        putBack()
+        setRandomState(random)
+      }
+    }
+    return {
+      key: `${this.#frozen} ${fixed}`,
+      record: (batch) => bound.run(() => StepPlan.record(functions(batch), tensorsOf(batch), marked())),
+      isStill: (plan, batch) => bound.run(() => plan.isStill(functions(batch), tensorsOf(batch), marked())),
+    }
+  }
+
+  /** What metrics are told. */
+  #toRead(predictions: readonly Tensor[]): readonly Tensor[] {
+    if (!this.#hasMetrics) return []
+    if (predictions.some((x) => maskOf(x) !== undefined))
+      throw new BackendError('metrics need the masks of predictions, which a plan does not keep')
+    return predictions
+  }
+}
+
+/** Runs a part of a planned step. Where it fails, or there is nothing done, no random numbers were used. */
+function drawing<R>(bound: Bound, { random }: Kept, part: () => R): R {
+  let result: R | undefined
+  try {
+    return (result = bound.run(part))
+  } finally {
+    if (result === undefined) bound.random = random
+  }
+}
