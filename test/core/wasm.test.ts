@@ -119,6 +119,31 @@ test.prop([side, side, fc.oneof(side, fc.integer({ min: 250, max: 600 })), fc.bo
   expectNear(got, cast(matmul(exactA, exactB, transposeA, transposeB), 'float32'), k)
 })
 
+/** Sides [m, n, k] for which b is packed, a transposed is turned, or sums go on in float64; tiles that overlap. */
+test.each([
+  [70, 100, 300],
+  [33, 67, 6],
+  [41, 36, 512],
+])('also large products: m = %d, n = %d, k = %d', (m, n, k) => {
+  const [a, b] = [noise([m, k], m), noise([k, n], n + 77)]
+  const expected = cast(matmul(cast(a, 'float64'), cast(b, 'float64')), 'float32')
+  const same = matmul(a, b)
+  expectNear(same, expected, k)
+  // Whichever way its operands are stored, eagerly or in a plan, a product is the same to the last bit.
+  for (const transposeA of [false, true])
+    for (const transposeB of [false, true]) {
+      const f = (x: Tensor, y: Tensor): Tensor => matmul(x, y, transposeA, transposeB)
+      const operands = [transposeA ? transpose(a) : a, transposeB ? transpose(b) : b] as const
+      expectBits(f(...operands), same)
+      expectBits(compile(f)(...operands), same)
+    }
+})
+
+function expectBits(got: Tensor, expected: Tensor): void {
+  const [a, b] = [got.dataSync() as Float32Array, expected.dataSync()]
+  expect(a.findIndex((value, i) => !Object.is(value, b[i]))).toBe(-1)
+}
+
 /** What moves, reduces and multiplies tensors of any shape, eagerly and in a plan, against the plain loops. */
 const small = fc.integer({ min: 1, max: 9 })
 const sides = fc.array(small, { minLength: 2, maxLength: 4 })

@@ -112,9 +112,9 @@ function matmul({ transposeA, transposeB }: Of<'matmul'>, a: Aval, b: Aval, out:
     }
   }
   const source = matmulSource(transposeA, transposeB, m, n, k)
-  const { tileRows, narrow = 0, packs, isDeep } = source
+  const { narrow } = source
   const loops = counts.length
-  const key = `matmul ${source.transposeA} ${source.transposeB} ${tileRows} ${narrow} ${packs} ${isDeep} ${loops}`
+  const key = `matmul ${Object.values(source).join()} ${loops}`
   return {
     writer: writer(key, (c, [a0, b0, out0], sizes, scratch, finish, [wholeM, wholeN] = sizes) => {
       const [m_, n_, k_, ...rest] = sizes
@@ -144,8 +144,8 @@ function matmul({ transposeA, transposeB }: Of<'matmul'>, a: Aval, b: Aval, out:
       nest(0, a0!, b0!)
     }),
     sizes: [m, n, k, ...counts, ...steps.map(([ofA]) => ofA!), ...steps.map(([, ofB]) => ofB!)],
-    scratch: matmulScratch(k),
-    takesEpilogue: loops === 0 && narrow === 0,
+    scratch: matmulScratch(source, m, k),
+    takesEpilogue: loops === 0 && narrow === undefined,
   }
 }
 

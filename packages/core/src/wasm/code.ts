@@ -295,6 +295,20 @@ export class Code {
     return this
   }
 
+  /** `body`, which {@link leaveIf} may end. */
+  block(body: () => void): this {
+    this.#bytes.push(0x02, 0x40)
+    body()
+    this.#bytes.push(0x0b)
+    return this
+  }
+
+  /** Ends the block around so many loops and blocks, if the number on the stack is not 0. */
+  leaveIf(around: number): this {
+    this.#bytes.push(0x0d, around)
+    return this
+  }
+
   /** `body` again and again, as long as it leaves a number other than 0. */
   repeat(body: () => void): this {
     this.#bytes.push(0x03, 0x40)
@@ -312,6 +326,22 @@ export class Code {
     this.op(end, 'i32.lt_u')
     this.#bytes.push(0x0d, 0, 0x0b)
     return this
+  }
+
+  /** `body` for each `step` of `count` things: the last ones overlap those before them. Where there are fewer, once. */
+  each(count: Int, step: number, body: (at: Local) => void): this {
+    const at = this.copyOf(0)
+    if (count === step) {
+      body(at)
+      return this
+    }
+    // Of numbers without a sign: where there are fewer than a step this is very large.
+    const last = this.sum(count, -step)
+    const next = this.copyOf(0)
+    return this.loop(next, count, step, () => {
+      this.op(next, last, next, last, 'i32.lt_u', 'select').set(at)
+      body(at)
+    })
   }
 
   /** `body`, if the number on the stack is not 0. */

@@ -1,21 +1,32 @@
 import type { Code, Int, Local } from './code.js'
+import { writeTranspose } from './transpose.js'
 import { keep } from './vector-math.js'
 
 /** So many products are summed in float32 before they are added up in float64. */
 const DEPTH = 256
-/** Columns of a tile: two vectors. */
-const WIDTH = 8
+/** Rows of a tile of one to four vectors: as many sums as leave registers for what is multiplied. */
+const ROWS = [4, 4, 3, 2] as const
+/** Steps of k in one turn of the innermost loop. */
+const UNROLLED = 4
+/** Columns of the widest tile. */
+const WIDEST = 16
+/** Bytes for the float64 sums of a tile. */
+const SUMS = 512
 
 /** What a product's code depends on; the sizes themselves may vary. */
 export interface MatmulSource {
   readonly transposeA: boolean
   readonly transposeB: boolean
-  /** Rows of a tile: 4, or m where that is less. */
-  readonly tileRows: number
+  /** Rows of a tile. */
+  readonly rows: number
+  /** Columns of a tile, four in each. */
+  readonly vectors: number
   /** n where it is less than a tile is wide. */
   readonly narrow: number | undefined
-  /** Whether b is copied, panel by panel, to where it is read in order. */
+  /** Whether b is copied, as many columns as a tile has at a time, to where it is read in order. */
   readonly packs: boolean
+  /** Whether a, which is given transposed, is first turned. */
+  readonly turns: boolean
   /** Whether k is above 256, so that sums are carried on in float64. */
   readonly isDeep: boolean
 }
@@ -24,20 +35,25 @@ export interface MatmulPlaces {
   readonly a: Int
   readonly b: Int
   readonly out: Int
-  /** Room for a panel of b (32 k bytes) and the float64 sums of a tile (256 bytes) before it. */
+  /** Room for the float64 sums of a tile, the packed columns of b and a turned, see {@link matmulScratch}. */
   readonly scratch: Int
   readonly m: Int
   readonly n: Int
   readonly k: Int
-  /** m and n of the whole product, where this is some rows or columns of it: rows in memory are that long. */
+  /**
+   * m and n of the whole product, where this is some rows or columns of it: rows in memory are that long. Such a part has
+   * no fewer rows and columns than a tile, which has up to 4 and {@link WIDEST}.
+   */
   readonly wholeM: Int
   readonly wholeN: Int
 }
 
-/** Bytes of scratch that a product of this depth needs. */
-export function matmulScratch(k: number): number {
-  return 256 + k * WIDTH * 4
+/** Bytes of scratch that a product needs. Columns of b are packed four rows of k at a time. */
+export function matmulScratch({ vectors, packs, turns }: MatmulSource, m: number, k: number): number {
+  return SUMS + (packs ? panelBytes(vectors, k) : 0) + (turns ? m * k * 4 : 0)
 }
+
+const panelBytes = (vectors: number, k: number): number => vectors * 16 * (k + 3)
 
 /** The code that multiplies [m, k] by [k, n] best. */
 export function matmulSource(
@@ -47,18 +63,27 @@ export function matmulSource(
   n: number,
   k: number,
 ): MatmulSource {
-  const narrow = n < WIDTH ? n : undefined
+  const vectors = n < WIDEST ? Math.ceil(n / 4) : vectorsFor(n)
   // With one column, or one row of k, b lies in memory as its transpose does.
   const isTransposedB = transposeB && n > 1 && k > 1
   const isTransposedA = transposeA && m > 1 && k > 1
   return {
     transposeA: isTransposedA,
     transposeB: isTransposedB,
-    tileRows: Math.min(m, 4),
-    narrow,
-    packs: isTransposedB || narrow !== undefined || (m > 8 && n > 64),
+    rows: Math.min(m, ROWS[vectors - 1]!),
+    vectors,
+    narrow: n < WIDEST && n % 4 !== 0 ? n : undefined,
+    packs: isTransposedB || (m > 32 && n > 64),
+    // Far apart rows are slow to read a few columns at a time, once they do not all stay in the nearest cache.
+    turns: isTransposedA && m >= 16 && k >= 16 && n >= 32 && m * k > 16_384,
     isDeep: k > DEPTH,
   }
+}
+
+/** Panels at the right overlap: tiles that compute fewer columns twice, and among equals the wide ones, which are faster. */
+function vectorsFor(n: number): number {
+  const cost = (vectors: number): number => Math.ceil(n / (4 * vectors)) * (4 * vectors + 0.5)
+  return [4, 3, 2].reduce((best, vectors) => (cost(vectors) < cost(best) ? vectors : best))
 }
 
 /**
@@ -69,121 +94,79 @@ export type Epilogue = (c: Code, sums: Local, column: Local, at: Local, offset: 
 
 /** Tiles of rows and columns, sums in registers. Panels of columns at the right and rows at the bottom overlap the ones before them. */
 export function writeMatmul(c: Code, source: MatmulSource, places: MatmulPlaces, finish?: Epilogue): void {
-  const { tileRows, narrow, packs } = source
-  const { m, n, k } = places
-  const columnBytes = c.product(places.wholeN, 4)
-  const panel = c.sum(places.scratch, 256)
+  const { rows, vectors, packs, turns, transposeB } = source
+  const { m, n, k, wholeM, wholeN, scratch } = places
+  const width = vectors * 4
+  const columnBytes = c.product(wholeN, 4)
   const kBytes = c.product(k, 4)
-  const lastRow = typeof m === 'number' ? m - tileRows : diff(c, m, tileRows)
-  /** Where the panel at hand begins, in columns. */
-  const j = c.copyOf(0)
-  const panels = (body: () => void): void => {
-    if (narrow !== undefined) {
-      body()
-      return
-    }
-    const lastColumn = typeof n === 'number' ? n - WIDTH : diff(c, n, WIDTH)
-    const next = c.copyOf(0)
-    c.loop(next, n, WIDTH, () => {
-      least(c, next, lastColumn, j)
-      body()
+  const panel = c.sum(scratch, SUMS)
+  if (turns) {
+    const a = packs ? c.sum(c.product(k, width * 4), c.sum(panel, panelBytes(vectors, 0))) : panel
+    const fromStep = c.product(wholeM, 4)
+    c.each(k, 16, (p) => {
+      const from = c.sum(c.product(p, fromStep), places.a)
+      writeTranspose(c, {
+        from,
+        to: c.sum(c.product(p, 4), a),
+        rows: 16,
+        columns: m,
+        fromStep,
+        toStep: kBytes,
+      })
     })
+    writeMatmul(c, { ...source, transposeA: false, turns: false }, { ...places, a }, finish)
+    return
   }
   const bColumn = c.local('i32')
   const outColumn = c.local('i32')
   const columnAt = c.local('i32')
-  panels(() => {
-    c.get(j).op(4, 'i32.mul').set(columnAt)
+  c.each(n, Math.min(width, source.narrow ?? width), (j) => {
+    c.op(j, 4, 'i32.mul').set(columnAt)
     c.op(places.out, columnAt, 'i32.add').set(outColumn)
-    if (source.transposeB) c.op(places.b, j, kBytes, 'i32.mul', 'i32.add').set(bColumn)
+    if (transposeB) c.op(places.b, j, kBytes, 'i32.mul', 'i32.add').set(bColumn)
     else c.op(places.b, columnAt, 'i32.add').set(bColumn)
-    if (packs) pack(c, source, bColumn, panel, columnBytes, kBytes, places)
+    if (packs) pack(c, source, bColumn, panel, columnBytes, kBytes, k)
     const b: Int = packs ? panel : bColumn
-    const bStep: Int = packs ? WIDTH * 4 : columnBytes
-    const i = c.local('i32')
-    const tile = (): void =>
-      writeTile(c, source, { ...places, i, b, bStep, outColumn, columnAt, columnBytes, kBytes }, finish)
-    if (m === tileRows || tileRows < 4) {
-      c.op(0).set(i)
-      tile()
-    } else {
-      const next = c.copyOf(0)
-      c.op(0).set(next)
-      c.loop(next, m, tileRows, () => {
-        least(c, next, lastRow, i)
-        tile()
-      })
-    }
+    const bStep: Int = packs ? width * 4 : columnBytes
+    c.each(m, rows, (i) =>
+      writeTile(c, source, { ...places, i, b, bStep, outColumn, columnAt, columnBytes, kBytes }, finish),
+    )
   })
-}
-
-function diff(c: Code, a: Local, b: number): Local {
-  const result = c.local('i32')
-  c.op(a, b, 'i32.sub').set(result)
-  return result
 }
 
 function least(c: Code, a: Local, b: Int, to: Local): void {
   c.op(a, b, a, b, 'i32.lt_u', 'select').set(to)
 }
 
-/** Copies the columns at hand of b to the panel: k rows of eight, missing columns as zeros. */
+/** Copies the columns at hand of b to the panel: a row for each of k. */
 function pack(
   c: Code,
-  { transposeB, narrow }: MatmulSource,
+  { transposeB, vectors, narrow }: MatmulSource,
   from: Local,
-  panel: Int,
-  rowBytes: Int,
+  to: Int,
+  columnBytes: Int,
   kBytes: Int,
-  { k }: MatmulPlaces,
+  k: Int,
 ): void {
-  const at = c.copyOf(from)
-  const to = c.copyOf(panel)
-  const i = c.copyOf(0)
-  const width = narrow ?? WIDTH
+  const rowBytes = vectors * 16
   if (transposeB) {
-    // Column by column, each of which lies in a row of memory.
-    const column = c.local('i32')
-    c.op(0).set(i)
-    c.op(from).set(at)
-    c.op(panel).set(to)
-    c.loop(i, k, 1, () => {
-      c.op(at).set(column)
-      for (let lane = 0; lane < WIDTH; lane++) {
-        if (lane < width)
-          c.get(to)
-            .get(column)
-            .memory('f32.load')
-            .memory('f32.store', lane * 4)
-        else
-          c.get(to)
-            .f32(0)
-            .memory('f32.store', lane * 4)
-        if (lane + 1 < width) c.advance(column, kBytes)
-      }
-      c.advance(at, 4).advance(to, WIDTH * 4)
+    writeTranspose(c, {
+      from,
+      to,
+      fromStep: kBytes,
+      toStep: rowBytes,
+      rows: narrow ?? rowBytes / 4,
+      columns: k,
     })
     return
   }
-  c.op(0).set(i)
-  c.op(from).set(at)
-  c.op(panel).set(to)
-  c.loop(i, k, 1, () => {
-    if (width === WIDTH) {
-      c.get(to).get(at).memory('v128.load').memory('v128.store')
-      c.get(to).get(at).memory('v128.load', 16).memory('v128.store', 16)
-    } else
-      for (let lane = 0; lane < WIDTH; lane++)
-        if (lane < width)
-          c.get(to)
-            .get(at)
-            .memory('f32.load', lane * 4)
-            .memory('f32.store', lane * 4)
-        else
-          c.get(to)
-            .f32(0)
-            .memory('f32.store', lane * 4)
-    c.advance(at, rowBytes).advance(to, WIDTH * 4)
+  const source = c.copyOf(from)
+  const target = c.copyOf(to)
+  const p = c.copyOf(0)
+  c.loop(p, k, 1, () => {
+    for (let at = 0; at < rowBytes; at += 16)
+      c.get(target).get(source).memory('v128.load', at).memory('v128.store', at)
+    c.advance(source, columnBytes).advance(target, rowBytes)
   })
 }
 
@@ -197,54 +180,24 @@ interface TilePlaces extends MatmulPlaces {
 }
 
 function writeTile(c: Code, source: MatmulSource, places: TilePlaces, finish: Epilogue | undefined): void {
-  const { transposeA, tileRows, narrow, isDeep } = source
-  const { i, k, wholeM, kBytes, scratch } = places
-  const vectors = narrow !== undefined && narrow <= 4 ? 1 : 2
-  const sums = Array.from({ length: tileRows * vectors }, () => c.local('v128'))
+  const { rows, vectors, isDeep } = source
+  const { k, scratch } = places
+  const sums = Array.from({ length: rows * vectors }, () => c.local('v128'))
   const clear = (): void => {
     for (const sum of sums) c.f32x4(0).set(sum)
   }
   clear()
-  const b = c.copyOf(places.b)
-  c.op(places.b).set(b)
-  // A row's pointer each; a transposed tile's rows lie beside one another.
-  const pointers = Array.from({ length: transposeA ? 1 : tileRows }, () => c.local('i32'))
-  if (transposeA) c.op(places.a, i, 4, 'i32.mul', 'i32.add').set(pointers[0]!)
+  const add = products(c, source, places, sums)
+  if (!isDeep) add(k)
   else {
-    c.op(places.a, i, kBytes, 'i32.mul', 'i32.add').set(pointers[0]!)
-    for (let r = 1; r < tileRows; r++) c.op(pointers[r - 1]!, kBytes, 'i32.add').set(pointers[r]!)
-  }
-  const aStep: Int = transposeA ? c.product(wholeM, 4) : 4
-  const step = (): void => {
-    const columns = Array.from({ length: vectors }, (_, v) =>
-      keep(c, () => c.get(b).memory('v128.load', v * 16)),
-    )
-    for (let r = 0; r < tileRows; r++) {
-      const x = keep(c, () =>
-        c.get(pointers[transposeA ? 0 : r]!).memory('v128.load32_splat', transposeA ? r * 4 : 0),
-      )
-      for (let v = 0; v < vectors; v++) {
-        const sum = sums[r * vectors + v]!
-        c.get(sum).get(x).get(columns[v]!).op('f32x4.mul', 'f32x4.add').set(sum)
-      }
-    }
-    c.advance(b, places.bStep)
-    for (const pointer of pointers) c.advance(pointer, aStep)
-  }
-  const p = c.copyOf(0)
-  c.op(0).set(p)
-  if (!isDeep) c.loop(p, k, 1, step)
-  else {
-    const wide = sums.length * 32
-    c.clear(scratch, wide)
-    const end = c.local('i32')
-    c.op(0).set(end)
-    c.loop(p, k, 0, () => {
-      const until = c.local('i32')
-      c.get(p).op(DEPTH, 'i32.add').set(until)
-      least(c, until, k, end)
+    c.clear(scratch, sums.length * 32)
+    const p = c.copyOf(0)
+    const left = c.local('i32')
+    c.loop(p, k, DEPTH, () => {
       clear()
-      c.loop(p, end, 1, step)
+      c.op(k, p, 'i32.sub').set(left)
+      least(c, left, DEPTH, left)
+      add(left)
       sums.forEach((sum, s) => addTo(c, scratch, s * 32, sum))
     })
     sums.forEach((sum, s) => {
@@ -259,7 +212,59 @@ function writeTile(c: Code, source: MatmulSource, places: TilePlaces, finish: Ep
       c.get(low).get(high).shuffle([0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23]).set(sum)
     })
   }
-  storeTile(c, source, places, sums, vectors, finish)
+  storeTile(c, source, places, sums, finish)
+}
+
+/**
+ * The innermost loop: `add(count)` adds the products of the next `count` steps of k to the sums. What V8 makes of it decides how
+ * fast products are: numbers to be splat are loaded at no offset where pointers can do without, and between steps the loop may end,
+ * without which V8 would load the vectors of all steps first and have no registers left for them.
+ */
+function products(
+  c: Code,
+  { transposeA, rows, vectors }: MatmulSource,
+  { a, b, i, wholeM, bStep, kBytes }: TilePlaces,
+  sums: readonly Local[],
+): (count: Int) => void {
+  const bAt = c.copyOf(b)
+  // For each row of the tile; or for each step, of which a row of a transposed holds all.
+  const aStep: Int = transposeA ? c.product(wholeM, 4) : kBytes
+  const first = keepInt(c, () => c.op(a, i, transposeA ? 4 : kBytes, 'i32.mul', 'i32.add'))
+  const pointers = [first]
+  while (pointers.length < (transposeA ? UNROLLED : rows))
+    pointers.push(c.copyOf(c.sum(pointers.at(-1)!, aStep)))
+  const turn: Int = transposeA ? c.product(aStep, UNROLLED) : 4 * UNROLLED
+  // Where the step is known, so is how far the rows of one turn are away from its first.
+  const isKnown = typeof bStep === 'number'
+  const step = (u: number): void => {
+    const columns = Array.from({ length: vectors }, (_, v) =>
+      keep(c, () => c.get(bAt).memory('v128.load', (isKnown ? u * bStep : 0) + v * 16)),
+    )
+    for (let r = 0; r < rows; r++) {
+      const x = keep(c, () =>
+        c.get(pointers[transposeA ? u : r]!).memory('v128.load32_splat', (transposeA ? r : u) * 4),
+      )
+      for (let v = 0; v < vectors; v++) {
+        const sum = sums[r * vectors + v]!
+        c.get(sum).get(x).get(columns[v]!).op('f32x4.mul', 'f32x4.add').set(sum)
+      }
+    }
+    if (!isKnown) c.advance(bAt, bStep)
+  }
+  return (count) => {
+    const left = c.copyOf(count)
+    c.block(() =>
+      c.repeat(() => {
+        for (let u = 0; u < UNROLLED; u++) {
+          step(u)
+          if (u + 1 < UNROLLED) c.op(left, u + 1, 'i32.eq').leaveIf(1)
+        }
+        if (isKnown) c.advance(bAt, bStep * UNROLLED)
+        for (const pointer of pointers) c.advance(pointer, turn)
+        c.op(left, UNROLLED, 'i32.sub').tee(left)
+      }),
+    )
+  }
 }
 
 /** Adds the lanes of a vector to four float64 sums in memory. */
@@ -273,15 +278,14 @@ function addTo(c: Code, at: Int, offset: number, x: Local): void {
 
 function storeTile(
   c: Code,
-  { tileRows, narrow }: MatmulSource,
+  { rows, vectors, narrow }: MatmulSource,
   { i, outColumn, columnAt, columnBytes }: TilePlaces,
   sums: readonly Local[],
-  vectors: number,
   finish: Epilogue | undefined,
 ): void {
   const at = c.local('i32')
   c.op(outColumn, i, columnBytes, 'i32.mul', 'i32.add').set(at)
-  for (let r = 0; r < tileRows; r++) {
+  for (let r = 0; r < rows; r++) {
     for (let v = 0; v < vectors; v++) {
       const sum = sums[r * vectors + v]!
       const value = finish === undefined ? sum : finish(c, sum, columnAt, at, v * 16)
@@ -296,25 +300,21 @@ function storeTile(
             .get(value)
             .storeLane(32, v * 16 + lane * 4, lane)
     }
-    if (r + 1 < tileRows) c.advance(at, columnBytes)
+    if (r + 1 < rows) c.advance(at, columnBytes)
   }
 }
 
 /** out[i] = a[i, …k] · b for m rows of a, up to four at a time. Sums are kept in float64, in which products are exact. */
-export function writeMatVec(
-  c: Code,
-  { tileRows }: { readonly tileRows: number },
-  places: MatmulPlaces,
-): void {
+export function writeMatVec(c: Code, { rows }: Pick<MatmulSource, 'rows'>, places: MatmulPlaces): void {
   const { m, k } = places
   const kBytes = c.product(k, 4)
   const whole = typeof k === 'number' ? k & ~3 : keepInt(c, () => c.op(k, ~3, 'i32.and'))
-  const rows = (i: Local): void => {
-    const sums = Array.from({ length: tileRows * 2 }, () => c.local('v128'))
+  c.each(m, rows, (i) => {
+    const sums = Array.from({ length: rows * 2 }, () => c.local('v128'))
     for (const sum of sums) c.f64x2(0).set(sum)
-    const pointers = Array.from({ length: tileRows }, () => c.local('i32'))
+    const pointers = Array.from({ length: rows }, () => c.local('i32'))
     c.op(places.a, i, kBytes, 'i32.mul', 'i32.add').set(pointers[0]!)
-    for (let r = 1; r < tileRows; r++) c.op(pointers[r - 1]!, kBytes, 'i32.add').set(pointers[r]!)
+    for (let r = 1; r < rows; r++) c.op(pointers[r - 1]!, kBytes, 'i32.add').set(pointers[r]!)
     const b = c.local('i32')
     c.op(places.b).set(b)
     const p = c.local('i32')
@@ -369,19 +369,6 @@ export function writeMatVec(
         .op('f32.demote_f64')
         .memory('f32.store', r * 4),
     )
-  }
-  const i = c.local('i32')
-  if (m === tileRows || tileRows < 4) {
-    c.op(0).set(i)
-    rows(i)
-    return
-  }
-  const lastRow = typeof m === 'number' ? m - tileRows : diff(c, m, tileRows)
-  const next = c.local('i32')
-  c.op(0).set(next)
-  c.loop(next, m, tileRows, () => {
-    least(c, next, lastRow, i)
-    rows(i)
   })
 }
 
