@@ -6,9 +6,11 @@ import {
   gather,
   oneHot,
   scatterAdd,
+  sum,
   takeAlongAxis,
   tensor,
   type Tensor,
+  transpose,
   tril,
   triu,
   ValueError,
@@ -49,6 +51,23 @@ describe('the diagonal', () => {
       rows.map((row, i) => row.map((value, j) => (isKept(i, j) ? value : 0)))
     expect(tril(x, k).arraySync()).toEqual(keep((i, j) => j - i <= k))
     expect(triu(x, k).arraySync()).toEqual(keep((i, j) => j - i >= k))
+  })
+})
+
+describe('axes', () => {
+  const x = zeros([2, 3, 4, 5])
+
+  test.prop([fc.shuffledSubarray([0, 1, 2, 3], { minLength: 4 }), fc.array(fc.boolean(), { minLength: 4 })])(
+    'of transpose count from either end',
+    (perm, fromEnd) => {
+      const mixed = perm.map((axis, i) => (fromEnd[i]! ? axis - 4 : axis))
+      expect(transpose(x, mixed).shape).toEqual(perm.map((axis) => x.shape[axis]))
+    },
+  )
+
+  test('given twice are refused, also where they are apart and counted from both ends', () => {
+    expect(() => sum(x, [0, 1, -4])).toThrow('axis 0 is given twice in [0, 1, -4]')
+    expect(() => sum(x, [3, 0, 1, -1])).toThrow('axis 3 is given twice')
   })
 })
 

@@ -170,16 +170,24 @@ const siluSlope: Unary = unary({
   },
 })
 
+/** What e (e + 2) with e = exp(x) is above its value 14/9 at -0.513…: there tanh(softplus(x)) is 7/16. */
+const fromFourteenNinths = `(expm1(x + 0.5131441298069709)
+  * (1.9138900955692981 + 0.35833454001374253 * expm1(x + 0.5131441298069709)))`
+
 /** x tanh(softplus(x)) (Misra 2019). */
 export const mish: Unary = unary({
   name: 'mish',
   args: ['x'],
-  // tanh(log(1 + e)) = e (e + 2) / (e (e + 2) + 2) with e = exp(x); above 20 it is 1 to the last digit. Below 0,
-  // fewer roundings count in e (1 - e (e + 1) / (e (e + 2) + 2)).
+  // tanh(log(1 + e)) = p / (p + 2) with e = exp(x) and p = e (e + 2); above 20 it is 1 to the last digit. Each piece is
+  // written as something exact and a correction, whose roundings count the less the smaller it is: with m = e - 1,
+  // x - 2 x / (p + 2) = x - 2 x / (5 + m (4 + m)), and e - e² (e + 1) / (p + 2), which is e alone far down.
   expr: `
-    x > 20 ? x
-      : x < 0 ? x * exp(x) * (1 - exp(x) * (exp(x) + 1) / (exp(x) * (exp(x) + 2) + 2))
-        : x * (exp(x) * (exp(x) + 2)) / (exp(x) * (exp(x) + 2) + 2)`,
+    x > 20 || x == 0 ? x
+      : x > -0.25 ? x - 2 * x / (5 + expm1(x) * (4 + expm1(x)))
+        : x > -0.85 ? x * (0.4375 + 0.5625 * ${fromFourteenNinths} / (3.5555555555555556 + ${fromFourteenNinths}))
+          : x > -4 ? x * (exp(x) - exp(x) * exp(x) * (exp(x) + 1) / (exp(x) * (exp(x) + 2) + 2))
+            : x < -40 ? x * exp(x)
+              : x * exp(x) - x * exp(x) * exp(x) * (exp(x) + 1) / (exp(x) * (exp(x) + 2) + 2)`,
   vjp: { x: ({ g, x }) => mul(g, mishSlope(x)) },
 })
 
