@@ -11,6 +11,7 @@ import {
   matmul,
   norm,
   setBackend,
+  softmax,
   tensor,
   type Tensor,
   transpose,
@@ -192,15 +193,51 @@ function rotated(rank: number, pick: number): number[] {
   return Array.from({ length: rank }, (_, i) => (i + 1 + (pick % Math.max(1, rank - 1))) % rank)
 }
 
-describe.each(Object.entries(functions))('%s', (_, f) => {
-  test.prop([sides, fc.nat({ max: 20 })], { numRuns: 60 })('is the same to the last bit', (shape, pick) => {
-    const x = noise(shape, 3 + pick)
-    const expected = withBackend(plainBackend, () => f(tensor(x.dataSync(), { shape }), pick))
-    for (const got of [f(x, pick), compile((y: Tensor) => f(y, pick))(x)]) {
+/** Those whose rows declare how far they may be from the plain loops. */
+const ULPS: Readonly<Record<string, number>> = {
+  'softmax along an axis': rows.get('softmax')!.ulps!,
+  'logSoftmax along an axis': rows.get('logSoftmax')!.ulps!,
+}
+
+describe.each(Object.entries(functions))('%s', (name, f) => {
+  test.prop([sides, fc.nat({ max: 20 })], { numRuns: 60 })(
+    'is the same to the last bit, or within what its row declares',
+    (shape, pick) => {
+      const x = noise(shape, 3 + pick)
+      const expected = withBackend(plainBackend, () => f(tensor(x.dataSync(), { shape }), pick))
+      const got = f(x, pick)
       expect([got.shape, got.dtype]).toEqual([expected.shape, expected.dtype])
-      expectSame(got, expected)
-    }
-  })
+      if (name in ULPS) expectWithin(ULPS[name]!, got.dataSync(), expected.dataSync())
+      else expectSame(got, expected)
+      expectSame(compile((y: Tensor) => f(y, pick))(x), got)
+    },
+  )
+})
+
+test.each([
+  ['far from one another', [-100, 3, -86.9, -103.5, -1e30, 2.75, 0.3]],
+  ['an infinite one', [1, Infinity, -Infinity, 0, 3]],
+  ['minus infinite ones', [1, -Infinity, 2, -Infinity, -0]],
+  ['nothing else', [-Infinity, -Infinity, -Infinity]],
+  ['NaN', [0, 1, 2, 3, 4, NaN, 5]],
+  ['the largest numbers', [3.4e38, -3.4e38, 3.3e38, 0, 3.4e38]],
+  ['one far above the rest', [40, -3, 2, 1, -44.5, 1e-45]],
+])('softmax and logSoftmax of %s, in rows and columns', (_, numbers) => {
+  const values = [numbers, numbers.toReversed(), numbers.map((v) => v + 1)].flat()
+  const of = (f: typeof softmax, axis: number): ArrayLike<number> => {
+    const x = tensor(values, { shape: [3, numbers.length], dtype: 'float32' })
+    return f(axis === 0 ? transpose(x) : x, axis).dataSync()
+  }
+  for (const [f, row] of [
+    [softmax, 'softmax'],
+    [logSoftmax, 'logSoftmax'],
+  ] as const)
+    for (const axis of [0, 1])
+      expectWithin(
+        rows.get(row)!.ulps!,
+        of(f, axis),
+        withBackend(plainBackend, () => of(f, axis)),
+      )
 })
 
 test.prop([fc.array(small, { maxLength: 3 }), small, small, small, fc.nat(7), fc.boolean(), fc.boolean()], {

@@ -22,9 +22,15 @@ export function softmax(
       let max = -Infinity
       for (let i = 0, at = base; i < count; i++, at += inner) max = Math.max(max, x[at]!)
       if (log) {
-        let sum = 0
-        for (let i = 0, at = base; i < count; i++, at += inner) sum += Math.exp(x[at]! - max)
-        const logSum = Math.log(sum)
+        // The largest are counted and the rest is summed apart, so that 1 and very little keeps the digits of that.
+        let largest = 0
+        let rest = 0
+        for (let i = 0, at = base; i < count; i++, at += inner) {
+          const power = Math.exp(x[at]! - max)
+          if (x[at] === max) largest += power
+          else rest += power
+        }
+        const logSum = Math.log(largest) + Math.log1p(rest / largest)
         for (let i = 0, at = base; i < count; i++, at += inner) out[at] = x[at]! - max - logSum
       } else {
         let sum = 0

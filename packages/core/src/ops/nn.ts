@@ -23,6 +23,7 @@ function normalized(name: string, log: boolean, rule: Rule<'x', AxisAttrs>): Row
     },
     kernel: ({ axis }, [x]) => ({ kind: 'softmax', axis: checkAxis(name, axis, x!.shape.length), log }),
     vjp: { x: rule },
+    ulps: 2,
   })
 }
 

@@ -186,7 +186,7 @@ function softmax({ axis, log }: Of<'softmax'>, x: Aval, out: Aval): Choice | und
       else writeSoftmaxColumns(c, log, places)
     }),
     sizes: [outer, count, inner],
-    scratch: log ? 0 : isRows ? count * 8 + 32 : count * 32,
+    scratch: log ? 0 : isRows ? count * 4 + 16 : count * 16,
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Code, Int, Local } from './code.js'
-import { exp, keep, log } from './vector-math.js'
+import { expOfDifference } from './single-math.js'
+import { exp, keep, log, log1p } from './vector-math.js'
 
 const OPS = ['sum', 'mean', 'max', 'min', 'norm', 'variance', 'logSumExp'] as const
 /** Reductions of float32 numbers that have a kernel. */
@@ -175,7 +176,7 @@ function reduced(
 }
 
 /** The largest or smallest number of each lane. */
-function extreme(c: Code, of: 'max' | 'min', start: number, pass: Pass): Local {
+function extreme(c: Code, of: 'max' | 'min' | 'pmax', start: number, pass: Pass): Local {
   const results = Array.from({ length: WAYS }, () => c.local('v128'))
   for (const result of results) c.f32x4(start).set(result)
   const take = (x: Local, way: number): void => {
@@ -337,13 +338,13 @@ export interface SoftmaxPlaces {
   readonly outer: Int
   readonly count: Int
   readonly inner: Int
-  /** Room for powers in float64: of a row 8 count + 32 bytes, of four columns 32 count. */
+  /** Room for powers: of a row 4 count + 16 bytes, of four columns 16 count. */
   readonly scratch: Int
 }
 
 /**
  * exp(x - max) / sum(exp(x - max)), or its logarithm x - max - log(sum(exp(x - max))), along each row of [outer, count].
- * Powers are kept in float64 until they are divided.
+ * Powers are float32 numbers, their sum and the logarithm float64.
  */
 export function writeSoftmaxRows(
   c: Code,
@@ -427,44 +428,81 @@ function softmax(
   across: { best(op: 'max', x: Local): Local; sum(x: Wide): Wide },
   store: (result: Local) => void,
 ): void {
-  const max = widen(c, across.best('max', extreme(c, 'max', -Infinity, pass)))
-  const shifted = (x: Local): Wide => {
-    const from = widen(c, x)
-    const half = (of: 'low' | 'high'): Local => keep(c, () => c.get(from[of]).get(max[of]).op('f64x2.sub'))
-    return { low: half('low'), high: half('high') }
+  // NaN is passed over here, and makes NaN of the sum.
+  const max = across.best('max', extreme(c, 'pmax', -Infinity, pass))
+  if (isLog) {
+    logSoftmax(c, max, pass, (x) => across.sum(x), store)
+    return
   }
   const sums = wide(c, 0)
   const power = c.copyOf(scratch)
-  pass(-Infinity, (x) => {
-    const powers = halves(shifted(x), (half) => keep(c, () => exp(c, half)))
-    if (!isLog) {
-      c.get(power).get(powers.low).memory('v128.store')
-      c.get(power).get(powers.high).memory('v128.store', 16)
-      c.advance(power, 32)
-    }
-    addTo(c, sums, powers)
-  })
+  pass(
+    -Infinity,
+    (x) => {
+      const powers = expOfDifference(c, x, max)
+      c.get(power).get(powers).memory('v128.store')
+      c.advance(power, 16)
+      addTo(c, sums, widen(c, powers))
+    },
+    2,
+  )
   const total = across.sum(sums)
-  if (isLog) {
-    const logs = halves(total, (half) => keep(c, () => log(c, half)))
-    pass(0, (x) => {
-      const from = shifted(x)
-      const half = (of: 'low' | 'high'): Local => keep(c, () => c.get(from[of]).get(logs[of]).op('f64x2.sub'))
-      store(narrow(c, { low: half('low'), high: half('high') }))
-    })
-    return
-  }
+  const share = narrow(
+    c,
+    halves(total, (half) => keep(c, () => c.f64x2(1).get(half).op('f64x2.div'))),
+  )
   c.op(scratch).set(power)
-  pass(0, () => {
+  pass(
+    0,
+    () => {
+      store(keep(c, () => c.get(power).memory('v128.load').get(share).op('f32x4.mul')))
+      c.advance(power, 16)
+    },
+    WAYS,
+  )
+}
+
+/** The largest are counted and the rest is summed apart, so that a sum of 1 and very little keeps the digits of that. */
+function logSoftmax(
+  c: Code,
+  max: Local,
+  pass: Pass,
+  sumAcross: (x: Wide) => Wide,
+  store: (result: Local) => void,
+): void {
+  const sums = wide(c, 0)
+  const counts = c.local('v128')
+  c.f32x4(0).set(counts)
+  pass(
+    -Infinity,
+    (x) => {
+      const isLargest = keep(c, () => c.get(x).get(max).op('f32x4.eq'))
+      const powers = expOfDifference(c, x, max)
+      // 1, or NaN of an infinite one.
+      c.get(counts).get(powers).get(isLargest).op('v128.and', 'f32x4.add').set(counts)
+      const others = keep(c, () => c.get(powers).get(isLargest).op('v128.andnot'))
+      addTo(c, sums, widen(c, others))
+    },
+    2,
+  )
+  const rest = sumAcross(sums)
+  const count = sumAcross(widen(c, counts))
+  const logOf = (half: 'low' | 'high'): Local => {
+    const share = keep(c, () => c.get(rest[half]).get(count[half]).op('f64x2.div'))
+    return keep(c, () => {
+      log(c, count[half])
+      log1p(c, share)
+      c.op('f64x2.add')
+    })
+  }
+  const low = logOf('low')
+  const logs = { low, high: rest.low === rest.high ? low : logOf('high') }
+  const top = widen(c, max)
+  pass(0, (x) => {
+    const from = widen(c, x)
     const half = (of: 'low' | 'high'): Local =>
-      keep(c, () => {
-        c.get(power)
-          .memory('v128.load', of === 'low' ? 0 : 16)
-          .get(total[of])
-          .op('f64x2.div')
-      })
+      keep(c, () => c.get(from[of]).get(top[of]).op('f64x2.sub').get(logs[of]).op('f64x2.sub'))
     store(narrow(c, { low: half('low'), high: half('high') }))
-    c.advance(power, 32)
   })
 }
 

@@ -38,15 +38,16 @@ const EXP = [
 
 /**
  * x = n ln 2 + r with whole n and |r| <= ln(2) / 2: exp(r) - 1, and a vector whose lowest bits are those of n + bias.
- * Adding 1.5 · 2^23 rounds to a whole number, which then is in the sum's lowest bits.
+ * Adding 1.5 · 2^23 rounds to a whole number, which then is in the sum's lowest bits. `low` belongs to x, below its digits.
  */
-function reduceExp(c: Code, x: Local, bias: number): { rest: Local; shifted: Local } {
+function reduceExp(c: Code, x: Local, bias: number, low?: Local): { rest: Local; shifted: Local } {
   const rounder = 1.5 * 2 ** 23 + bias
   const shifted = keep(c, () => c.get(x).f32x4(Math.LOG2E).op('f32x4.mul').f32x4(rounder).op('f32x4.add'))
   const n = keep(c, () => c.get(shifted).f32x4(rounder).op('f32x4.sub'))
   const r = keep(c, () => {
     c.get(x).get(n).f32x4(LN2_HIGH).op('f32x4.mul', 'f32x4.sub')
     c.get(n).f32x4(LN2_LOW).op('f32x4.mul', 'f32x4.sub')
+    if (low !== undefined) c.get(low).op('f32x4.add')
   })
   const rest = keep(c, () => {
     horner(c, r, EXP)
@@ -56,9 +57,9 @@ function reduceExp(c: Code, x: Local, bias: number): { rest: Local; shifted: Loc
 }
 
 /** exp of numbers in [-105, 90], rounded once where it is subnormal, Infinity where it is too large. */
-function expInside(c: Code, x: Local): Local {
+function expInside(c: Code, x: Local, low?: Local): Local {
   // 2^n may be beyond what float32 holds, so half of n at a time; the bias makes exponent fields of both halves.
-  const { rest, shifted } = reduceExp(c, x, 2 * 127)
+  const { rest, shifted } = reduceExp(c, x, 2 * 127, low)
   const half = keep(c, () => c.get(shifted).op(1, 'i32x4.shr_u'))
   return keep(c, () => {
     c.get(rest).f32x4(1).op('f32x4.add')
@@ -70,15 +71,28 @@ function expInside(c: Code, x: Local): Local {
 /** exp(x) = 2^n exp(r). */
 export const exp: SingleFunction = (c, x) => expInside(c, atMost(c, atLeast(c, x, -105), 90))
 
-/** exp of numbers that are not above 0. */
-const expOfNegative: SingleFunction = (c, x) => expInside(c, atLeast(c, x, -105))
-
 /** exp(-|x|) */
 const expOfMinusAbs = (c: Code, x: Local): Local =>
-  expOfNegative(
+  expInside(
     c,
-    keep(c, () => c.get(x).op('f32x4.abs', 'f32x4.neg')),
+    atLeast(
+      c,
+      keep(c, () => c.get(x).op('f32x4.abs', 'f32x4.neg')),
+      -105,
+    ),
   )
+
+/** exp(x - max) for x <= max. What rounding takes off the difference is part of the power too (Knuth's two-sum). */
+export function expOfDifference(c: Code, x: Local, max: Local): Local {
+  const difference = keep(c, () => c.get(x).get(max).op('f32x4.sub'))
+  const near = keep(c, () => c.get(difference).get(x).op('f32x4.sub'))
+  const low = keep(c, () => {
+    c.get(x).get(difference).get(near).op('f32x4.sub', 'f32x4.sub')
+    c.get(max).get(near).op('f32x4.add', 'f32x4.sub')
+    c.get(difference).f32x4(-105).op('f32x4.gt', 'v128.and')
+  })
+  return expInside(c, atLeast(c, difference, -105), low)
+}
 
 /** exp(r) - 1 and 2^n, for numbers whose n is in [-126, 127]. */
 function powerOf(c: Code, x: Local): { rest: Local; power: Local } {
