@@ -49,3 +49,4 @@ export { GradientTape, gradientTape, type Gradients, type TapeOptions } from './
 export { type ArgOptions, grad, type TensorTree, valueAndGrad, valueAndGrads, vjp } from './transforms.js'
 export type { Tree } from './tree.js'
 export { compile, type CompiledFunction } from './plan/compile.js'
+export { setThreads } from './threads/set-threads.js'

@@ -1,15 +1,18 @@
-import { loopsOver } from '../cpu/map.js'
+import { type Loops, loopsOver } from '../cpu/map.js'
 import { BYTES } from '../dtype.js'
 import { sizeOf } from '../shape.js'
 import { choose } from '../wasm/choose.js'
-import { Code, type Local } from '../wasm/code.js'
+import { Code, type Int, type Local } from '../wasm/code.js'
+import { divide, type Division, LINE, partsOf, workOf } from '../wasm/divide.js'
 import type { FunctionSource, ImportedFunction } from '../wasm/encoder.js'
 import type { Lanes } from '../wasm/lanes.js'
 import { loadOnce, type MapSource, writeMap, writeSteps } from '../wasm/map.js'
+import type { Epilogue } from '../wasm/matmul.js'
 import { keep } from '../wasm/vector-math.js'
 import type { Schedule, Stage } from './fuse.js'
 import { isWoven, reachOf } from './fuse.js'
 import type { Program, ValueId } from './program.js'
+import { bytesAside, type Split, writeCopyOfPart, writePart } from './split.js'
 
 /** What has an address: a value, or one of the numbers given to every run. */
 export type Operand = ValueId | { readonly slot: number }
@@ -21,71 +24,108 @@ interface Writing {
   readonly operands: readonly Operand[]
   /** Bytes of scratch; its address comes last. */
   readonly scratch: number
-  readonly write: (c: Code, addresses: readonly Local[]) => void
+  /** @param extent how much of what the division counts is to be done; all, where it is absent. */
+  readonly write: (c: Code, addresses: readonly Local[], extent?: Local) => void
+  /** How threads can share it, if they can. */
+  readonly divide: () => Division | undefined
+  /** All of what the division counts. */
+  readonly whole: (size: number) => number
+  /** As few parts as may be. */
+  readonly leastParts: number
+}
+
+/** Where the operands of a plan's code are. */
+export interface Places {
+  readonly isStored: (id: ValueId) => boolean
+  /** Whether a value is written over what a variable held. */
+  readonly isInPlace: (id: ValueId) => boolean
+  readonly addressOf: (operand: Operand) => number
+  readonly scratch: number
 }
 
 /** The code of a plan. */
 export interface Emitted {
   readonly imports: readonly ImportedFunction[]
   readonly functions: readonly FunctionSource[]
-  /** Stages that the plain loops do: the import `host` is called with their numbers. */
-  readonly hosted: readonly number[]
-  readonly scratch: number
+  /** Of stages that threads share the number of parts; for each there are functions named after it. */
+  readonly parts: ReadonlyMap<number, number>
+  /** The bytes that the largest part copies aside before it changes them. */
+  readonly aside: number
 }
+
+/** The imports of a plan's code, called with the number of a stage: to be done by the plain loops, or by all threads. */
+const HOST = 0
+const FORK = 1
+const IMPORTS = ['host', 'fork'].map((name): ImportedFunction => ({ name, params: ['i32'], results: [] }))
 
 /**
  * Writes the functions of a plan. "results" runs the stages that results and checks need, "changes" the others.
- * @param addressOf where a value's bytes, or a given number's, are.
+ * Where threads share work, "part3" does a part of stage 3 (given its number and scratch), "aside3" copies what that
+ * will change, and "back3" puts it back.
  */
-export function emit(
-  program: Program,
-  { stages }: Schedule,
-  isStored: (id: ValueId) => boolean,
-  addressOf: (operand: Operand) => number,
-  scratchAddress: number,
-): Emitted {
+export function emit(program: Program, { stages }: Schedule, places: Places, isShared: boolean): Emitted {
   const functions: FunctionSource[] = []
   const known = new Map<string, number>()
-  const hosted: number[] = []
-  /** The host function is function 0. */
-  const imports: ImportedFunction[] = [{ name: 'host', params: ['i32'], results: [] }]
-  let scratch = 0
+  const parts = new Map<number, number>()
+  let aside = 0
+  const add = (f: FunctionSource): number => IMPORTS.length + functions.push(f) - 1
+  /** The index of a stage's function, for all of it or for parts. */
+  const functionOf = ({ key, operands, scratch, write }: Writing, hasExtent: boolean): number => {
+    const full = hasExtent ? `part ${key}` : key
+    let index = known.get(full)
+    if (index === undefined) {
+      const f = new Code()
+      const ints = (count: number): Local[] => Array.from({ length: count }, () => f.param('i32'))
+      const addresses = ints(operands.length)
+      const [extent] = ints(hasExtent ? 1 : 0)
+      write(f, [...addresses, ...ints(scratch > 0 ? 1 : 0)], extent)
+      known.set(full, (index = add(f.source(`f${known.size}`))))
+    }
+    return index
+  }
+  const share = (at: number, writing: Writing): boolean => {
+    const division = writing.divide()
+    const count = division === undefined ? 1 : partsOf(division, writing.leastParts)
+    if (division === undefined || count === 1) return false
+    const { operands } = writing
+    const split: Split = {
+      division,
+      parts: count,
+      whole: writing.whole(division.size),
+      addresses: operands.map(places.addressOf),
+      inPlace: operands.flatMap((id, operand) =>
+        typeof id === 'number' && places.isInPlace(id)
+          ? [{ operand, bytes: division.steps[operand]! / division.perUnit }]
+          : [],
+      ),
+    }
+    parts.set(at, count)
+    add(writePart(`part${at}`, split, functionOf(writing, true), writing.scratch > 0))
+    if (split.inPlace.length > 0) {
+      aside = Math.max(aside, bytesAside(split))
+      add(writeCopyOfPart(`aside${at}`, split, 'aside'))
+      add(writeCopyOfPart(`back${at}`, split, 'back'))
+    }
+    return true
+  }
   const main = (isFirst: boolean): Code => {
     const c = new Code()
     stages.forEach((stage, at) => {
       if (stage.isFirst !== isFirst) return
-      const writing = writingOf(program, stage, isStored)
-      if (writing === undefined) {
-        hosted.push(at)
-        c.op(at).call(0)
-        return
+      const writing = writingOf(program, stage, places.isStored)
+      if (writing === undefined) c.op(at).call(HOST)
+      else if (isShared && share(at, writing)) c.op(at).call(FORK)
+      else {
+        for (const operand of writing.operands) c.op(places.addressOf(operand))
+        if (writing.scratch > 0) c.op(places.scratch)
+        c.call(functionOf(writing, false))
       }
-      let index = known.get(writing.key)
-      if (index === undefined) {
-        index = functions.length
-        known.set(writing.key, index)
-        const f = new Code()
-        const count = writing.operands.length + (writing.scratch > 0 ? 1 : 0)
-        writing.write(
-          f,
-          Array.from({ length: count }, () => f.param('i32')),
-        )
-        functions.push(f.source(`f${index}`))
-      }
-      scratch = Math.max(scratch, writing.scratch)
-      for (const operand of writing.operands) c.op(addressOf(operand))
-      if (writing.scratch > 0) c.op(scratchAddress)
-      c.call(imports.length + index)
     })
     return c
   }
   const [results, changes] = [main(true), main(false)]
-  return {
-    imports,
-    functions: [...functions, results.source('results'), changes.source('changes')],
-    hosted,
-    scratch,
-  }
+  functions.push(results.source('results'), changes.source('changes'))
+  return { imports: IMPORTS, functions, parts, aside }
 }
 
 /** The most scratch that any stage of the schedule needs. */
@@ -105,11 +145,8 @@ function writingOf(
   const value = program.values[id]!
   if (value.source.kind !== 'kernel' || sizeOf(value.shape) === 0) return undefined
   const { kernel, inputs } = value.source
-  const choice = choose(
-    kernel,
-    inputs.map((input) => program.values[input]!),
-    value,
-  )
+  const ins = inputs.map((input) => program.values[input]!)
+  const choice = choose(kernel, ins, value)
   if (choice === undefined) return undefined
   const { writer, sizes, scratch } = choice
   const operands = [...inputs, id]
@@ -117,8 +154,19 @@ function writingOf(
     key: `${writer.key} ${sizes.join()}`,
     operands,
     scratch,
-    write: (c, addresses) => writer.write(c, addresses, sizes, addresses[operands.length] ?? 0),
+    write(c, addresses, extent) {
+      const [own, at] = [divide(kernel, ins, choice)?.size, addresses[operands.length] ?? 0]
+      writer.write(c, addresses, part(sizes, own, extent), at, undefined, sizes)
+    },
+    divide: () => divide(kernel, ins, choice),
+    whole: (size) => sizes[size]!,
+    leastParts: 1,
   }
+}
+
+/** Sizes with one of them replaced by what a part has of it. */
+function part(sizes: readonly number[], at: number | undefined, extent: Local | undefined): readonly Int[] {
+  return extent === undefined ? sizes : sizes.map((size, i) => (i === at ? extent : size))
 }
 
 /** Several elementwise kernels as one, and what it reads and writes. */
@@ -219,7 +267,10 @@ function mapWriting(
     key,
     operands: [...inputs, ...slots.map((slot) => ({ slot })), ...stored],
     scratch: 0,
-    write: (c, addresses) => {
+    divide: () => divideMap(program, members, inputs, slots.length, stored, loops),
+    whole: () => outer[0] ?? inner,
+    leastParts: outer.length === 0 ? Math.ceil(inner / MOST_OF_MAP) : 1,
+    write: (c, addresses, extent) => {
       const from = addresses.slice(0, inputs.length + slots.length)
       const to = addresses.slice(from.length)
       const blocks = stored.map((id) => rows * inner * BYTES[values[id]!.dtype])
@@ -229,8 +280,8 @@ function mapWriting(
             inputs: from,
             inputSteps: stepBytes(outer.length - 1),
             outputs: to,
-            rows,
-            inner,
+            rows: outer.length === 1 ? (extent ?? rows) : rows,
+            inner: outer.length === 0 ? (extent ?? inner) : inner,
           })
           to.forEach((at, i) => c.advance(at, blocks[i]!))
           return
@@ -238,14 +289,49 @@ function mapWriting(
         const moves = stepBytes(axis)
         const i = c.copyOf(0)
         c.op(0).set(i)
-        c.loop(i, around[axis]!, 1, () => {
+        c.loop(i, axis === 0 ? (extent ?? around[0]!) : around[axis]!, 1, () => {
           nest(axis + 1)
           from.forEach((at, k) => c.advance(at, moves[k]!))
         })
-        from.forEach((at, k) => c.advance(at, -moves[k]! * around[axis]!))
+        if (axis > 0) from.forEach((at, k) => c.advance(at, -moves[k]! * around[axis]!))
       }
       nest(0)
     },
+  }
+}
+
+/** So many elements of an elementwise stage are a part at most: what it overwrites can be kept in the cache. */
+const MOST_OF_MAP = 32_768
+
+/** An elementwise stage is divided along its outermost loop. */
+function divideMap(
+  { values }: Program,
+  members: readonly ValueId[],
+  inputs: readonly ValueId[],
+  slots: number,
+  stored: readonly ValueId[],
+  { outer, strides, inner, steps }: Loops,
+): Division | undefined {
+  const isFlat = outer.length === 0
+  // The last vector of a row reaches into the next one, which has to be written afterwards.
+  if (!isFlat && inner % 4 !== 0) return undefined
+  const perUnit = isFlat ? LINE : 1
+  const rest = outer.slice(1).reduce((a, b) => a * b, isFlat ? 1 : inner)
+  const elements = (isFlat ? inner : outer[0]!) * rest
+  const costs = members.map((id) => {
+    const { source } = values[id]!
+    return source.kind === 'kernel' && source.kernel.kind === 'map' ? workOf(source.kernel.fn.body) : 0
+  })
+  return {
+    units: Math.floor((isFlat ? inner : outer[0]!) / perUnit),
+    steps: [
+      ...inputs.map((id, i) => perUnit * (isFlat ? steps : strides[0]!)[i]! * BYTES[values[id]!.dtype]),
+      ...Array.from({ length: slots }, () => 0),
+      ...stored.map((id) => perUnit * rest * BYTES[values[id]!.dtype]),
+    ],
+    size: 0,
+    perUnit,
+    work: elements * costs.reduce((a, b) => a + b, inputs.length + stored.length),
   }
 }
 
@@ -259,12 +345,11 @@ function productWriting(
   const { values } = program
   const { source: from, shape } = values[product]!
   if (from.kind !== 'kernel') throw new Error('no product')
-  const { writer, sizes, scratch } = choose(
-    from.kernel,
-    from.inputs.map((input) => values[input]!),
-    values[product]!,
-  )!
-  const reach = (id: ValueId): string | undefined => reachOf(values[id]!.shape, shape)
+  const { kernel } = from
+  const ins = from.inputs.map((input) => values[input]!)
+  const choice = choose(kernel, ins, values[product]!)!
+  const { writer, sizes, scratch } = choice
+  const reach = (id: ValueId): ReturnType<typeof reachOf> => reachOf(values[id]!.shape, shape)
   const { source, inputs, slots, stored } = weave(program, members, isStored, (id) => reach(id) === 'one')
   const others = inputs.filter((id) => id !== product)
   const outputs = isStored(product) ? [product, ...stored] : stored
@@ -273,7 +358,22 @@ function productWriting(
     key: `${key} ${keyOf(source)}`,
     operands: [...from.inputs, ...others, ...slots.map((slot) => ({ slot })), ...outputs],
     scratch,
-    write: (c, addresses) => {
+    divide() {
+      const division = divide(kernel, ins, choice)
+      if (division === undefined) return undefined
+      const { steps, size, perUnit } = division
+      const [ofA, ofB, ofOut] = steps as [number, number, number]
+      // A row of columns that are divided moves on with them.
+      const moves = { all: ofOut, row: size === 1 ? perUnit * 4 : 0, one: 0 }
+      const ofOthers = others.map((id) => moves[reach(id)!])
+      return {
+        ...division,
+        steps: [ofA, ofB, ...ofOthers, ...slots.map(() => 0), ...outputs.map(() => ofOut)],
+      }
+    },
+    whole: (size) => sizes[size]!,
+    leastParts: 1,
+    write: (c, addresses, extent) => {
       const count = from.inputs.length
       const [a, b] = addresses
       const otherAt = (id: ValueId): Local => addresses[count + others.indexOf(id)]!
@@ -295,7 +395,8 @@ function productWriting(
         else if (reach(id) === 'all') distances.set(id, away(otherAt(id)))
       const numbers = slots.map((_, i) => loadOnce(c, addresses[count + others.length + i]!, 'float64'))
       const toDistances = to.map((address) => (address === main ? undefined : away(address)))
-      writer.write(c, [a!, b!, main], sizes, addresses.at(-1)!, (_, sums, column, at, offset) => {
+      const own = part(sizes, divide(kernel, ins, choice)?.size, extent)
+      const finish: Epilogue = (_, sums, column, at, offset) => {
         const load = (id: ValueId): Lanes => {
           if (id === product) return { kind: 'single', all: sums }
           const distance = distances.get(id)
@@ -315,7 +416,8 @@ function productWriting(
           c.op(at, distance, 'i32.add').get(vectorOf(id)).memory('v128.store', offset)
         })
         return vectorOf(outputs.at(-1)!)
-      })
+      }
+      writer.write(c, [a!, b!, main], own, addresses.at(-1)!, finish, sizes)
     },
   }
 }

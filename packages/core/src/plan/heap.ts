@@ -1,13 +1,20 @@
-import { createMemory, grow, hasWebAssembly, type Memory } from '../wasm/host.js'
+import { createMemory, createSharedMemory, grow, hasWebAssembly, type Memory } from '../wasm/host.js'
 
 // The memory of plans: their constants and buffers, and the variables they work on, each at an address that stays.
 
 const PAGE = 65_536
 
-/** The memory that plans' code runs over. Its buffer is another one after it has grown. */
-export const planMemory: Memory = hasWebAssembly()
-  ? createMemory(16)
-  : { buffer: new ArrayBuffer(0), grow: () => -1 }
+const shared = hasWebAssembly() ? createSharedMemory(16) : undefined
+
+/** Whether other threads can work on the memory of plans. */
+export const isShared: boolean = shared !== undefined
+
+/**
+ * The memory that plans' code runs over. Its buffer is another one after it has grown. Where it is shared between
+ * threads, arrays over it are never handed out: users get copies.
+ */
+export const planMemory: Memory =
+  shared ?? (hasWebAssembly() ? createMemory(16) : { buffer: new ArrayBuffer(0), grow: () => -1 })
 
 interface Hole {
   start: number

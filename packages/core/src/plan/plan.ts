@@ -6,11 +6,12 @@ import { randomState, setRandomState } from '../random.js'
 import { sizeOf } from '../shape.js'
 import { Tensor, type Variable } from '../tensor.js'
 import { wasmBackend } from '../wasm/backend.js'
-import { type Compiled, compileModule } from '../wasm/host.js'
+import { type SharedCode, pool } from '../threads/pool.js'
+import { buildModule, type Compiled, instantiate } from '../wasm/host.js'
 import { viewAt } from '../wasm/memory.js'
 import { emit, type Operand, scratchOf } from './emit.js'
 import { schedule, type Schedule } from './fuse.js'
-import { free, planMemory, reserve } from './heap.js'
+import { free, isShared as isMemoryShared, planMemory, reserve } from './heap.js'
 import { type Home, homeOf, valuesOf } from './home.js'
 import { bytesOf, layOut, type Layout } from './layout.js'
 import { formatValue, formatVariable, type Program, type Replay, type ValueId } from './program.js'
@@ -34,8 +35,7 @@ class Plan implements Replay {
   readonly #arena: Arena
   readonly #homes = new Map<Variable, Home>()
   readonly #changed: ReadonlySet<Variable>
-  readonly #results: Compiled
-  readonly #changes: Compiled
+  #code: PlanCode
   readonly #drawn: readonly { readonly id: ValueId; readonly make: () => HostArray }[]
   /** By argument; undefined for one that is not used. */
   readonly #arguments: readonly (ValueId | undefined)[]
@@ -55,16 +55,7 @@ class Plan implements Replay {
     for (const { source } of program.values)
       if (source.kind === 'variable') this.#homes.set(source.variable, homeOf(source.variable))
     for (const variable of this.#changed) this.#homes.set(variable, homeOf(variable))
-    const { functions, imports } = emit(
-      program,
-      this.#schedule,
-      (id) => this.#layout.places.has(id),
-      (id) => this.#addressOf(id),
-      this.#arena.scratch,
-    )
-    const code = compileModule({ imports, functions }, planMemory, { host: (at) => this.#compute(at) })
-    this.#results = code['results']!
-    this.#changes = code['changes']!
+    this.#code = this.#compile()
     this.#drawn = program.values.flatMap(({ source }, id) =>
       source.kind === 'drawn' ? [{ id, make: source.make }] : [],
     )
@@ -80,6 +71,35 @@ class Plan implements Replay {
         ? [{ id, slot: source.slot }]
         : [],
     )
+  }
+
+  /** The code, for one thread or for several. */
+  #compile(): PlanCode {
+    const isShared = pool.threads > 1
+    const { places } = this.#layout
+    const { functions, imports, parts, aside } = emit(
+      this.#program,
+      this.#schedule,
+      {
+        isStored: (id) => places.has(id),
+        isInPlace: (id) => places.get(this.#schedule.roots[id]!)?.kind === 'variable',
+        addressOf: (operand) => this.#addressOf(operand),
+        scratch: this.#arena.scratch,
+      },
+      isShared,
+    )
+    const module = buildModule({ imports, functions, sharedMemory: isMemoryShared })
+    const plan = parts.size > 0 ? pool.add(module, this.#arena.scratchBytes, aside) : 0
+    const exports = instantiate(module, planMemory, {
+      host: (at) => this.#compute(at),
+      fork: (at) => pool.run(plan, at, parts.get(at)!, shared, this.#arena.scratch),
+    })
+    const shared: SharedCode = {
+      part: (stage, part, scratch) => exports[`part${stage}`]!(part, scratch),
+      back: (stage, part, from) => exports[`back${stage}`]!(part, from),
+    }
+    if (plan > 0) shares.register(this, plan)
+    return { isShared, results: exports['results']!, changes: exports['changes']! }
   }
 
   #addressOf(operand: Operand): number {
@@ -102,6 +122,7 @@ class Plan implements Replay {
 
   /** Runs what results need. Nothing has changed afterwards but the plan's own memory. */
   compute(args: readonly Tensor[]): void {
+    if (this.#code.isShared !== pool.threads > 1) this.#code = this.#compile()
     for (const [variable, home] of this.#homes) home.settle(variable, this.#changed.has(variable))
     for (let i = 0; i < args.length; i++) {
       const id = this.#arguments[i]
@@ -113,7 +134,7 @@ class Plan implements Replay {
       const values = make() as NumericArray
       if (this.#layout.places.has(id)) this.#view(id).set(values)
     }
-    this.#results()
+    this.#code.results()
     for (const { value, limit, fail } of this.#program.checks) {
       const values = this.#view(value)
       const at = firstOutside(values, limit)
@@ -132,7 +153,7 @@ class Plan implements Replay {
       new Float64Array(planMemory.buffer, this.#arena.slots, numbers.length).set(numbers)
       for (const { id, slot } of this.#slots) this.#view(id)[0] = numbers[slot]!
     }
-    this.#changes()
+    this.#code.changes()
     const copies = this.#layout.copies.map(({ variable, value }) => ({
       to: this.#homes.get(variable)!.address,
       from: this.#addressOf(value),
@@ -189,6 +210,16 @@ class Plan implements Replay {
   }
 }
 
+/** A plan's functions, for one thread or shared by several. */
+interface PlanCode {
+  readonly isShared: boolean
+  readonly results: Compiled
+  readonly changes: Compiled
+}
+
+/** Workers forget plans that are gone. */
+const shares = new FinalizationRegistry<number>((plan) => pool.remove(plan))
+
 /** A plan's own bytes; they go away with it. */
 class Arena {
   readonly address: number
@@ -196,8 +227,12 @@ class Arena {
   /** The numbers that are given to every run, in float64. */
   readonly slots: number
 
-  constructor(bytes: number, scratch: number, slotCount: number) {
-    const total = bytes + 8 * slotCount + scratch + 80
+  constructor(
+    bytes: number,
+    readonly scratchBytes: number,
+    slotCount: number,
+  ) {
+    const total = bytes + 8 * slotCount + scratchBytes + 80
     this.address = reserve(total)
     this.slots = (this.address + bytes + 31) & ~15
     this.scratch = (this.slots + 8 * slotCount + 31) & ~15

@@ -164,12 +164,22 @@ function reduce({ op, axes, correction = 0 }: Of<'reduce'>, x: Aval, out: Aval):
   const isRows = inner === 1
   const divisor = Math.max(count - (op === 'variance' ? correction : 0), 0)
   return {
-    writer: writer(isRows ? `${op} of rows` : `${op} of columns`, (c, [from, to], sizes) => {
-      const [outer_, count_, inner_, divisor_] = sizes as [Int, Int, Int, Int]
-      const places = { x: from!, out: to!, outer: outer_, count: count_, inner: inner_, divisor: divisor_ }
-      if (isRows) writeReduceRows(c, op, places)
-      else writeReduceColumns(c, op, places)
-    }),
+    writer: writer(
+      isRows ? `${op} of rows` : `${op} of columns`,
+      (c, [from, to], sizes, _scratch, _finish, whole = sizes) => {
+        const [outer_, count_, inner_, divisor_] = sizes as [Int, Int, Int, Int]
+        const sides = {
+          outer: outer_,
+          count: count_,
+          inner: inner_,
+          wholeInner: whole[2]!,
+          divisor: divisor_,
+        }
+        const places = { x: from!, out: to!, ...sides }
+        if (isRows) writeReduceRows(c, op, places)
+        else writeReduceColumns(c, op, places)
+      },
+    ),
     sizes: [outer, count, inner, divisor],
     scratch: 0,
   }

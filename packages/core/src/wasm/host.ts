@@ -11,9 +11,15 @@ export interface Memory {
   grow(pages: number): number
 }
 
+/** Compiled code, which may be sent to other threads. */
+export type CompiledModule = object
+
 interface Host {
-  Module: new (bytes: Uint8Array) => object
-  Instance: new (module: object, imports: object) => { readonly exports: Readonly<Record<string, unknown>> }
+  Module: new (bytes: Uint8Array) => CompiledModule
+  Instance: new (
+    module: CompiledModule,
+    imports: object,
+  ) => { readonly exports: Readonly<Record<string, unknown>> }
   Memory: new (limits: { initial: number; maximum?: number; shared?: boolean }) => Memory
   validate(bytes: Uint8Array): boolean
 }
@@ -41,6 +47,32 @@ export function createMemory(pages: number): Memory {
   return new host!.Memory({ initial: pages })
 }
 
+/** How many pages a shared memory may have at most, from what most engines grant to what small devices do. */
+const MOST_PAGES = [65_536, 16_384, 4096]
+
+/** A memory that other threads can work on; undefined where the surroundings have none. */
+export function createSharedMemory(pages: number): Memory | undefined {
+  for (const maximum of canShareMemory() ? MOST_PAGES : [])
+    try {
+      return new host!.Memory({ initial: pages, maximum, shared: true })
+    } catch {
+      // Not so much of it.
+    }
+  return undefined
+}
+
+/** Node always can; browsers can for pages that are isolated from other origins. */
+function canShareMemory(): boolean {
+  const { process, crossOriginIsolated } = globalThis as {
+    readonly process?: { readonly versions?: { readonly node?: string } }
+    readonly crossOriginIsolated?: boolean
+  }
+  return (
+    typeof SharedArrayBuffer === 'function' &&
+    (crossOriginIsolated === true || process?.versions?.node !== undefined)
+  )
+}
+
 /** @throws LimitError where there is no more memory to be had. */
 export function grow(memory: Memory, pages: number): void {
   try {
@@ -53,13 +85,21 @@ export function grow(memory: Memory, pages: number): void {
   }
 }
 
+export function buildModule(source: ModuleSource): CompiledModule {
+  return new host!.Module(encodeModule(source))
+}
+
+/** The functions of a module's source, run over `memory`. */
+export function compileModule(source: ModuleSource, memory: Memory): Readonly<Record<string, Compiled>> {
+  return instantiate(buildModule(source), memory)
+}
+
 /** The functions of a module, run over `memory`. */
-export function compileModule(
-  source: ModuleSource,
+export function instantiate(
+  module: CompiledModule,
   memory: Memory,
   imports: Readonly<Record<string, (...args: number[]) => void>> = {},
 ): Readonly<Record<string, Compiled>> {
-  const module = new host!.Module(encodeModule(source))
   return new host!.Instance(module, { env: { memory, ...imports } }).exports as Readonly<
     Record<string, Compiled>
   >

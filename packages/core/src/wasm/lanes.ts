@@ -102,6 +102,11 @@ export function isVectorized(body: Expr, dtype: DType): boolean {
   return dtype !== 'string' && hasLanes(body) && (dtype === 'float32' || !hasSeries(body))
 }
 
+/** Whether a function is computed by a series, which takes longer. */
+export function isSeries(fn: Function1): boolean {
+  return fn in SERIES
+}
+
 function hasLanes(e: Expr): boolean {
   switch (e.kind) {
     case 'arg':

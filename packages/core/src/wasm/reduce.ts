@@ -17,6 +17,8 @@ export interface ReducePlaces {
   readonly outer: Int
   readonly count: Int
   readonly inner: Int
+  /** The inner side of the whole, where this is some of its columns. */
+  readonly wholeInner: Int
   /** What a mean or variance is divided by. */
   readonly divisor: Int
 }
@@ -204,8 +206,8 @@ function masked(c: Code, { low, high }: Wide, mask: Local): Wide {
 
 /** The reduction of [outer, count, inner] over its middle axis, four columns at a time. */
 export function writeReduceColumns(c: Code, op: VectorReduceOp, places: ReducePlaces): void {
-  const { count, inner } = places
-  const rowBytes = c.product(inner, 4)
+  const { count, wholeInner } = places
+  const rowBytes = c.product(wholeInner, 4)
   eachColumns(c, places, count, (from, to) => {
     const pass: Pass = (_, body) => {
       const at = c.copyOf(from)
@@ -227,12 +229,12 @@ export function writeReduceColumns(c: Code, op: VectorReduceOp, places: ReducePl
 /** Goes over [outer, count, inner] four columns at a time; `to` moves on along [outer, inner]. */
 function eachColumns(
   c: Code,
-  { x, out, outer, inner }: { readonly x: Int; readonly out: Int; readonly outer: Int; readonly inner: Int },
+  { x, out, outer, inner, wholeInner }: Pick<ReducePlaces, 'x' | 'out' | 'outer' | 'inner' | 'wholeInner'>,
   count: Int,
   body: (from: Local, to: Local, left: Local) => void,
   outRows: Int = 1,
 ): void {
-  const rowBytes = c.product(inner, 4)
+  const rowBytes = c.product(wholeInner, 4)
   const blockBytes = c.product(rowBytes, count)
   const outBytes = c.product(rowBytes, outRows)
   const block = c.copyOf(x)
@@ -379,7 +381,7 @@ export function writeSoftmaxColumns(c: Code, isLog: boolean, places: SoftmaxPlac
   const rowBytes = c.product(inner, 4)
   eachColumns(
     c,
-    places,
+    { ...places, wholeInner: inner },
     count,
     (from, first, left) => {
       const to = c.copyOf(first)
