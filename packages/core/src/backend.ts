@@ -93,6 +93,14 @@ export interface Backend {
   firstOutside?(handle: Handle, aval: Aval, limit: number): number
   /** Gives memory back early. */
   release?(handle: Handle): void
+  /** Another handle for the same values: giving one of them back leaves the other. */
+  share?(handle: Handle): Handle
+  /** Opens a scope within the one whose work is running; absent where the garbage collector is enough. */
+  openScope?(): MemoryScope
+  /** Has values outlive the scope that they are made in. */
+  keep?(handle: Handle): void
+  /** Told that values may be read as long as there is a handle, also when a variable holds others by then. */
+  pin?(handle: Handle): void
   /** Where a tensor of another backend is here; without it values are copied over. */
   adopt?(x: Tensor): Handle
   /** Takes over values that have to be made anew whenever this is run again. */
@@ -112,6 +120,19 @@ export interface Backend {
 
 /** Computes on the CPU: by WebAssembly where it may be used, else by plain loops. */
 export const cpuBackend: Backend = hasWebAssembly() ? wasmBackend : plainBackend
+
+/** Memory that is given back together. A scope may be entered again and again, across awaits, until it is closed. */
+export interface MemoryScope {
+  /** Runs synchronous work: what it makes belongs to the scope. */
+  run<R>(work: () => R): R
+  /** Has values outlive the scope: they belong to the one around it. */
+  keep(handle: Handle): void
+  /**
+   * Gives the others back: when the next scope beside this one is closed, since code that ran in it may have told
+   * somebody of them; or at once, where none can have.
+   */
+  close(atOnce?: boolean): void
+}
 
 /** The values of `handle`, where its backend can say them at once. */
 export function readNow(backend: Backend, handle: Handle, aval: Aval): HostArray | undefined {

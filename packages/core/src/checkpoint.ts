@@ -52,7 +52,7 @@ function runOnce<R>(f: (inputs: readonly Tensor[]) => R, inputs: readonly Tensor
         if (parent < start && (parent >= 0 || entry.row === undefined)) outside.add(x)
       })
     })
-    const outs = results.map((out) => out.detach())
+    const outs = results.map((out) => out.alias())
     return { made, outs, outside: [...outside], variables: scope.variables() }
   } finally {
     scope.close({ forget: true })

@@ -44,7 +44,7 @@ export function customGradient<A extends readonly unknown[], R extends TensorTre
     const values = tensorsIn(name, inputs, 'inputs').map((x) => x.read())
     const given = replaceLeaves(inputs, isTensor, values) as A
     const made = withoutRecording(() => f(...given))
-    const outs = checkedOutputs(name, made).map((out) => out.detach())
+    const outs = checkedOutputs(name, made).map((out) => out.alias())
     const structured = (tensors: readonly Tensor[]): R => replaceLeaves(made, isTensor, tensors) as R
     // The cotangents of all inputs are computed at once, when the first of them is asked for.
     const known = new WeakMap<object, readonly (Tensor | null)[]>()

@@ -3,10 +3,12 @@ import { reshape } from './ops/movement.js'
 import { sum } from './ops/reduce.js'
 import { slice } from './ops/slicing.js'
 import { checkFunction } from './options.js'
+import { inScope, tensorsWithin } from './scope.js'
 import { eye, type Tensor, zeros } from './tensor.js'
 import {
   checkOutput,
   checkTuple,
+  grad,
   isTensor,
   tensorsLike,
   type TensorTree,
@@ -30,6 +32,14 @@ export function jvp<A extends Args, R extends TensorTree>(
 ): [value: R, tangent: R] {
   checkFunction('jvp', f)
   checkTangents('jvp', primals, tangents)
+  return inScope(() => pushforward(f, primals, tangents), tensorsWithin)
+}
+
+function pushforward<A extends Args, R extends TensorTree>(
+  f: (...primals: A) => R,
+  primals: A,
+  tangents: A,
+): [value: R, tangent: R] {
   let value: R | undefined
   const pull = (cotangent: R): Same<A> => {
     const [out, pullback] = vjp(f, primals)
@@ -58,19 +68,25 @@ export function jacobian<A extends readonly [Tensor, ...unknown[]]>(
   f: (...args: A) => Tensor,
 ): (...args: A) => Tensor {
   checkFunction('jacobian', f)
-  return (...args) => {
-    const [x, ...rest] = args
-    const [out, pullback] = vjp((primal: Tensor) => f(...([primal, ...rest] as unknown as A)), [x])
-    checkOutput('jacobian', out)
-    const shape = [...out.shape, ...x.shape]
-    if (out.size === 0 || x.size === 0) return zeros(shape, x.dtype)
-    const units = eye(out.size, out.size, out.dtype)
-    const rows = Array.from({ length: out.size }, (_, i) => {
-      const unit = reshape(slice(units, [i, 0], [1, out.size]), out.shape)
-      return pullback(unit)[0]
-    })
-    return reshape(stack(rows), shape)
-  }
+  return (...args) =>
+    inScope(
+      () => jacobianAt(f, args),
+      (made) => [made],
+    )
+}
+
+function jacobianAt<A extends readonly [Tensor, ...unknown[]]>(f: (...args: A) => Tensor, args: A): Tensor {
+  const [x, ...rest] = args
+  const [out, pullback] = vjp((primal: Tensor) => f(...([primal, ...rest] as unknown as A)), [x])
+  checkOutput('jacobian', out)
+  const shape = [...out.shape, ...x.shape]
+  if (out.size === 0 || x.size === 0) return zeros(shape, x.dtype)
+  const units = eye(out.size, out.size, out.dtype)
+  const rows = Array.from({ length: out.size }, (_, i) => {
+    const unit = reshape(slice(units, [i, 0], [1, out.size]), out.shape)
+    return pullback(unit)[0]
+  })
+  return reshape(stack(rows), shape)
 }
 
 /** The Hessian of a scalar function by its first argument, x: a tensor of shape [...x.shape, ...x.shape]. */
@@ -96,6 +112,6 @@ export function hvp<A extends Args>(f: (...primals: A) => Tensor): (primals: A, 
       const gs = leavesOf<Tensor>(gradient(...xs)[1] as TensorTree, isTensor)
       return gs.map((g, i) => sum(g.mul(ts[i]!))).reduce((a, b) => a.add(b))
     }
-    return valueAndGrad(along, { argnums: nums })(...primals)[1] as unknown as Same<A>
+    return grad(along, { argnums: nums })(...primals) as unknown as Same<A>
   }
 }

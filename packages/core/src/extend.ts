@@ -10,6 +10,7 @@ export {
   type Handle,
   isThenable,
   type Kernel,
+  type MemoryScope,
   readNow,
   type ReduceOp,
   type Stored,
@@ -48,6 +49,7 @@ export {
 export { methods, type MethodName } from './ops/index.js'
 export { broadcastShapes, checkAxis, checkShape, formatShape, sameShape, sizeOf, stridesOf } from './shape.js'
 export type { SlicedShape, SliceWhere } from './slice-text.js'
+export { inScope } from './scope.js'
 export { withoutRecording } from './tape.js'
 export { fromHost, unflatten } from './tensor.js'
 export { formatPath, isRecord, leavesOf, mapTree, replaceLeaves } from './tree.js'

@@ -37,6 +37,11 @@ export function isRecording(): boolean {
   return open.length > muted
 }
 
+/** Whether anything is on the tape that may still be read, recorded or not from now on. */
+export function isTaping(): boolean {
+  return open.length > 0
+}
+
 /** Puts an applied row on the tape if a gradient could need it. */
 export function record(row: Recorded, inputs: readonly Tensor[], attrs: unknown, out: Tensor): void {
   if (row.vjp === null || !isFloat(out.dtype)) return
@@ -135,7 +140,7 @@ export class Scope {
   /** A copy of `original` under a new name, as a leaf: a gradient by the one is not mixed up with one by the other. */
   rename(original: Tensor): Tensor {
     const value = original.read()
-    const alias = value.detach()
+    const alias = value.alias()
     alias.position =
       entries.push({
         row: undefined,

@@ -126,6 +126,12 @@ export class Tensor<out D extends DType = NumericDType, out S extends Sizes = Si
 
   /** The same values, as a constant: no gradient flows through it. */
   detach(): Tensor<D, S> {
+    const { aval, handle, backend } = this
+    return new Tensor(aval, handle === DISPOSED ? handle : (backend.share?.(handle) ?? handle), backend)
+  }
+
+  /** As {@link detach}, for those who use it no longer than this. @internal */
+  alias(): Tensor<D, S> {
     return new Tensor(this.aval, this.handle, this.backend)
   }
 
@@ -229,6 +235,7 @@ export class Variable<out D extends DType = NumericDType, out S extends Sizes = 
   /** @internal Use {@link variable}. */
   constructor(value: Tensor<D, S>, name: string, trainable: boolean) {
     super(value.aval, value.handle, value.backend)
+    value.backend.keep?.(value.handle)
     this.#value = value
     this.name = name
     this.trainable = trainable
@@ -291,8 +298,10 @@ export class Variable<out D extends DType = NumericDType, out S extends Sizes = 
     const kept = currentBackend().onAssign?.(this as unknown as Variable, held, next) ?? next
     if (kept === held) return
     this.#value = kept.detach() as Tensor<D, S>
-    this.handle = kept.handle
-    this.backend = kept.backend
+    const { handle, backend } = this.#value
+    backend.keep?.(handle)
+    this.handle = handle
+    this.backend = backend
     this.isShared = true
     onAssign(this, this.#value)
   }

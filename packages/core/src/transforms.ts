@@ -1,9 +1,10 @@
 import { backward } from './backward.js'
-import { isThenable } from './backend.js'
+import { currentBackend, isThenable } from './backend.js'
 import { isFloat } from './dtype.js'
 import { DTypeError, ShapeError, show, typeName, ValueError } from './errors.js'
 import { checkFunction, checkOptions } from './options.js'
 import { formatShape, isList, sameShape } from './shape.js'
+import { inScope, tensorsWithin } from './scope.js'
 import { positionOf, Scope, type Segment, withoutRecording } from './tape.js'
 import { ones, Tensor, type Variable, zeros } from './tensor.js'
 import { formatPath, isRecord, leavesOf, mapTree, replaceLeaves, type Tree } from './tree.js'
@@ -130,7 +131,11 @@ export function valueAndGrad<A extends Args, const N extends number | readonly n
 ): (...args: A) => [value: Tensor, gradient: GradOf<A, N>] {
   checkFunction('valueAndGrad', f)
   checkOptions('valueAndGrad', options, ['argnums'])
-  return (...args) => differentiate('valueAndGrad', f, options.argnums, args) as [Tensor, GradOf<A, N>]
+  return (...args) =>
+    inScope(() => differentiate('valueAndGrad', f, options.argnums, args), tensorsWithin) as [
+      Tensor,
+      GradOf<A, N>,
+    ]
 }
 
 /** As {@link valueAndGrad}, the gradient alone. */
@@ -140,7 +145,8 @@ export function grad<A extends Args, const N extends number | readonly number[] 
 ): (...args: A) => GradOf<A, N> {
   checkFunction('grad', f)
   checkOptions('grad', options, ['argnums'])
-  return (...args) => differentiate('grad', f, options.argnums, args)[1] as GradOf<A, N>
+  return (...args) =>
+    inScope(() => differentiate('grad', f, options.argnums, args)[1] as GradOf<A, N>, tensorsWithin)
 }
 
 function checkArgnums(op: string, argnums: unknown, count: number): readonly number[] {
@@ -197,7 +203,7 @@ export function valueAndGrads(
 ): { value: Tensor; grads: Tensor[] } {
   checkFunction('valueAndGrads', f)
   checkTuple('valueAndGrads', 'variables', variables)
-  return differentiating((scope) => {
+  const run = (scope: Scope): { value: Tensor; grads: Tensor[] } => {
     for (const [i, v] of variables.entries()) {
       checkDifferentiable('valueAndGrads', v instanceof Tensor && v.name ? v.name : `variable ${i}`, v)
       scope.watch(v, v.read())
@@ -206,7 +212,11 @@ export function valueAndGrads(
     checkOutput('valueAndGrads', value)
     checkScalar('valueAndGrads', value)
     return { value, grads: gradientsBy(scope, value, ones([], value.dtype), variables) }
-  })
+  }
+  return inScope(
+    () => differentiating(run),
+    ({ value, grads }) => [value, ...grads],
+  )
 }
 
 /** Gradients by tensors and variables that a scope watches, or that were made under it. */
@@ -265,8 +275,15 @@ export function vjp<A extends Args, R extends TensorTree>(
         ),
       ) as { -readonly [K in keyof A]: A[K] }
     }
+    pinAll(segment)
     return [value, pullback]
   })
+}
+
+/** A pullback reads what it needs whenever it is called, old values of variables too. */
+function pinAll({ entries }: Segment): void {
+  if (currentBackend().pin === undefined) return
+  for (const { inputs } of entries) for (const { backend, handle } of inputs) backend.pin?.(handle)
 }
 
 /**

@@ -25,6 +25,7 @@ import {
   softmax,
 } from './kernels.js'
 import { matmul } from './matmul.js'
+import { type Value, Values } from './values.js'
 
 /** A {@link Backend} on a GPU. */
 export interface GpuBackend extends Backend {
@@ -37,59 +38,18 @@ export interface GpuBackend extends Backend {
 /** Above this, float32 has no room for every whole number. */
 const EXACT = 2 ** 24
 
-/** V8 collects by the memory it knows of: each value on the device weighs on the host at least so much. */
-const LEAST_WEIGHT = 2048
-const MOST_WEIGHT = 2 ** 22
-
-/**
- * Where a tensor's values are: on the device, on the host, or both. What was made of host data stays there too: it can
- * be read at once, single numbers go to kernels as arguments, and indices can be checked.
- */
-class Value {
-  readonly host: HostArray | undefined
-  storage: Storage | undefined
-  /** As the CPU's kernels take it. */
-  cpu: Handle | undefined
-  /** Never touched; memory of the host that stands for memory of the device, so that collections come in time. */
-  weight: ArrayBuffer | undefined
-
-  constructor(host: HostArray | undefined, storage: Storage | undefined) {
-    this.host = host
-    this.storage = storage
-  }
-}
-
 /** Makes a backend of a device. */
 export function backendOn(device: Device): GpuBackend {
   const { mode } = device.info
-  const storages = new FinalizationRegistry<Storage>((storage) => {
-    device.free(storage)
-  })
-
-  const onDevice = (storage: Storage): Value => {
-    const value = new Value(undefined, storage)
-    hold(value, storage)
-    return value
-  }
-
-  const hold = (value: Value, storage: Storage): void => {
-    value.storage = storage
-    value.weight = new ArrayBuffer(Math.min(Math.max(storage.length * 4, LEAST_WEIGHT), MOST_WEIGHT))
-    storages.register(value, storage, value)
-  }
-
-  const storageOf = (value: Value): Storage => {
-    if (value.storage === undefined) hold(value, device.upload(asFloats(value.host!)))
-    return value.storage!
-  }
+  const values = new Values(device)
 
   const cpuHandleOf = (value: Value, aval: Aval): Handle =>
-    (value.cpu ??= cpuBackend.upload(value.host!, aval))
+    (value.block.cpu ??= cpuBackend.upload(value.host!, aval))
 
   /** Values that the host has, or can have at once. */
-  const known = (value: Value, aval: Aval): HostArray | undefined => {
+  const known = (value: Value, aval: Aval, op: string): HostArray | undefined => {
     if (value.host !== undefined) return value.host
-    const read = device.readSync?.(value.storage!)
+    const read = device.readSync?.(values.storageOf(value, op))
     return read === undefined ? undefined : asDType(read, aval)
   }
 
@@ -97,7 +57,7 @@ export function backendOn(device: Device): GpuBackend {
     const stored = inputs.map(({ handle, shape, dtype }, i) => {
       const value = handle as Value
       if (value.host !== undefined) return { handle: cpuHandleOf(value, { shape, dtype }), shape, dtype }
-      const host = known(value, { shape, dtype })
+      const host = known(value, { shape, dtype }, kernel.kind)
       if (host === undefined)
         throw new BackendError(
           `${kernel.kind}: input ${i} is on the GPU (${mode}) and ${out.dtype} is computed on the host, which cannot ` +
@@ -107,17 +67,19 @@ export function backendOn(device: Device): GpuBackend {
       return { handle: cpuBackend.upload(host, { shape, dtype }), shape, dtype }
     })
     const handle = cpuBackend.run(kernel, stored, out)
-    return new Value(cpuBackend.readSync!(handle, out), undefined)
+    return values.ofHost(cpuBackend.readSync!(handle, out))
   }
 
-  const operandOf = ({ handle, shape, dtype }: Stored, takesNumbers: boolean): Operand => {
+  const operandOf = ({ handle, shape, dtype }: Stored, kernel: Kernel): Operand => {
     const value = handle as Value
-    const isNumber = takesNumbers && value.host?.length === 1
-    return { shape, dtype, storage: isNumber ? Number(value.host[0]) : storageOf(value) }
+    const { host } = value
+    if (kernel.kind === 'map' && host?.length === 1) return { shape, dtype, storage: Number(host[0]) }
+    values.touch(value)
+    return { shape, dtype, storage: values.storageOf(value, kernel.kind) }
   }
 
   const compute = (kernel: Kernel, inputs: readonly Stored[], out: Aval): Storage => {
-    const operands = inputs.map((x) => operandOf(x, kernel.kind === 'map'))
+    const operands = inputs.map((x) => operandOf(x, kernel))
     const [x, y, z] = operands as [Operand, Operand, Operand]
     switch (kernel.kind) {
       case 'map':
@@ -167,19 +129,20 @@ export function backendOn(device: Device): GpuBackend {
     info: device.info,
     memory: () => device.held,
     run(kernel, inputs, out) {
-      if (kernel.kind === 'view') return inputs[0]!.handle
-      if (sizeOf(out.shape) === 0) return new Value(allocate(out.dtype, 0), undefined)
+      if (kernel.kind === 'view') return values.share(inputs[0]!.handle as Value)
+      if (sizeOf(out.shape) === 0) return values.ofHost(allocate(out.dtype, 0))
       if (isForHost(kernel, inputs, out)) return runOnHost(kernel, inputs, out)
       const filled = kernel.kind === 'concat' ? inputs.filter((x) => sizeOf(x.shape) > 0) : inputs
-      if (kernel.kind === 'scatterAdd' && sizeOf(inputs[2]!.shape) === 0) return inputs[0]!.handle
+      if (kernel.kind === 'scatterAdd' && sizeOf(inputs[2]!.shape) === 0)
+        return values.share(inputs[0]!.handle as Value)
       checkExact(kernel, filled, out)
-      return onDevice(compute(kernel, filled, out))
+      return values.onDevice(compute(kernel, filled, out))
     },
-    upload: (values) => new Value(values, undefined),
+    upload: (host) => values.ofHost(host),
     async read(handle, aval) {
       const value = handle as Value
       if (value.host !== undefined) return value.host.slice()
-      return asDType(await device.read(value.storage!), aval)
+      return asDType(await device.read(values.storageOf(value, 'data')), aval)
     },
     known: (handle) => (handle as Value).host?.slice(),
     firstOutside(handle, _aval, limit) {
@@ -191,18 +154,22 @@ export function backendOn(device: Device): GpuBackend {
       }
       return -1
     },
-    release(handle) {
-      const value = handle as Value
-      storages.unregister(value)
-      if (value.storage !== undefined) device.free(value.storage)
-      value.storage = undefined
-      value.weight = undefined
+    release: (handle) => values.giveBack(handle as Value),
+    share: (handle) => values.share(handle as Value),
+    openScope: () => values.open(),
+    keep: (handle) => values.keep(handle as Value),
+    pin(handle) {
+      ;(handle as Value).isPinned = true
+    },
+    onAssign(_variable, before, next) {
+      if (before.backend === gpuBackend && before !== next) values.replaced(before.handle as Value)
+      return next
     },
   }
   if (device.readSync !== undefined)
     gpuBackend.readSync = (handle, aval) => {
       const value = handle as Value
-      return value.host?.slice() ?? asDType(device.readSync!(value.storage!), aval)
+      return value.host?.slice() ?? asDType(device.readSync!(values.storageOf(value, 'dataSync')), aval)
     }
   return gpuBackend
 }
@@ -233,10 +200,6 @@ function checkExact(kernel: Kernel, inputs: readonly Stored[], out: Aval): void 
           { op: kernel.kind },
         )
   }
-}
-
-function asFloats(values: HostArray): Float32Array {
-  return values instanceof Float32Array ? values : Float32Array.from(values as ArrayLike<number>)
 }
 
 function asDType(values: Float32Array, { dtype }: Aval): HostArray {

@@ -50,6 +50,8 @@ export interface Device {
   run(program: Program, args: readonly (Storage | number)[], length: number, threads?: number): Storage
   read(storage: Storage): Promise<Float32Array>
   readSync?(storage: Storage): Float32Array
+  /** Called where memory is short, to give back what can be missed. */
+  onShortage: () => void
   /** Gives memory back. What was started before still reads it. */
   free(storage: Storage): void
   /** How many storages are held, and their bytes. */

@@ -46,6 +46,7 @@ export class WebGlDevice implements Device {
   #freeBytes = 0
   #bytes = 0
   #buffers = 0
+  onShortage: () => void = () => undefined
 
   constructor(gpu: GpuInstance, gl: Gl, info: GpuInfo, mostBytes: number) {
     this.#gpu = gpu
@@ -195,8 +196,8 @@ export class WebGlDevice implements Device {
     return out
   }
 
-  read(storage: Storage): Promise<Float32Array> {
-    return Promise.resolve().then(() => this.readSync(storage))
+  async read(storage: Storage): Promise<Float32Array> {
+    return this.readSync(storage)
   }
 
   readSync(storage: Storage): Float32Array {
@@ -279,6 +280,7 @@ export class WebGlDevice implements Device {
   /** Over the budget, what was given back goes first, then the values that were not used for longest go to the host. */
   #makeRoom(bytes: number, inUse: readonly Texture[]): void {
     if (this.#bytes + this.#freeBytes + bytes <= this.#mostBytes) return
+    if (this.#bytes + bytes > this.#mostBytes) this.onShortage()
     for (const textures of this.#free.values())
       for (const texture of textures) this.#gl.deleteTexture(texture)
     this.#free.clear()

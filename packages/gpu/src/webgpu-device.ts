@@ -69,6 +69,7 @@ export class WebGpuDevice implements Device {
   #bytes = 0
   readonly #mostBytes: number
   #lost: string | undefined
+  onShortage: () => void = () => undefined
 
   // The batch: runs that were added and not yet handed to the driver, with their scalars.
   #encoder: GpuEncoder | undefined
@@ -313,13 +314,20 @@ export class WebGpuDevice implements Device {
 
   #makeRoom(bytes: number): void {
     if (this.#bytes + this.#freeBytes + bytes <= this.#mostBytes) return
-    for (const buffers of this.#free.values()) for (const { buffer } of buffers) buffer.destroy()
+    if (this.#bytes + bytes > this.#mostBytes) this.onShortage()
+    const slots = [...this.#free.values()].flat()
+    // Runs that were asked for before may still use them.
+    this.#enqueue(() => {
+      this.#flush()
+      for (const { buffer } of slots) buffer.destroy()
+    }, undefined)
     this.#free.clear()
     this.#freeBytes = 0
     if (this.#bytes + bytes > this.#mostBytes)
       throw new LimitError(
         `${bytes} more bytes are over the GPU's budget of ${this.#mostBytes}, of which ${this.#bytes} are held by ` +
-          `${this.#buffers} tensors; await now and then (memory is given back between tasks), or dispose() of tensors`,
+          `${this.#buffers} tensors; await now and then (memory is given back between tasks), put the steps of a loop ` +
+          'into tidy(() => …), or dispose() of tensors',
       )
   }
 

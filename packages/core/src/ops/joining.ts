@@ -131,7 +131,7 @@ const padByModeRow: Row<'x', { readonly paddings: Paddings; readonly mode: PadMo
   args: ['x'],
   compose([x], { paddings, mode }) {
     // Checks the paddings, too.
-    const { shape } = padWith(x!.detach(), paddings, 0)
+    const { shape } = padWith(x!.alias(), paddings, 0)
     let out = x!
     paddings.forEach(([before, after], axis) => {
       const side = x!.shape[axis]!

@@ -20,6 +20,7 @@ import {
   elementwise,
   type Foreseen,
   formatShape,
+  inScope,
   isRecord,
   sameShape,
   show,
@@ -340,7 +341,7 @@ export abstract class Optimizer<N extends object = object> {
   ): void {
     if (variables.length === 0) return
     const { learningRate } = this
-    withoutRecording(() => {
+    const step = (): void => {
       const entries = variables.map((v) => this.#entryOf(v))
       const collected = this.#collected(gradients, entries)
       const updates: readonly { readonly value?: Tensor; readonly slots: Slots }[] = this.#isDue
@@ -355,7 +356,12 @@ export abstract class Optimizer<N extends object = object> {
         variables[i]!.assign(value)
       })
       this.#iterations++
-    })
+    }
+    inScope(
+      () => withoutRecording(step),
+      () => [],
+      { atOnce: true },
+    )
   }
 
   /** The numbers of the next step, where they are known without taking it. @internal */

@@ -1,5 +1,11 @@
-import { type Backend, withBackend } from '@adjoint/core'
-import { currentBackend, randomState, type RandomState, setRandomState } from '@adjoint/core/extend'
+import { type Backend, type DType, type Tensor, withBackend } from '@adjoint/core'
+import {
+  currentBackend,
+  type MemoryScope,
+  randomState,
+  type RandomState,
+  setRandomState,
+} from '@adjoint/core/extend'
 
 /**
  * The backend and the random numbers that an asynchronous call keeps across its awaits, whatever the rest of the
@@ -8,13 +14,36 @@ import { currentBackend, randomState, type RandomState, setRandomState } from '@
 export class Bound {
   readonly backend: Backend = currentBackend()
   #random: RandomState = randomState()
+  readonly #scopes: MemoryScope[] = []
+
+  /**
+   * Begins a pass, or a step of it: what is made until it ends is given back then, where that is not the garbage
+   * collector's to do.
+   */
+  begin(): void {
+    if (this.backend.openScope === undefined) return
+    this.#scopes.push(this.run(() => this.backend.openScope!()))
+  }
+
+  end(): void {
+    this.#scopes.pop()?.close()
+  }
+
+  /** Has what a step made outlive it, instead of what it takes the place of. */
+  keep(made: readonly Tensor<DType>[], before: readonly Tensor<DType>[] = []): void {
+    const scope = this.#scopes.at(-1)
+    if (scope === undefined) return
+    for (const x of made) scope.keep(x.handle)
+    for (const x of before) if (!made.includes(x)) x.dispose()
+  }
 
   /** Runs synchronous work with both. */
   run<R>(work: () => R): R {
     const outside = randomState()
     setRandomState(this.#random)
     try {
-      return withBackend(this.backend, work)
+      const scope = this.#scopes.at(-1)
+      return withBackend(this.backend, scope === undefined ? work : () => scope.run(work))
     } finally {
       this.#random = randomState()
       setRandomState(outside)

@@ -1,7 +1,5 @@
 import type { DType, Tensor } from '@adjoint/core'
-import { replaceLeaves } from '@adjoint/core/extend'
 import type { Model } from '../model.js'
-import { isSymbolic } from '../symbolic.js'
 import { Air } from './air.js'
 import { captureInputs, takeBatch } from './batches.js'
 import { Bound } from './bound.js'
@@ -12,7 +10,7 @@ import { checkCanEvaluate, evaluateOn } from './evaluate.js'
 import { batchMaker } from './fit-dataset.js'
 import { inputsOfItem } from './item.js'
 import { Inference } from './planned.js'
-import { joined } from './predict.js'
+import { allJoined, outputsFor } from './predict.js'
 import { Report } from './report.js'
 import { datasetSettings } from './settings.js'
 import { Stepper } from './step.js'
@@ -58,28 +56,21 @@ export async function predictDataset(model: Model, data: unknown, options: Datas
   const air = new Air()
   const inference = bound.run(() => new Inference(model))
   const parts: (readonly Tensor<DType>[])[] = []
+  bound.begin()
   try {
     const pass = await source.begin(0, 0, 0)
     for (let batch = await pass.next(); batch !== undefined; batch = await pass.next()) {
-      const { x } = batch
-      parts.push(bound.run(() => inference.run(x)))
+      const given = batch
+      parts.push(bound.run(() => outputsFor(inference, given)))
       report.step(parts.length, undefined)
       if (air.isDue) await air.breathe()
     }
+    report.end(undefined, parts.length)
+    return allJoined(model, bound, parts)
   } finally {
+    bound.end()
     await source.close()
   }
-  report.end(undefined, parts.length)
-  const outputs = bound.run(() =>
-    model.outputList.map((output, i) =>
-      joined(
-        output,
-        parts.map((part) => part[i]!),
-      ),
-    ),
-  )
-  bound.settle()
-  return replaceLeaves(model.outputs as never, isSymbolic, outputs)
 }
 
 function checksOf({ nonFinite }: DatasetOptions): { nonFinite?: 'error' | 'allow' } {

@@ -65,17 +65,26 @@ export async function evaluateOn(
   report?: Report,
 ): Promise<Logs | undefined> {
   const meter = new Meter(compiled, bound)
-  for (let step = 1; ; step++) {
-    const next = pass.next()
-    const batch = next instanceof Promise ? await next : next
-    if (batch === undefined) break
-    const tested = stepper.test(batch)
-    const outcome = tested instanceof Promise ? await tested : tested
-    meter.add(batch, outcome)
-    if (report?.isLive === true) report.step(step, await meter.logs())
-    if (air.isDue) await air.breathe()
+  bound.begin()
+  try {
+    for (let step = 1; ; step++) {
+      const next = pass.next()
+      const batch = next instanceof Promise ? await next : next
+      if (batch === undefined) break
+      bound.begin()
+      try {
+        const tested = stepper.test(batch)
+        meter.add(batch, tested instanceof Promise ? await tested : tested)
+      } finally {
+        bound.end()
+      }
+      if (report?.isLive === true) report.step(step, await meter.logs())
+      if (air.isDue) await air.breathe()
+    }
+    return pass.isCutShort ? undefined : await meter.logs(prefix)
+  } finally {
+    bound.end()
   }
-  return pass.isCutShort ? undefined : meter.logs(prefix)
 }
 
 /** One step on one batch. */
@@ -123,8 +132,12 @@ async function onBatch(
   if (data.rows === 0) throw new DataError(`${op}: the data has no rows`)
   const batch = bound.run(() => takeBatch(data, undefined, 0, data.rows))
   const meter = new Meter(compiled, bound)
-  const outcome = await step(Stepper.of(model, compiled, bound), batch)
-  meter.add(batch, outcome)
-  bound.settle()
-  return meter.logs()
+  bound.begin()
+  try {
+    meter.add(batch, await step(Stepper.of(model, compiled, bound), batch))
+    bound.settle()
+    return await meter.logs()
+  } finally {
+    bound.end()
+  }
 }

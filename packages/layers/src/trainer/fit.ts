@@ -206,6 +206,15 @@ export class Training {
 
   /** One pass over the data and the validation after it; undefined when it was cut short. */
   async #epoch(epoch: number, from: Midway | undefined): Promise<Logs | undefined> {
+    this.#bound.begin()
+    try {
+      return await this.#pass(epoch, from)
+    } finally {
+      this.#bound.end()
+    }
+  }
+
+  async #pass(epoch: number, from: Midway | undefined): Promise<Logs | undefined> {
     const { epochs, signal, verbosity } = this.#settings
     const { training, validation } = this.#sources
     const seed = this.#seedOf(epoch)
@@ -227,12 +236,15 @@ export class Training {
       const next = pass.next()
       const batch = next instanceof Promise ? await next : next
       if (batch === undefined) break
+      this.#bound.begin()
       try {
         const trained = this.#stepper.train(batch, { op: this.#op, epoch, step })
         meter.add(batch, trained instanceof Promise ? await trained : trained)
       } catch (error) {
         if (error instanceof NonFiniteError && this.#callbacks.accepts(error)) return undefined
         throw error
+      } finally {
+        this.#bound.end()
       }
       if (this.#callbacks.hearsBatchEnd) await this.#callbacks.call('onBatchEnd', step, await meter.logs())
       if (this.#backup?.isDue(step + 1) === true) await this.#backup.save(this.#state(epoch, step + 1, meter))

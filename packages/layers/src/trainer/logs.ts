@@ -68,12 +68,15 @@ export class Meter {
       return
     }
     for (let i = 0; i < this.#metrics.length; i++)
-      for (const { metric, isWeighted } of this.#metrics[i]!)
+      for (const { metric, isWeighted } of this.#metrics[i]!) {
+        const before = stateOf(metric)
         metric.update(
           batch.y[i]!,
           predictions[i]!,
           metricWeights(predictions[i]!, isWeighted ? batch.weights[i] : batch.masks[i]),
         )
+        this.#bound.keep(stateOf(metric), before)
+      }
   }
 
   /** @throws ValueError for a metric whose state cannot be told. */
@@ -124,14 +127,7 @@ export class Meter {
   /** The means so far, the loss first. `prefix` is put before every name. At once where metrics can be read so. */
   logs(prefix: string = ''): Logs | Promise<Logs> {
     const { logs, onDevice } = this.#bound.run(() => this.#means(prefix))
-    const fill = (numbers: readonly number[]): Logs => {
-      onDevice.forEach(({ key }, i) => {
-        logs[key] = numbers[i]!
-      })
-      return logs as Logs
-    }
-    const read = readScalars(onDevice.map(({ value }) => value))
-    return read instanceof Promise ? read.then(fill) : fill(read)
+    return filled(logs, onDevice, this.#bound) as Logs | Promise<Logs>
   }
 
   /** What is known, and what is still to be read. */
@@ -160,6 +156,10 @@ export class Meter {
   }
 }
 
+function stateOf(metric: Metric): readonly Tensor[] {
+  return metric instanceof StatefulMetric ? Object.values(metric.state ?? {}) : []
+}
+
 /**
  * A metric for one pass over data. Those made of pure functions get a state of their own, so that passes may overlap;
  * others start over.
@@ -170,8 +170,14 @@ function started(metric: Metric): Metric {
   return metric
 }
 
-/** What a step of the user's own returned, as numbers. @throws ValueError unless it is a record with a loss. */
-export function readLogs(returned: unknown): Record<string, number> {
+/**
+ * What a step of the user's own returned, as numbers: at once where they can be read so.
+ * @throws ValueError unless it is a record with a loss.
+ */
+export function readLogs(
+  returned: unknown,
+  bound: Bound,
+): Record<string, number> | Promise<Record<string, number>> {
   if (isThenable(returned))
     throw new ValueError('trainStep: it returned a promise; a step must be synchronous')
   if (!isRecord(returned))
@@ -181,11 +187,34 @@ export function readLogs(returned: unknown): Record<string, number> {
       `trainStep: there is no "loss" among what it returned: ${Object.keys(returned).join(', ')}`,
     )
   const logs: Record<string, number> = {}
+  const onDevice: { key: string; value: Tensor }[] = []
   for (const [key, value] of Object.entries(returned)) {
-    const number = value instanceof Tensor && value.size === 1 ? (value as Tensor).dataSync()[0] : value
-    if (typeof number !== 'number')
+    if (value instanceof Tensor && value.size === 1) {
+      // Held in order: what is read takes its place.
+      logs[key] = NaN
+      onDevice.push({ key, value: value as Tensor })
+    } else if (typeof value === 'number') logs[key] = value
+    else
       throw new ValueError(`trainStep: ${show(key)} must be a number or a scalar tensor, got ${show(value)}`)
-    logs[key] = number
   }
-  return logs
+  return filled(logs, onDevice, bound)
+}
+
+/** `logs` with the numbers of tensors put in, at once where they can be read so. */
+function filled(
+  logs: Record<string, number>,
+  onDevice: readonly { readonly key: string; readonly value: Tensor }[],
+  bound: Bound,
+): Record<string, number> | Promise<Record<string, number>> {
+  const fill = (numbers: readonly number[]): Record<string, number> => {
+    onDevice.forEach(({ key }, i) => {
+      logs[key] = numbers[i]!
+    })
+    return logs
+  }
+  const read = readScalars(
+    onDevice.map(({ value }) => value),
+    bound,
+  )
+  return read instanceof Promise ? read.then(fill) : fill(read)
 }

@@ -1,10 +1,10 @@
 import { concat, type DType, type Tensor } from '@adjoint/core'
-import { allocate, fromHost, replaceLeaves, sizeOf } from '@adjoint/core/extend'
+import { allocate, fromHost, inScope, replaceLeaves, sizeOf } from '@adjoint/core/extend'
 import type { Model } from '../model.js'
 import { isSymbolic } from '../symbolic.js'
 import type { Sym } from '../types.js'
 import { Air } from './air.js'
-import { captureInputs, takeBatch } from './batches.js'
+import { type Batch, captureInputs, takeBatch } from './batches.js'
 import { Bound } from './bound.js'
 import { endsOf } from './ends.js'
 import { Report } from './report.js'
@@ -21,13 +21,31 @@ export async function predict(model: Model, x: unknown, options: PredictOptions)
   const air = new Air()
   const inference = bound.run(() => new Inference(model))
   const parts: (readonly Tensor<DType>[])[] = []
-  for (let from = 0; from < data.rows; from += batchSize) {
-    const to = Math.min(from + batchSize, data.rows)
-    parts.push(bound.run(() => inference.run(takeBatch(data, undefined, from, to).x)))
-    report.step(parts.length, undefined)
-    if (air.isDue) await air.breathe()
+  bound.begin()
+  try {
+    for (let from = 0; from < data.rows; from += batchSize) {
+      const to = Math.min(from + batchSize, data.rows)
+      parts.push(bound.run(() => outputsFor(inference, takeBatch(data, undefined, from, to))))
+      report.step(parts.length, undefined)
+      if (air.isDue) await air.breathe()
+    }
+    report.end(undefined)
+    return allJoined(model, bound, parts)
+  } finally {
+    bound.end()
   }
-  report.end(undefined)
+}
+
+/** The outputs for one batch; what else was made for them is given back. */
+export function outputsFor(inference: Inference, { x }: Batch): readonly Tensor<DType>[] {
+  return inScope(
+    () => inference.run(x) as readonly Tensor[],
+    (outputs) => outputs,
+  )
+}
+
+/** The outputs for all batches, in the structure of the model's. */
+export function allJoined(model: Model, bound: Bound, parts: readonly (readonly Tensor<DType>[])[]): unknown {
   const outputs = bound.run(() =>
     model.outputList.map((output, i) =>
       joined(
@@ -36,12 +54,13 @@ export async function predict(model: Model, x: unknown, options: PredictOptions)
       ),
     ),
   )
+  bound.keep(outputs)
   bound.settle()
   return replaceLeaves(model.outputs as never, isSymbolic, outputs)
 }
 
 /** Batches as one tensor. */
-export function joined(output: Sym.Any, parts: readonly Tensor<DType>[]): Tensor<DType> {
+function joined(output: Sym.Any, parts: readonly Tensor<DType>[]): Tensor<DType> {
   const [first] = parts
   if (first === undefined) return nothing(output)
   if (parts.length === 1) return first

@@ -1,21 +1,29 @@
-import { mul, sum, type Tensor } from '@adjoint/core'
+import { concat, mul, reshape, sum, type Tensor } from '@adjoint/core'
+import { withoutRecording } from '@adjoint/core/extend'
+import type { Bound } from './bound.js'
 
 // What training reads back from the device, all in one place: at once where the device can, else as promises.
 
 const isSynchronous = (x: Tensor): boolean => x.backend.readSync !== undefined
 
 /** The numbers of scalars. */
-export function readScalars(scalars: readonly Tensor[]): number[] | Promise<number[]> {
-  return scalars.every(isSynchronous)
-    ? scalars.map((x) => x.dataSync()[0]!)
-    : Promise.all(scalars.map(async (x) => (await x.data())[0]!))
+export function readScalars(scalars: readonly Tensor[], bound: Bound): number[] | Promise<number[]> {
+  if (scalars.every(isSynchronous)) return scalars.map((x) => x.dataSync()[0]!)
+  const isSame = scalars.every(({ dtype, backend }) => dtype === 'float32' && backend === bound.backend)
+  if (!isSame) return Promise.all(scalars.map(async (x) => (await x.data())[0]!))
+  // One reading for all of them: each takes its time, whatever its size.
+  const all = bound.run(() => withoutRecording(() => concat(scalars.map((x) => reshape(x, [1])))))
+  return all.data().then((numbers) => [...numbers])
 }
 
 /** The largest magnitude in each tensor; NaN or Infinity where it holds one. */
-export function readMagnitudes(tensors: readonly Tensor[]): number[] | Promise<number[]> {
+export function readMagnitudes(tensors: readonly Tensor[], bound: Bound): number[] | Promise<number[]> {
   if (tensors.every(isSynchronous)) return tensors.map(magnitude)
   // 0 for finite numbers, NaN for others: one number to read for each tensor.
-  return readScalars(tensors.map((x) => sum(mul(x, 0))))
+  return readScalars(
+    bound.run(() => tensors.map((x) => sum(mul(x, 0)))),
+    bound,
+  )
 }
 
 function magnitude(x: Tensor): number {

@@ -1,4 +1,5 @@
 import { NonFiniteError, type Variable } from '@adjoint/core'
+import { inScope } from '@adjoint/core/extend'
 import { structureVersion } from '../layer.js'
 import type { Model } from '../model.js'
 import type { Batch } from './batches.js'
@@ -82,9 +83,14 @@ export class Stepper {
   #trainByOps(batch: Batch, place: Place): Outcome | Promise<Outcome> {
     const before = this.#undo.keep(this.#bound)
     const tried = <R>(part: () => R): R => this.#undo.tried(this.#bound, before, part)
-    const open = tried(() => this.objective.open(batch))
-    const read = readScalars(scalarsOf(open.total, open))
-    const sizes = readMagnitudes(open.grads)
+    const open = tried(() =>
+      inScope(
+        () => this.objective.open(batch),
+        (made) => [...scalarsOf(made.total, made), ...made.predictions, ...made.grads],
+      ),
+    )
+    const read = readScalars(scalarsOf(open.total, open), this.#bound)
+    const sizes = readMagnitudes(open.grads, this.#bound)
     const commit = (numbers: readonly number[], magnitudes: readonly number[]): Outcome =>
       tried(() => this.#commit(batch, open, numbers, magnitudes, before, place))
     if (read instanceof Promise || sizes instanceof Promise)
@@ -113,7 +119,7 @@ export class Stepper {
     const moved = isRisky(optimizer, most) ? this.#undo.keepMoved() : undefined
     optimizer.apply(open.grads, this.variables)
     if (moved === undefined) return found
-    const sizes = readMagnitudes(this.variables)
+    const sizes = readMagnitudes(this.variables, this.#bound)
     if (sizes instanceof Promise) return found
     const at = sizes.findIndex((size) => !Number.isFinite(size))
     if (at < 0) return found
@@ -122,25 +128,37 @@ export class Stepper {
   }
 
   /** A step of the user's own. */
-  #trainByHand(batch: Batch, place: Place): Outcome {
-    const { trainStep, targets } = this.compiled
+  #trainByHand(batch: Batch, place: Place): Outcome | Promise<Outcome> {
+    const { trainStep } = this.compiled
     const putBack = this.#undo.snapshot(this.#bound)
-    try {
-      const { x, y, sampleWeight } = structured(this.compiled, batch)
-      const logs = this.#bound.run(() =>
-        readLogs(trainStep!({ x, y, ...(sampleWeight !== undefined && { sampleWeight }) }, this.model)),
-      )
-      const bad = Object.keys(logs).find((key) => !Number.isFinite(logs[key]))
-      if (bad !== undefined)
-        throw new NonFiniteError(
-          `${where(place)}: trainStep returned ${bad} = ${logs[bad]}; the weights before this step are kept`,
-          { op: place.op },
-        )
-      return { loss: logs['loss']!, losses: targets.list.map(() => undefined), predictions: [], logs }
-    } catch (error) {
+    const undone = (error: unknown): never => {
       putBack()
       throw error
     }
+    try {
+      const { x, y, sampleWeight } = structured(this.compiled, batch)
+      const { returned } = this.#bound.run(() => ({
+        returned: trainStep!({ x, y, ...(sampleWeight !== undefined && { sampleWeight }) }, this.model),
+      }))
+      const logs = readLogs(returned, this.#bound)
+      return logs instanceof Promise
+        ? logs.then((read) => this.#outcomeByHand(read, place)).catch(undone)
+        : this.#outcomeByHand(logs, place)
+    } catch (error) {
+      return undone(error)
+    }
+  }
+
+  /** @throws NonFiniteError where a number is none. */
+  #outcomeByHand(logs: Record<string, number>, place: Place): Outcome {
+    const bad = Object.keys(logs).find((key) => !Number.isFinite(logs[key]))
+    if (bad !== undefined)
+      throw new NonFiniteError(
+        `${where(place)}: trainStep returned ${bad} = ${logs[bad]}; the weights before this step are kept`,
+        { op: place.op },
+      )
+    const losses = this.compiled.targets.list.map(() => undefined)
+    return { loss: logs['loss']!, losses, predictions: [], logs }
   }
 
   /** Losses and predictions, without training. */
@@ -150,7 +168,7 @@ export class Stepper {
     const found = this.#bound.run(() => this.objective.measure(batch, false))
     const { total, predictions } = found
     if (total === undefined) return { loss: 0, losses: predictions.map(() => undefined), predictions }
-    const read = readScalars(scalarsOf(total, found))
+    const read = readScalars(scalarsOf(total, found), this.#bound)
     return read instanceof Promise
       ? read.then((numbers) => outcomeOf(this.compiled, found, numbers))
       : outcomeOf(this.compiled, found, read)

@@ -25,7 +25,7 @@ export class Undo {
   ) {}
 
   keep(bound: Bound): Kept {
-    return { random: bound.random, statistics: this.statistics.map((v) => v.detach()) }
+    return { random: bound.random, statistics: bound.run(() => this.statistics.map((v) => v.detach())) }
   }
 
   restore(bound: Bound, { random, statistics }: Kept): void {
@@ -54,10 +54,12 @@ export class Undo {
 
   /** Everything as it is now; the result puts it back. */
   snapshot(bound: Bound): () => void {
-    const moved = this.keepMoved()
+    const moved = bound.run(() => this.keepMoved())
     const before = this.keep(bound)
     return () => {
-      this.restoreMoved(moved)
+      bound.run(() => {
+        this.restoreMoved(moved)
+      })
       this.restore(bound, before)
     }
   }
