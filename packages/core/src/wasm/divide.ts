@@ -41,9 +41,8 @@ export function partsOf({ units, work }: Division, least = 1): number {
   return Math.min(units, wanted, MOST_PARTS)
 }
 
-/** Columns and rows that are not torn apart: no less than a tile of a product has, and if possible a line of the cache. */
+/** Columns and rows that are not torn apart: a line of the cache, and no less than a tile of a product has. */
 export const LINE = 16
-const TILE = 8
 
 export function divide(
   { kind, ...details }: Kernel,
@@ -135,13 +134,12 @@ function divideProduct({ transposeA, transposeB }: Product, sizes: readonly numb
   }
   const work = m * n * k
   // By columns, so that each part of b is packed once; a high and narrow product by rows, of which there are many.
-  if (n >= 2 * TILE && m < 8 * n) {
-    const perUnit = n >= 4 * LINE ? LINE : TILE
-    const steps = [0, perUnit * 4 * (transposeB ? k : 1), perUnit * 4]
-    return { units: Math.floor(n / perUnit), steps, size: 1, perUnit, work }
+  if (n >= 2 * LINE && m < 8 * n) {
+    const steps = [0, LINE * 4 * (transposeB ? k : 1), LINE * 4]
+    return { units: Math.floor(n / LINE), steps, size: 1, perUnit: LINE, work }
   }
-  const steps = [TILE * 4 * (transposeA ? 1 : k), 0, TILE * 4 * n]
-  return { units: Math.floor(m / TILE), steps, size: 0, perUnit: TILE, work }
+  const steps = [LINE * 4 * (transposeA ? 1 : k), 0, LINE * 4 * n]
+  return { units: Math.floor(m / LINE), steps, size: 0, perUnit: LINE, work }
 }
 
 function divideReduction(op: string, sizes: readonly number[]): Division | undefined {

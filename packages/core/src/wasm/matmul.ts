@@ -42,7 +42,7 @@ export interface MatmulPlaces {
   readonly k: Int
   /**
    * m and n of the whole product, where this is some rows or columns of it: rows in memory are that long. Such a part has
-   * no fewer rows and columns than a tile, which has up to 4 and {@link WIDEST}.
+   * no fewer than {@link WIDEST} of what is divided.
    */
   readonly wholeM: Int
   readonly wholeN: Int
