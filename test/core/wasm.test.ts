@@ -288,6 +288,21 @@ test('large arrays are computed in pieces', () => {
   })
 })
 
+test('and so are rows of large arrays', () => {
+  const x = noise([300, 1001], 4)
+  const some = x.slice([123, 0], [7, 1001])
+  for (const f of [
+    (y: Tensor) => y.softmax(),
+    (y: Tensor) => logSoftmax(y),
+    (y: Tensor) => y.sum(1),
+    (y: Tensor) => argMax(y, 1),
+  ]) {
+    const [all, part] = [f(x), f(some)]
+    const width = part.shape[1] ?? 1
+    expect(all.dataSync().slice(123 * width, 130 * width)).toEqual(part.dataSync())
+  }
+})
+
 test('a kernel writes nothing beyond its output', () => {
   const before = noise([1000], 5).add(0)
   const copy = before.dataSync()

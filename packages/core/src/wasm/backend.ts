@@ -5,7 +5,7 @@ import { loopsOver } from '../cpu/map.js'
 import { allocate, BYTES, type HostArray, type NumericArray } from '../dtype.js'
 import type { ScalarFunction } from '../expr/scalar.js'
 import { type Sizes, sizeOf } from '../shape.js'
-import { choose } from './choose.js'
+import { type Choice, choose } from './choose.js'
 import type { Compiled } from './host.js'
 import { kernelOf, MapKernels } from './kernels.js'
 import {
@@ -13,6 +13,7 @@ import {
   copyIn,
   copyOut,
   LARGEST,
+  ownArray,
   Place,
   resetScratch,
   scratch,
@@ -74,6 +75,8 @@ function vectorized(
   if (choice === undefined) return undefined
   const count = inputs.length
   const f = kernelOf(choice, count + 1)
+  const isLarge = [...inputs, out].some(({ dtype, shape }) => sizeOf(shape) * BYTES[dtype] > LARGEST)
+  if (choice.hasRows === true && isLarge) return (stored) => rowsInPieces(f, choice, stored, out, size)
   const place = new Place(out.dtype, size)
   const args = new Array<number>(count + 1).fill(0).concat(choice.sizes, 0)
   return (stored) => {
@@ -172,7 +175,7 @@ function inPieces(
   out: Aval,
   size: number,
 ): NumericArray {
-  const result = allocate(out.dtype, size)
+  const result = ownArray(out.dtype, size)
   const from = inputs.map((x) => view(x.handle, x))
   for (let at = 0; at < size; at += PIECE) {
     resetScratch()
@@ -183,6 +186,30 @@ function inPieces(
     )
     f(to, ...addresses, end - at, ...params)
     copyOut(to, result.subarray(at, end))
+  }
+  return result
+}
+
+/** A kernel of rows that do not know of one another, on arrays that are too large to live in the memory. */
+function rowsInPieces(
+  f: Compiled,
+  { sizes: [rows, ...sizes], scratch: room }: Choice,
+  inputs: readonly Stored[],
+  out: Aval,
+  size: number,
+): NumericArray {
+  const result = ownArray(out.dtype, size)
+  const from = inputs.map((x) => view(x.handle, x))
+  const widths = from.map((values) => values.length / rows!)
+  const width = size / rows!
+  const piece = Math.max(1, Math.floor(PIECE / Math.max(width, ...widths)))
+  for (let at = 0; at < rows!; at += piece) {
+    resetScratch()
+    const end = Math.min(at + piece, rows!)
+    const addresses = from.map((values, i) => copyIn(values.subarray(at * widths[i]!, end * widths[i]!)))
+    const to = scratch((end - at) * width * BYTES[out.dtype])
+    f(...addresses, to, end - at, ...sizes, room > 0 ? scratch(room) : 0)
+    copyOut(to, result.subarray(at * width, end * width))
   }
   return result
 }

@@ -42,6 +42,8 @@ export interface Choice {
   readonly scratch: number
   /** Whether the writer lets an epilogue finish what it stores. */
   readonly takesEpilogue?: boolean
+  /** Whether the first of the sizes counts rows that do not know of one another, of which each operand has as many. */
+  readonly hasRows?: boolean
 }
 
 /** The code for a kernel whose output has elements; undefined where there is none, and the plain loops have to do. */
@@ -182,6 +184,7 @@ function reduce({ op, axes, correction = 0 }: Of<'reduce'>, x: Aval, out: Aval):
     ),
     sizes: [outer, count, inner, divisor],
     scratch: 0,
+    hasRows: true,
   }
 }
 
@@ -197,6 +200,7 @@ function softmax({ axis, log }: Of<'softmax'>, x: Aval, out: Aval): Choice | und
     }),
     sizes: [outer, count, inner],
     scratch: log ? 0 : isRows ? count * 4 + 16 : count * 16,
+    hasRows: true,
   }
 }
 
@@ -208,6 +212,7 @@ function argReduce({ op, axis }: Of<'argReduce'>, x: Aval): Choice | undefined {
     ),
     sizes: [...around(x.shape, axis, axis)],
     scratch: 0,
+    hasRows: true,
   }
 }
 

@@ -104,3 +104,12 @@ export function instantiate(
     Record<string, Compiled>
   >
 }
+
+const { Buffer } = globalThis as {
+  readonly Buffer?: { readonly allocUnsafeSlow?: (bytes: number) => { readonly buffer: ArrayBuffer } }
+}
+
+/** Bytes of which each is going to be written. Node leaves out filling them with zeros, which would take as long again. */
+export function unwritten(bytes: number): ArrayBuffer {
+  return Buffer?.allocUnsafeSlow?.(bytes).buffer ?? new ArrayBuffer(bytes)
+}

@@ -1,5 +1,5 @@
 import { allocate, BYTES, type DType, type NumericArray } from '../dtype.js'
-import { createMemory, grow, hasWebAssembly, type Memory } from './host.js'
+import { createMemory, grow, hasWebAssembly, type Memory, unwritten } from './host.js'
 
 // Where the values of eager ops live. Most of them are needed for microseconds and few for long, and nobody says which.
 // So they are cut from a ring of segments in the memory of WebAssembly, the oldest of which makes room for the newest:
@@ -198,7 +198,7 @@ export class Place {
 
   /** Room for an output. Made before the addresses of inputs are taken, because that may move them. */
   make(): WasmHandle {
-    return this.#ring === undefined ? allocate(this.#dtype, this.#size) : this.#ring.block(this.#bytes)
+    return this.#ring === undefined ? ownArray(this.#dtype, this.#size) : this.#ring.block(this.#bytes)
   }
 
   /** Where the kernel writes it. */
@@ -211,6 +211,12 @@ export class Place {
     if (!(made instanceof Block)) copyOut(address, made)
     return made
   }
+}
+
+/** An array of its own for an output. A kernel has yet to write its elements, all of them. */
+export function ownArray(dtype: DType, size: number): NumericArray {
+  const bytes = size * BYTES[dtype]
+  return bytes > LARGEST ? viewAt(unwritten(bytes), 0, dtype, size) : allocate(dtype, size)
 }
 
 /** Fills an array with the numbers at an address. */
