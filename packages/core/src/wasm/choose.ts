@@ -113,17 +113,24 @@ function matmul({ transposeA, transposeB }: Of<'matmul'>, a: Aval, b: Aval, out:
       counts = steps = []
     }
   }
-  const source = matmulSource(transposeA, transposeB, m, n, k)
+  // A vector is a row and a column: bᵀa, or baᵀ, has nothing to be turned where ab has.
+  const flips = n === 1 ? transposeA : m === 1 && transposeB
+  const source = flips
+    ? matmulSource(!transposeB, !transposeA, n, m, k)
+    : matmulSource(transposeA, transposeB, m, n, k)
   const { narrow } = source
   const loops = counts.length
-  const key = `matmul ${Object.values(source).join()} ${loops}`
+  const key = `matmul ${flips} ${Object.values(source).join()} ${loops}`
   return {
     writer: writer(key, (c, [a0, b0, out0], sizes, scratch, finish, [wholeM, wholeN] = sizes) => {
       const [m_, n_, k_, ...rest] = sizes
-      const sides = { m: m_!, n: n_!, k: k_!, wholeM: wholeM!, wholeN: wholeN! }
       const write = narrow === 1 && !source.transposeA ? writeMatVec : writeMatmul
-      const multiply = (at: Int, bt: Int, to: Int): void =>
-        write(c, source, { a: at, b: bt, out: to, scratch, ...sides }, finish)
+      const multiply = (at: Int, bt: Int, product: Int): void => {
+        const places = flips
+          ? { a: bt, b: at, m: n_!, n: m_!, wholeM: wholeN!, wholeN: wholeM! }
+          : { a: at, b: bt, m: m_!, n: n_!, wholeM: wholeM!, wholeN: wholeN! }
+        write(c, source, { ...places, k: k_!, out: product, scratch }, finish)
+      }
       if (loops === 0) {
         multiply(a0!, b0!, out0!)
         return
@@ -146,7 +153,7 @@ function matmul({ transposeA, transposeB }: Of<'matmul'>, a: Aval, b: Aval, out:
       nest(0, a0!, b0!)
     }),
     sizes: [m, n, k, ...counts, ...steps.map(([ofA]) => ofA!), ...steps.map(([, ofB]) => ofB!)],
-    scratch: matmulScratch(source, m, k),
+    scratch: matmulScratch(source, flips ? n : m, k),
     takesEpilogue: loops === 0 && narrow === undefined,
   }
 }

@@ -80,7 +80,8 @@ let hasMoved = false
 function moveOut(segment: Segment): void {
   if (!hasMoved) raiseThreshold()
   hasMoved = true
-  segment.source = { buffer: memory.buffer.slice(segment.base, segment.top) }
+  // A copy made of an array is not filled with zeros before, as one by slice is.
+  segment.source = new Uint8Array(heap.u8.subarray(segment.base, segment.top))
   segment.base = 0
 }
 
