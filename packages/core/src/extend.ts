@@ -65,4 +65,5 @@ export {
   type ValueId,
 } from './plan/program.js'
 export { simplify } from './plan/simplify.js'
+export { valuesOf } from './plan/home.js'
 export { type StepFunctions, StepPlan } from './plan/step.js'

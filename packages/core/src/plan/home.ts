@@ -58,7 +58,7 @@ export class Home {
   }
 }
 
-/** The values of a tensor that a plan is given. They are good until the next kernel runs. */
+/** The values of a tensor, not copied where they are at hand: good until the next kernel runs, and not to be changed. */
 export function valuesOf(x: Tensor): NumericArray {
   const { backend, handle, shape, dtype } = x
   if (x.isDisposed) throw disposed('compile', x)

@@ -43,6 +43,7 @@ class Plan implements Replay {
   readonly #slots: readonly { readonly id: ValueId; readonly slot: number }[]
   /** Views of values by number, of the memory as it was when they were made. */
   #views: (NumericArray | undefined)[] = []
+  #numbers = new Float64Array()
   #buffer: ArrayBuffer | undefined
 
   constructor(captured: Program) {
@@ -110,12 +111,17 @@ class Plan implements Replay {
       : this.#homes.get(place.variable)!.address
   }
 
+  /** Makes views anew where the memory has grown. */
+  #renew(): void {
+    if (this.#buffer === planMemory.buffer) return
+    this.#buffer = planMemory.buffer
+    this.#views = []
+    this.#numbers = new Float64Array(planMemory.buffer, this.#arena.slots, this.#program.slotCount)
+  }
+
   /** The values in the plan's memory, as an array. */
   #view(id: ValueId): NumericArray {
-    if (this.#buffer !== planMemory.buffer) {
-      this.#buffer = planMemory.buffer
-      this.#views = []
-    }
+    this.#renew()
     const { dtype, shape } = this.#program.values[id]!
     return (this.#views[id] ??= viewAt(planMemory.buffer, this.#addressOf(id), dtype, sizeOf(shape)))
   }
@@ -150,10 +156,12 @@ class Plan implements Replay {
    */
   commit(numbers: ArrayLike<number> = []): void {
     if (numbers.length > 0) {
-      new Float64Array(planMemory.buffer, this.#arena.slots, numbers.length).set(numbers)
+      this.#renew()
+      this.#numbers.set(numbers)
       for (const { id, slot } of this.#slots) this.#view(id)[0] = numbers[slot]!
     }
     this.#code.changes()
+    if (this.#layout.copies.length === 0) return
     const copies = this.#layout.copies.map(({ variable, value }) => ({
       to: this.#homes.get(variable)!.address,
       from: this.#addressOf(value),

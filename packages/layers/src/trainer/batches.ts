@@ -46,6 +46,8 @@ export interface DataOptions {
   readonly classWeight?: unknown
   /** 'error' (default) refuses NaN and infinities in inputs. */
   readonly nonFinite?: 'error' | 'allow'
+  /** Whether the data is used before this call returns, or anything is waited for. @internal */
+  readonly lends?: boolean
 }
 
 /** Captured data and what it is to become. */
@@ -61,9 +63,10 @@ function settled(
   const finish = (values: readonly (HostArray | undefined)[]): (Column | undefined)[] =>
     pending.map((part, i) => part?.finish(values[i]!))
   const values = pending.map((part) => part?.captured.values)
-  return values.some((v) => v instanceof Promise)
-    ? Promise.all(values.map((v) => Promise.resolve(v))).then(finish)
-    : finish(values as HostArray[])
+  if (!values.some((v) => v instanceof Promise)) return finish(values as HostArray[])
+  // What is lent is not good for so long.
+  const kept = values.map((v, i) => (pending[i]?.captured.lent === undefined ? v : (v as HostArray).slice()))
+  return Promise.all(kept.map((v) => Promise.resolve(v as HostArray | undefined))).then(finish)
 }
 
 /** The inputs alone, for `predict`. Their values are copied before this returns. */
@@ -92,11 +95,12 @@ function pendingInputs(
   inputs: Ends,
   feed: unknown,
   nonFinite: 'error' | 'allow' = 'error',
+  lends: boolean = false,
 ): Pending[] {
   return spreadFeed(op, inputs, feed).map((data, i) => {
     const { shown, tensor, ids } = inputs.list[i]!
     const spec: ColumnSpec = { op, name: `input ${shown}`, dtype: tensor.dtype, rowShape: tensor.shape }
-    const captured = capture(spec, data)
+    const captured = capture(spec, data, lends)
     return {
       captured,
       finish(values) {
@@ -126,8 +130,11 @@ export function captureData(
     modelLoss === undefined &&
     outputs[i]!.loss === undefined &&
     outputs[i]!.metrics.length === 0
-  const ins = pendingInputs(op, inputs, x, options.nonFinite)
-  const outs = spreadFeed(op, targets, y, isUnused).map((data, i) => pendingTarget(op, outputs[i]!, data))
+  const { nonFinite, lends } = options
+  const ins = pendingInputs(op, inputs, x, nonFinite, lends)
+  const outs = spreadFeed(op, targets, y, isUnused).map((data, i) =>
+    pendingTarget(op, outputs[i]!, data, lends),
+  )
   const weights = sampleWeightsOf(op, targets, options.sampleWeight).map((data, i) =>
     pendingWeight(op, outputs[i]!, data),
   )
@@ -170,10 +177,15 @@ export function captureData(
   }
 }
 
-function pendingTarget(op: string, output: OutputPlan, data: unknown): Pending | undefined {
+function pendingTarget(
+  op: string,
+  output: OutputPlan,
+  data: unknown,
+  lends: boolean | undefined,
+): Pending | undefined {
   if (data === undefined || data === null) return undefined
   const spec = targetSpec(op, output)
-  const captured = capture(spec, data)
+  const captured = capture(spec, data, lends)
   return { captured, finish: (values) => asTargets(spec, captured, values as NumericArray, output) }
 }
 

@@ -20,6 +20,8 @@ import {
   sizeOf,
   stridesOf,
   typeName,
+  valuesOf as valuesAtHand,
+  currentBackend,
 } from '@adjoint/core/extend'
 import { isSymbolic } from '../symbolic.js'
 import { checkShaped, isColumnData, isShapedData, valuesOf } from './columns.js'
@@ -38,6 +40,14 @@ export interface Column {
   readonly values: HostArray
   /** For targets of which some are missing: 1 where there is one, 0 where not. */
   readonly mask?: Column
+  readonly lent?: Lent | undefined
+}
+
+/** A tensor whose values were not copied: where a column still has them, it is all of its rows. */
+interface Lent {
+  readonly tensor: Tensor<DType>
+  /** Good until the next op runs. */
+  readonly values: HostArray
 }
 
 /** Data as it was given, its values copied, or still to come from a device that reads asynchronously. */
@@ -46,6 +56,8 @@ export interface Captured {
   readonly shape: readonly number[]
   readonly dtype: DType
   readonly values: HostArray | Promise<HostArray>
+  /** The tensor whose values these are, not copied: good until the next op runs. */
+  readonly lent?: Tensor<DType>
 }
 
 /** What a column must hold. */
@@ -64,13 +76,14 @@ export interface ColumnSpec {
 /**
  * Copies data into one flat array, before any await, so that its owner may change it afterwards. Nested lists are
  * checked to be rectangular and to hold numbers (or strings, for a string input).
+ * @param lends whether tensors are used before anything else runs, so that their values need not be copied.
  */
-export function capture(spec: ColumnSpec, given: unknown): Captured {
+export function capture(spec: ColumnSpec, given: unknown, lends: boolean = false): Captured {
   const { op, name, dtype } = spec
   const what = `${op}: ${name}`
   if (isShapedData(given)) return captureShaped(spec, given.data, checkShaped(what, given))
   const data = listed(what, given)
-  if (data instanceof Tensor) return captureTensor(spec, data as Tensor<DType>)
+  if (data instanceof Tensor) return captureTensor(spec, data as Tensor<DType>, lends)
   if (isSymbolic(data))
     throw new DataError(
       `${op}: ${name} is the symbolic tensor ${show(data.name)}; data must be arrays or tensors`,
@@ -120,7 +133,7 @@ function notNumbers({ op, name }: ColumnSpec, data: unknown): DTypeError {
 
 const NOT_NUMBERS = [DataView, BigInt64Array, BigUint64Array]
 
-function captureTensor(spec: ColumnSpec, data: Tensor<DType>): Captured {
+function captureTensor(spec: ColumnSpec, data: Tensor<DType>, lends: boolean): Captured {
   const { op, name, dtype } = spec
   if ((data.dtype === 'string') !== (dtype === 'string'))
     throw new DTypeError(`${op}: ${name} expects ${dtype}, got a ${data.dtype} tensor`)
@@ -128,6 +141,16 @@ function captureTensor(spec: ColumnSpec, data: Tensor<DType>): Captured {
     throw new ShapeError(`${op}: ${name} needs rows, got a scalar tensor`, { shapes: [[]] })
   const { shape } = data
   const given = { name, shape, dtype }
+  if (lends && dtype !== 'string' && data.dtype === dtype && isAtHand(data)) {
+    const lent = data.detach()
+    return {
+      ...given,
+      lent,
+      get values() {
+        return valuesAtHand(lent as Tensor)
+      },
+    }
+  }
   const convert = (values: HostArray): HostArray => {
     if (dtype === 'string' || data.dtype === dtype) return values
     const cast = allocate(dtype, values.length)
@@ -138,6 +161,11 @@ function captureTensor(spec: ColumnSpec, data: Tensor<DType>): Captured {
   if (data.backend.readSync !== undefined || data.isDisposed)
     return { ...given, values: convert(data.dataSync()) }
   return { ...given, values: data.data().then(convert) }
+}
+
+/** Whether a tensor's values are where ops run, and stay as they are. */
+function isAtHand(x: Tensor<DType>): boolean {
+  return x.backend === currentBackend() && x.backend.readSync !== undefined && !x.isDisposed && !x.isVariable
 }
 
 function captureStrings(spec: ColumnSpec, data: ArrayLike<unknown>): Captured {
@@ -277,10 +305,16 @@ function cannotHold(spec: ColumnSpec, value: number, at: number, shape: readonly
 }
 
 /** Data in the shape that is expected. Rows that are single numbers need no brackets. */
-export function asColumn(spec: ColumnSpec, { name, shape, dtype }: Captured, values: HostArray): Column {
+export function asColumn(spec: ColumnSpec, captured: Captured, values: HostArray): Column {
+  const { name, shape, dtype, lent } = captured
   const rowShape = fitted(spec, shape)
   if (rowShape === undefined) throw wrongShape(spec, shape)
-  return { name, dtype, rows: shape[0]!, rowShape, values }
+  const rows = shape[0]!
+  if (lent === undefined) return { name, dtype, rows, rowShape, values }
+  const isWhole = rowShape.length === shape.length - 1
+  return isWhole
+    ? { name, dtype, rows, rowShape, values, lent: { tensor: lent, values } }
+    : { name, dtype, rows, rowShape, values: values.slice() }
 }
 
 /** The shape of the data's rows, or undefined where they do not fit. */
@@ -355,7 +389,9 @@ export function batchOf(
   from: number,
   to: number,
 ): Tensor<DType> {
-  const { values, rowShape, dtype } = column
+  const { values, rowShape, dtype, lent } = column
+  // A column with other values than the tensor's was made from them.
+  if (lent?.values === values) return lent.tensor
   const shape = [to - from, ...rowShape]
   if (order === undefined) return fromHost(rowsOf(column, from, to).values, shape, dtype)
   const width = sizeOf(rowShape)

@@ -128,13 +128,22 @@ async function onBatch(
 ): Promise<Logs> {
   const compiled = compiledOf(model, op)
   const bound = new Bound()
-  const data = await captureData(op, compiled, x, y, options)()
+  const { sampleWeight, classWeight, nonFinite } = options
+  const captured = captureData(op, compiled, x, y, {
+    sampleWeight,
+    classWeight,
+    ...(nonFinite && { nonFinite }),
+    lends: true,
+  })()
+  // Where nothing has to be waited for, the step is made before the call returns.
+  const data = captured instanceof Promise ? await captured : captured
   if (data.rows === 0) throw new DataError(`${op}: the data has no rows`)
   const batch = bound.run(() => takeBatch(data, undefined, 0, data.rows))
   const meter = new Meter(compiled, bound)
   bound.begin()
   try {
-    meter.add(batch, await step(Stepper.of(model, compiled, bound), batch))
+    const made = step(Stepper.of(model, compiled, bound), batch)
+    meter.add(batch, made instanceof Promise ? await made : made)
     bound.settle()
     return await meter.logs()
   } finally {

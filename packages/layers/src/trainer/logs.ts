@@ -17,6 +17,7 @@ export class Meter {
   readonly #bound: Bound
   /** By output. */
   readonly #metrics: readonly (readonly MetricPlan[])[]
+  readonly #hasMetrics: boolean
   #rows = 0
   #loss = 0
   #modelLoss = 0
@@ -35,15 +36,10 @@ export class Meter {
     this.#metrics = compiled.outputs.map(({ metrics }) =>
       metrics.map((plan) => ({ ...plan, metric: started(plan.metric) })),
     )
+    this.#hasMetrics = this.#metrics.some((list) => list.length > 0)
   }
 
   add(batch: Batch, outcome: Outcome): void {
-    this.#bound.run(() => {
-      this.#add(batch, outcome)
-    })
-  }
-
-  #add(batch: Batch, outcome: Outcome): void {
     const { losses, modelLoss = 0, lossWeights, predictions, logs } = outcome
     const { size } = batch
     let loss = outcome.loss * size
@@ -67,6 +63,13 @@ export class Meter {
       for (const key of Object.keys(logs)) this.#own[key] = (this.#own[key] ?? 0) + logs[key]! * size
       return
     }
+    if (this.#hasMetrics)
+      this.#bound.run(() => {
+        this.#update(batch, predictions)
+      })
+  }
+
+  #update(batch: Batch, predictions: readonly Tensor[]): void {
     for (let i = 0; i < this.#metrics.length; i++)
       for (const { metric, isWeighted } of this.#metrics[i]!) {
         const before = stateOf(metric)

@@ -1,5 +1,5 @@
 import { BackendError, type DType, type Tensor, type Variable } from '@adjoint/core'
-import { isWatchingForAnomalies, type StepFunctions, StepPlan } from '@adjoint/core/extend'
+import { isWatchingForAnomalies, sameShape, type StepFunctions, StepPlan } from '@adjoint/core/extend'
 import { warn } from '../host.js'
 import type { LayerBase } from '../layer.js'
 import { isOfThisPackage } from '../saving/registry.js'
@@ -27,6 +27,9 @@ export interface Recording {
 }
 
 interface Known {
+  /** What it is for: {@link Recording.key}, and the kind of batch. */
+  readonly key: string
+  readonly parts: Parts
   uses: number
   plan: StepPlan | undefined
   /** How many steps in a row it could not make. */
@@ -38,6 +41,7 @@ export class Plans {
   readonly #known = new Map<string, Known>()
   #count = 0
   #isGivenUp = false
+  #latest: Known | undefined
   /** Plans that have been found to be still right since the last {@link doubt}. */
   readonly #trusted = new Set<StepPlan>()
 
@@ -50,9 +54,11 @@ export class Plans {
   /** The plan for a batch; undefined where its step is to be made op by op. */
   for(batch: Batch, recording: Recording): StepPlan | undefined {
     if (this.#isGivenUp || isWatchingForAnomalies()) return undefined
-    const key = `${recording.key} ${kindOf(batch)}`
-    let known = this.#known.get(key)
-    if (known === undefined) this.#known.set(key, (known = { uses: 0, plan: undefined, misses: 0 }))
+    const { key } = recording
+    const latest = this.#latest
+    // Most batches are like the one before.
+    const known = latest?.key === key && isLike(batch, latest.parts) ? latest : this.#find(key, batch)
+    this.#latest = known
     if (known.plan === undefined) {
       if (++known.uses <= EAGER_STEPS) return undefined
       known.plan = this.#record(batch, recording)
@@ -61,6 +67,14 @@ export class Plans {
       else known.plan = this.#record(batch, recording)
     }
     return known.plan
+  }
+
+  #find(key: string, batch: Batch): Known {
+    const name = `${key} ${kindOf(batch)}`
+    let known = this.#known.get(name)
+    if (known === undefined)
+      this.#known.set(name, (known = { key, parts: partsOf(batch), uses: 0, plan: undefined, misses: 0 }))
+    return known
   }
 
   #record(batch: Batch, recording: Recording): StepPlan | undefined {
@@ -82,6 +96,7 @@ export class Plans {
   #giveUp(): undefined {
     this.#isGivenUp = true
     this.#known.clear()
+    this.#latest = undefined
     return undefined
   }
 
@@ -98,6 +113,34 @@ export class Plans {
   doubt(): void {
     this.#trusted.clear()
   }
+}
+
+/** The shapes and dtypes of a batch: of its inputs, targets, weights and masks. */
+type Parts = readonly (readonly (Aval | undefined)[])[]
+interface Aval {
+  readonly shape: readonly number[]
+  readonly dtype: DType
+}
+
+function partsOf({ x, y, weights, masks }: Batch): Parts {
+  return [x, y, weights, masks].map((list) =>
+    list.map((part) => part && { shape: part.shape, dtype: part.dtype }),
+  )
+}
+
+function isLike({ x, y, weights, masks }: Batch, [a, b, c, d]: Parts): boolean {
+  return areLike(x, a!) && areLike(y, b!) && areLike(weights, c!) && areLike(masks, d!)
+}
+
+function areLike(list: readonly (Aval | undefined)[], known: readonly (Aval | undefined)[]): boolean {
+  if (list.length !== known.length) return false
+  for (let i = 0; i < list.length; i++) {
+    const [x, y] = [list[i], known[i]]
+    if (x === undefined || y === undefined) {
+      if (x !== y) return false
+    } else if (x.dtype !== y.dtype || !sameShape(x.shape, y.shape)) return false
+  }
+  return true
 }
 
 /** Equal for batches that the same plan can take. */

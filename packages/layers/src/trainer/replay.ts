@@ -28,6 +28,8 @@ export class Replayer {
   readonly #hasMetrics: boolean
   /** Which layers are frozen: some do something else then. */
   readonly #frozen: string
+  readonly #trainRecording: Recording
+  readonly #testRecording: Recording
 
   constructor(subject: Subject, plans: PlanSet) {
     this.#subject = subject
@@ -36,6 +38,8 @@ export class Replayer {
     this.#frozen = allLayers(subject.model)
       .map((layer) => (layer.trainable ? '1' : '0'))
       .join('')
+    this.#trainRecording = this.#training()
+    this.#testRecording = this.#testing()
   }
 
   /** Plans are looked at again before they are used, where code of the user's may have changed what it does. */
@@ -49,7 +53,7 @@ export class Replayer {
     const plans = this.#plans.train
     // A single step cannot know what the user's code did before it.
     if (plans.hasOwnCode && place.op === 'trainOnBatch') return undefined
-    const plan = plans.for(batch, this.#training(bound))
+    const plan = bound.run(() => plans.for(batch, this.#trainRecording))
     if (plan === undefined) return undefined
     const before: Kept = { random: bound.random, statistics: [] }
     const { read } = drawing(bound, before, () => {
@@ -111,7 +115,7 @@ export class Replayer {
 
   /** A step of testing, if there is a plan. */
   test(batch: Batch, bound: Bound): Outcome | Promise<Outcome> | undefined {
-    const plan = this.#plans.test.for(batch, this.#testing(bound))
+    const plan = bound.run(() => this.#plans.test.for(batch, this.#testRecording))
     if (plan === undefined) return undefined
     const { compiled } = this.#subject
     const count = compiled.hasLoss ? this.#lossCount : 0
@@ -147,7 +151,7 @@ export class Replayer {
 
   // ---- recording
 
-  #training(bound: Bound): Recording {
+  #training(): Recording {
     const { compiled, objective, variables } = this.#subject
     const { optimizer } = compiled
     const functions = (batch: Batch): StepFunctions => ({
@@ -162,10 +166,10 @@ export class Replayer {
           ? optimizer.apply(grads, variables)
           : optimizer.applyBy(grads, variables, numbers),
     })
-    return this.#recordingOf(bound, functions, () => optimizer.mark())
+    return this.#recordingOf(functions, () => optimizer.mark())
   }
 
-  #testing(bound: Bound): Recording {
+  #testing(): Recording {
     const { compiled, objective } = this.#subject
     const functions = (batch: Batch): StepFunctions => ({
       compute: (tensors) => {
@@ -178,16 +182,10 @@ export class Replayer {
       },
       change: () => undefined,
     })
-    return this.#recordingOf(bound, functions, () => () => undefined)
+    return this.#recordingOf(functions, () => () => undefined)
   }
 
-  #recordingOf(bound: Bound, functions: (batch: Batch) => StepFunctions, mark: () => () => void): Recording {
-    const { compiled, objective } = this.#subject
-    const { lossWeights: weights, optimizer } = compiled
-    const fixed =
-      weights.variables.length > 0
-        ? ''
-        : objective.scored.map(({ index }) => weights.at(index, optimizer.iterations)).join()
+  #recordingOf(functions: (batch: Batch) => StepFunctions, mark: () => () => void): Recording {
     const marked = (): (() => void) => {
       const [putBack, random] = [mark(), randomState()]
       return () => {
@@ -195,11 +193,24 @@ export class Replayer {
         setRandomState(random)
       }
     }
+    const key = (): string => this.#key
     return {
-      key: `${this.#frozen} ${fixed}`,
-      record: (batch) => bound.run(() => StepPlan.record(functions(batch), tensorsOf(batch), marked())),
-      isStill: (plan, batch) => bound.run(() => plan.isStill(functions(batch), tensorsOf(batch), marked())),
+      get key() {
+        return key()
+      },
+      record: (batch) => StepPlan.record(functions(batch), tensorsOf(batch), marked()),
+      isStill: (plan, batch) => plan.isStill(functions(batch), tensorsOf(batch), marked()),
     }
+  }
+
+  /** What is the same for all steps of one plan: which layers are frozen, and what losses that learn no weights count. */
+  get #key(): string {
+    const { compiled, objective } = this.#subject
+    const { lossWeights, optimizer } = compiled
+    let key = this.#frozen
+    if (lossWeights.variables.length === 0)
+      for (const { index } of objective.scored) key += ` ${lossWeights.at(index, optimizer.iterations)}`
+    return key
   }
 
   /** What metrics are told. */

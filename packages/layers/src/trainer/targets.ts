@@ -8,7 +8,7 @@ import {
   ValueError,
   withBackend,
 } from '@adjoint/core'
-import { abstractBackend, formatShape, fromHost, show, sizeOf } from '@adjoint/core/extend'
+import { abstractBackend, formatShape, fromHost, sameShape, show, sizeOf } from '@adjoint/core/extend'
 import type { LossKind } from '../losses.js'
 import { StatefulMetric } from '../metrics.js'
 import type { Sym } from '../types.js'
@@ -142,6 +142,9 @@ export function checkMetrics(
   if (target === undefined || shape.includes(null)) return
   for (const { metric } of metrics) {
     if (!(metric instanceof StatefulMetric)) continue
+    const known = tried.get(metric)
+    if (known !== undefined && known.dtype === target.dtype && sameShape(known.rowShape, target.rowShape))
+      continue
     try {
       withBackend(abstractBackend, () => {
         const targets = fromHost([], [TRIAL_ROWS, ...target.rowShape], target.dtype)
@@ -150,6 +153,7 @@ export function checkMetrics(
         trial.update(targets, predictions)
         checkIsOne(metric.name, trial.compute())
       })
+      tried.set(metric, { dtype: target.dtype, rowShape: target.rowShape })
     } catch (error) {
       // What needs values cannot be tried; it is seen when there are some.
       if (!(error instanceof ShapeError || error instanceof DTypeError)) return
@@ -159,6 +163,8 @@ export function checkMetrics(
   }
 }
 const TRIAL_ROWS = 7
+/** For which targets metrics have passed last. */
+const tried = new WeakMap<StatefulMetric, Pick<Column, 'dtype' | 'rowShape'>>()
 
 /** @throws ShapeError for a metric of several values: a log holds one. */
 function checkIsOne(name: string, { size, shape }: Tensor): void {
