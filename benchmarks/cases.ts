@@ -18,6 +18,8 @@ export interface Case {
   readonly bytes?: number
   /** How many times as fast as others Adjoint is meant to be, by their names. */
   readonly asked?: Readonly<Record<string, number>>
+  /** The same of two threads, by the clock: over one thread (adjoint, or as a plan adjoint-plan), or over others. */
+  readonly askedOfTwo?: Readonly<Record<string, number>>
   /** Cases that are asked the same, and told together. */
   readonly family?: string
 }
@@ -67,8 +69,8 @@ export const CASES: readonly Case[] = [
   step('b3', 'eager', { pytorch: 2 }),
   step('b1', 'plan', { pytorch: 25 }),
   step('b2', 'plan', { pytorch: 20 }),
-  step('b3', 'plan', { pytorch: 5 }),
-  step('b4', 'plan', { 'jax-js': 2.2 }),
+  { ...step('b3', 'plan', { pytorch: 5 }), askedOfTwo: { adjoint: 1 } },
+  { ...step('b4', 'plan', { 'jax-js': 2.2 }), askedOfTwo: { adjoint: 1, 'jax-js': 3.5 } },
   step('b1', 'train', { pytorch: 8 }),
   step('b2', 'train', { pytorch: 8 }),
   step('b3', 'train', { pytorch: 4 }),
@@ -154,6 +156,7 @@ function matmul(n: number, form: string): Case {
     flops: 2 * n ** 3,
     family: form === '' ? 'matmul' : 'matmul, transposed',
     asked: { peak: 0.8, 'jax-js': 1.7, 'tfjs-wasm': form === '' ? 1.25 : 15 },
+    ...(n >= 256 && { askedOfTwo: { 'adjoint-plan': 1.7 } }),
   }
 }
 

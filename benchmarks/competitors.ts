@@ -42,6 +42,18 @@ export const REFERENCE: Competitor = {
 
 export const PEERS: readonly Competitor[] = [
   {
+    name: 'adjoint-plan',
+    label: 'Adjoint, plan',
+    programs: MATMULS,
+    start: () => node('competitors/adjoint.ts', '--plan'),
+  },
+  {
+    name: 'adjoint-2',
+    label: 'Adjoint, plan, 2 threads',
+    programs: [...MATMULS, 'b3-plan', 'b4-plan', 'adam'],
+    start: () => node('competitors/adjoint.ts', '--plan', '--threads'),
+  },
+  {
     name: 'peak',
     label: 'the core',
     programs: [...MATMULS, 'adam'],

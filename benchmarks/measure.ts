@@ -41,6 +41,7 @@ export interface Measured {
   readonly flops?: number
   readonly bytes?: number
   readonly asked?: Case['asked']
+  readonly askedOfTwo?: Case['askedOfTwo']
   readonly family?: string
   readonly tolerance: number
   /** When it was measured, how, and how many processes ran on average over the minute before it and up to its end. */
@@ -123,6 +124,7 @@ export async function measure(
     ...(what.flops !== undefined && { flops: what.flops }),
     ...(what.bytes !== undefined && { bytes: what.bytes }),
     ...(what.asked !== undefined && { asked: what.asked }),
+    ...(what.askedOfTwo !== undefined && { askedOfTwo: what.askedOfTwo }),
     ...(what.family !== undefined && { family: what.family }),
     tolerance: what.tolerance,
     date: new Date().toISOString().slice(0, 16).replace('T', ' '),
@@ -286,7 +288,7 @@ function rowOf(runner: Runner, ours: Runner | undefined): Row {
   }
 }
 
-function medianOf(values: readonly number[]): number {
+export function medianOf(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
   const half = sorted.length / 2
   return sorted.length % 2 === 1 ? sorted[Math.floor(half)]! : (sorted[half - 1]! + sorted[half]!) / 2

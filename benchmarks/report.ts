@@ -1,5 +1,5 @@
 import type { Machine } from './machine.js'
-import type { Measured, Row } from './measure.js'
+import { type Measured, medianOf, type Row } from './measure.js'
 
 /** The latest measurement of each case on one machine. */
 export interface Report {
@@ -16,7 +16,7 @@ export function isTimed(row: Row): row is Timed {
 
 /** The rows that Adjoint is compared with. */
 export function peersOf({ rows }: Measured): readonly Row[] {
-  return rows.filter((row) => row.competitor !== 'adjoint')
+  return rows.filter((row) => !row.competitor.startsWith('adjoint'))
 }
 
 /** `milliseconds` of one run in the unit of the case. */
@@ -49,6 +49,9 @@ export function markdown(report: Report): string {
     '### What is asked, and what is reached',
     '`ok` where the ratio by processor time is reached. Of many cases, the one that comes out worst.',
     askedTable(cases),
+    '### Two threads',
+    'By the clock, plans: how many times as fast two threads are as one, and as others. Median and best of the rounds; with other programs on the machine the best says more.',
+    twoThreadsTable(cases),
     '### All cases',
     'By processor time of one run (its median over the rounds; all threads of the process), in brackets how many times as fast Adjoint is.',
     summaryTable(cases),
@@ -120,6 +123,25 @@ function askedTable(cases: readonly Measured[]): string {
   )
 }
 
+/** What two threads gain. Their work is to take less time, not less of the processors' time. */
+function twoThreadsTable(cases: readonly Measured[]): string {
+  const rows = cases.flatMap((measured) => {
+    const timed = measured.rows.filter(isTimed)
+    const two = timed.find(({ competitor }) => competitor === 'adjoint-2')
+    if (two === undefined) return []
+    return Object.entries(measured.askedOfTwo ?? {}).flatMap(([name, asked]) => {
+      const other = timed.find(({ competitor }) => competitor === name)
+      if (other === undefined) return []
+      const rounds = two.times.flatMap(({ wall }, i) => (other.times[i]?.wall ?? NaN) / wall)
+      const ratio = medianOf(rounds.filter(Number.isFinite))
+      const label = name === 'adjoint' || name === 'adjoint-plan' ? 'one thread' : other.label
+      const ratios = [asked, ratio, other.best / two.best].map(significant)
+      return [[measured.case, label, ...ratios, inUnit(measured, other.best), inUnit(measured, two.best)]]
+    })
+  })
+  return table(['case', 'over', 'asked', 'median', 'best', 'best of it', 'best of two threads'], rows)
+}
+
 function oursOf({ rows }: Measured): Timed | undefined {
   return rows.filter(isTimed).find((row) => row.competitor === 'adjoint')
 }
@@ -145,7 +167,7 @@ function cell(measured: Measured, row: Row | undefined): string {
   if (row === undefined || row.status === 'no program') return ''
   if (!isTimed(row)) return row.status
   const value = inUnit(measured, row.cpu)
-  if (row.competitor === 'adjoint') return value
+  if (row.competitor.startsWith('adjoint')) return value
   return Number.isNaN(row.cpuRatio) ? value : `${value} (**${significant(row.cpuRatio)}×**)`
 }
 

@@ -1,5 +1,5 @@
 // Adjoint itself: the programs as a user of @adjoint/core would write them. `--float64` makes it the reference, eagerly
-// on plain loops.
+// on plain loops; `--plan` compiles products, and `--threads` shares plans between two threads.
 import {
   binaryCrossentropy,
   categoricalCrossentropy,
@@ -12,6 +12,7 @@ import {
   scalar,
   setBackend,
   setFloatx,
+  setThreads,
   squaredDifference,
   type Tensor,
   tensor,
@@ -199,7 +200,9 @@ const product =
   (transposeA: boolean, transposeB: boolean): Program =>
   (inputs) => {
     const [a, b] = [make(inputs.a!), make(inputs.b!)]
-    return repeated(() => matmul(a, b, transposeA, transposeB))
+    const multiply = (x: Tensor, y: Tensor): Tensor => matmul(x, y, transposeA, transposeB)
+    const f = process.argv.includes('--plan') ? compile(multiply) : multiply
+    return repeated(() => f(a, b))
   }
 
 const layers = () => import('./adjoint-layers.js')
@@ -210,6 +213,7 @@ await serve(() => {
     setFloatx('float64')
     setBackend(plainBackend)
   }
+  if (process.argv.includes('--threads')) setThreads(2)
   const plan = isReference ? eager : planned
   return {
     versions: { '@adjoint/core': 'this checkout' },

@@ -19,6 +19,7 @@ export {
   scalar,
   setFloatx,
   setSeed,
+  setThreads,
   type Shape,
   ShapeError,
   type Sizes,

@@ -95,9 +95,12 @@ class Plan implements Replay {
       host: (at) => this.#compute(at),
       fork: (at) => pool.run(plan, at, parts.get(at)!, shared, this.#arena.scratch),
     })
+    const [doPart, putBack] = ['part', 'back'].map((name) =>
+      this.#schedule.stages.map((_, at) => exports[name + at]),
+    )
     const shared: SharedCode = {
-      part: (stage, part, scratch) => exports[`part${stage}`]!(part, scratch),
-      back: (stage, part, from) => exports[`back${stage}`]!(part, from),
+      part: (stage, part, scratch) => doPart![stage]!(part, scratch),
+      back: (stage, part, from) => putBack![stage]!(part, from),
     }
     if (plan > 0) shares.register(this, plan)
     return { isShared, results: exports['results']!, changes: exports['changes']! }

@@ -55,7 +55,7 @@ const PATIENCE = 500
 /** And so many for them to stop. */
 const GRACE = 20
 /** How often the main thread looks whether others are done before it sleeps, or looks at the clock. */
-const LOOKS = 2000
+const LOOKS = 4000
 /** After so many workers that were lost one after the other no more are started. */
 const MOST_LOST = 8
 

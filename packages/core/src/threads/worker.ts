@@ -26,7 +26,7 @@ export type Message =
   | { readonly forget: number }
 
 /** How often a worker looks for work before it sleeps. */
-const LOOKS = 20_000
+const LOOKS = 10_000
 
 /**
  * What a worker runs, as text: a file of its own would not find its way through bundlers. It takes parts of the work at
