@@ -1,4 +1,5 @@
 import {
+  checkpoint,
   detectAnomalies,
   grad,
   gradientTape,
@@ -127,4 +128,16 @@ test('anomalies are looked for inside detectAnomalies only, also after it has th
   const negative = f64(-1)
   expect(() => detectAnomalies(() => negative.log())).toThrow(NonFiniteError)
   expect(negative.log().itemSync()).toBeNaN()
+})
+
+test('a gradient through a checkpoint leaves a persistent tape as it was', () => {
+  const x = f64(2)
+  using tape = gradientTape({ persistent: true })
+  tape.watch(x)
+  const y = checkpoint((a: Tensor) => a.square().exp())(x).mul(3)
+  const text = String(tape)
+  expect(tape.gradient(y, x).itemSync()).toBeCloseTo(12 * Math.exp(4), 9)
+  expect(String(tape)).toBe(text)
+  // The next op is recorded right behind the last one.
+  expect(y.mul(1).position).toBe(y.position + 1)
 })
