@@ -12,6 +12,7 @@ import {
   model,
   rescaling,
   reshape,
+  sequential,
   setFloatx,
   setSeed,
   tensor,
@@ -305,5 +306,14 @@ describe('weights', () => {
     const values = kernel!.arraySync()
     layer.setWeights(layer.getWeights().map((w) => w.mul(2)))
     expect(kernel!.arraySync()).toEqual(values)
+  })
+
+  it('may be those of each other', () => {
+    const m = sequential([
+      dense(1, { inputShape: [1], useBias: false, kernelInitializer: 'ones' }),
+      dense(1, { useBias: false, kernelInitializer: 'zeros' }),
+    ])
+    m.setWeights([m.weights[1]!, m.weights[0]!])
+    expect(m.getWeights().map((w) => w.itemSync())).toEqual([0, 1])
   })
 })

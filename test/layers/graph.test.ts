@@ -1,6 +1,7 @@
 import {
   activation,
   add,
+  batchNormalization,
   concatenate,
   dense,
   dropout,
@@ -11,7 +12,9 @@ import {
   inputLayer,
   lambda,
   Layer,
+  loadModel,
   model,
+  type Model,
   multiply,
   setSeed,
   subtract,
@@ -160,6 +163,56 @@ describe('sharing', () => {
     const second = model({ inputs: z, outputs: layer(z) })
     second.setWeights(second.weights.map((w) => w.mul(3)))
     expect(first(rows).arraySync()).toEqual(second(rows).arraySync())
+  })
+})
+
+describe('a call that says whether to train', () => {
+  const graph = (training?: boolean): Model => {
+    const x = input({ shape: [50], name: 'x' })
+    const options = training === undefined ? {} : { training }
+    const norm = batchNormalization({ momentum: 0, name: 'norm' })
+    return model({ inputs: x, outputs: dropout(0.5)(norm(x, options), options) })
+  }
+  const ones = tensor(Array.from({ length: 40 }, () => new Array<number>(50).fill(1)))
+  const zeros = (y: Tensor): number => y.dataSync().filter((value) => value === 0).length
+  const moving = (m: Model): unknown => (m.getLayer('norm').getWeights()[2]!.arraySync() as number[])[0]
+
+  it('is obeyed whatever the model does, by calls, fit and predict, and after loading', async () => {
+    const [always, never, plain] = [graph(true), graph(false), graph()]
+    for (const m of [always, await loadModel(await always.toBytes())]) {
+      // All that batch normalization makes of ones is its shift: 1, so that zeros are what dropout dropped.
+      const one = ones.slice([0, 0], [1, 50]).reshape([50])
+      m.getLayer('norm').setWeights([one, one, ...m.getLayer('norm').getWeights().slice(2)])
+      expect(zeros(m(ones) as Tensor)).toBeGreaterThan(500)
+      const drawn = [await m.predict(ones), await m.predict(ones)] as Tensor[]
+      for (const y of drawn) expect(zeros(y)).toBeGreaterThan(500)
+      expect(drawn[0]!.arraySync()).not.toEqual(drawn[1]!.arraySync())
+    }
+    for (const m of [never, await loadModel(await never.toBytes())]) {
+      expect(zeros(m(ones, { training: true }) as Tensor)).toBe(0)
+      m.compile({ loss: 'mse', optimizer: 'sgd' })
+      await m.fit(ones, ones, { epochs: 1, verbose: 0 })
+      expect(moving(m)).toBe(0)
+    }
+    expect(zeros(plain(ones) as Tensor)).toBe(0)
+    expect(zeros(plain(ones, { training: true }) as Tensor)).toBeGreaterThan(500)
+    expect(moving(plain)).toBe(1)
+  })
+
+  it('may call a model, for all that is in it', () => {
+    const inner = graph()
+    const x = input({ shape: [50] })
+    const frozen = model({ inputs: x, outputs: inner(x, { training: false }) })
+    expect(zeros(frozen(ones, { training: true }) as Tensor)).toBe(0)
+    expect(moving(inner)).toBe(0)
+  })
+
+  it('refuses what is no such option', () => {
+    const x = input({ shape: [3] })
+    expect(() => dropout(0.5)(x, { traning: true } as never)).toThrow(
+      'unknown call option "traning". Did you mean "training"?',
+    )
+    expect(() => dropout(0.5)(x, { training: 1 as never })).toThrow('training must be true or false, got 1')
   })
 })
 

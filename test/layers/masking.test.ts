@@ -28,6 +28,8 @@ import {
   softmax,
   type Tensor,
   tensor,
+  valueAndGrads,
+  variable,
 } from '@adjoint/layers'
 import { afterEach, describe, expect, it } from 'vitest'
 
@@ -97,6 +99,37 @@ describe('masks', () => {
     expect(globalAveragePooling1D({ keepDims: true })(masked()).shape).toEqual([2, 1, 2])
     const nothing = masking()(tensor([[[0], [0]]]))
     expect(globalAveragePooling1D()(nothing).arraySync()).toEqual([[0]])
+  })
+
+  it('are given to a call, and belong to that call alone', () => {
+    const mask = tensor(MASK, { dtype: 'bool' })
+    expect(globalAveragePooling1D()(x, { mask }).arraySync()).toEqual([[0.5, 2.5], [4, 0]]) // prettier-ignore
+    expect(seen(dropout(0.5)(x, { mask }))).toEqual(MASK)
+    expect(seen(x)).toEqual([[-1, -1, -1], [-1, -1, -1]]) // prettier-ignore
+    expect(seen(dropout(0.5)(x, { mask: null, training: true }))).toEqual([[-1, -1, -1], [-1, -1, -1]]) // prettier-ignore
+    const inner = input({ shape: [3, 2] })
+    const m = model({ inputs: inner, outputs: globalAveragePooling1D()(dropout(0.5)(inner)) })
+    expect(m(x, { mask }).arraySync()).toEqual([[0.5, 2.5], [4, 0]]) // prettier-ignore
+    const v = variable(x)
+    const { grads } = valueAndGrads(() => globalAveragePooling1D()(v, { mask }).sum(), [v])
+    expect(grads[0]!.arraySync()).toEqual(
+      MASK.map((row, i) => row.map((m) => (i === 0 ? [m / 2, m / 2] : [m, m]))),
+    )
+  })
+
+  it.each([
+    [() => dropout(0.5)(x, { mask: x as never }), 'mask: expected a bool tensor, got float32'],
+    [() => dropout(0.5)(x, { mask: [[1]] as never }), 'mask: expected a bool tensor, got'],
+    [
+      () => dropout(0.5)(x, { mask: tensor([[true]]).tile([2, 2]) as never }),
+      'mask: the mask [2,2] does not fit [2,3,2]',
+    ],
+    [
+      () => dropout(0.5)(input({ shape: [3, 2] }), { mask: tensor(MASK, { dtype: 'bool' }) }),
+      'in a graph it comes from',
+    ],
+  ])('that do not fit are refused: %s', (call, message) => {
+    expect(call).toThrow(message)
   })
 
   it('take the share of a softmax over steps', () => {

@@ -336,6 +336,16 @@ const cases: readonly Case[] = [
     () => arch((m) => (layer(m, 'y').inbound_nodes = [[{ tensor: ['price', 0, 7] }]])),
     /output 7/,
   ],
+  [
+    'E23 a call that trains by a number',
+    () => arch((m) => (layer(m, 'y').inbound_nodes = [{ args: [], training: 1 }] as never)),
+    /training/,
+  ],
+  [
+    'E23 a call with more than arguments',
+    () => arch((m) => (layer(m, 'y').inbound_nodes = [{ args: [], training: true, mask: null }] as never)),
+    /mask/,
+  ],
   ['E23 itself', () => arch((m) => (layer(m, 'y').inbound_nodes = [[{ tensor: ['y', 0, 0] }]])), /cycle/],
   [
     'E23 cycle',

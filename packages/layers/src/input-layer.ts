@@ -13,7 +13,7 @@ export class InputLayer extends LayerBase {
     super(options)
     this.built = true
     const outputs: SymbolicTensor[] = []
-    const node: Node = { layer: this, index: 0, args: [], inputs: [], outputs }
+    const node: Node = { layer: this, index: 0, args: [], training: undefined, inputs: [], outputs }
     outputs.push(new SymbolicTensor(shape, dtype ?? floatx(), node, 0))
     this.nodes.push(node)
     this.#output = outputs[0]!

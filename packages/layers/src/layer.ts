@@ -5,6 +5,7 @@ import {
   floatx,
   GraphError,
   type NumericDType,
+  reshape,
   type Shape,
   ShapeError,
   type Sizes,
@@ -75,7 +76,10 @@ export type OutputMasks = Tensor | null | undefined | readonly (Tensor | null | 
 
 /** Options of a call: `layer(x, { training: true })`. */
 export interface CallOptions {
+  /** Whether to train. In a graph it holds whatever the model does: `dropout(0.5)(x, { training: true })` always drops. */
   readonly training?: boolean
+  /** Which time steps of the (first) input count: bool, of its leading axes. For calls on values, not in graphs. */
+  readonly mask?: Tensor<'bool'> | null
 }
 
 markOwnCode()
@@ -352,7 +356,9 @@ export abstract class LayerBase<N extends string = string> extends Callable {
           : tensor(value, ArrayBuffer.isView(value) ? { dtype, shape: weight.shape } : { dtype })
       // Reading refuses what was disposed, before any weight has changed.
       if (given.read().isDisposed) given.dataSync()
-      if (sameShape(given.shape, weight.shape)) return given.dtype === dtype ? given : given.cast(dtype)
+      // A weight's present value: it may be set itself before its turn comes.
+      if (sameShape(given.shape, weight.shape))
+        return given.dtype === dtype ? given.read() : given.cast(dtype)
       throw new ShapeError(`expected ${formatShape(weight.shape)}, got ${formatShape(given.shape)}`)
     } catch (error) {
       throw named(error, what)
@@ -526,7 +532,7 @@ export abstract class LayerBase<N extends string = string> extends Callable {
     for (const leaf of leaves) if (!isLeaf(leaf)) throw this.#notATensor(leaf)
     if (leaves.length === 0) throw new ValueError(`${this.label}: called on nothing`)
     return leaves.some(isSymbolic)
-      ? this.stageCall(values)
+      ? this.stageCall(values, options)
       : this.#runEagerly(values, leaves as Tensor<DType>[], options)
   }
 
@@ -543,9 +549,8 @@ export abstract class LayerBase<N extends string = string> extends Callable {
   /** Takes the options off the end of the arguments. @internal */
   protected splitArgs(args: readonly unknown[]): { values: readonly unknown[]; options: CallOptions } {
     const last = args.at(-1)
-    if (args.length > 1 && isRecord(last) && contentOf(last).every((x) => !isLeaf(x))) {
+    if (args.length > 1 && isRecord(last) && ('mask' in last || contentOf(last).every((x) => !isLeaf(x))))
       return { values: args.slice(0, -1), options: checkCallOptions(this.label, last) }
-    }
     return { values: args.at(-1) === undefined ? args.slice(0, -1) : args, options: {} }
   }
 
@@ -556,9 +561,23 @@ export abstract class LayerBase<N extends string = string> extends Callable {
     this.#checkStrings(given)
     this.checkInputs(given)
     if (!this.built) this.ensureBuilt(leaves.map(withoutBatchSize))
-    const result = this.run(values, context)
+    const { mask } = options
+    const result = this.run(
+      mask === undefined || mask === null ? values : this.#masked(values, mask),
+      context,
+    )
     if (!(result instanceof Tensor)) for (const leaf of contentOf(result)) this.#checkResult(leaf)
     return result
+  }
+
+  /** The arguments of a call, of which the first tensor has a mask. */
+  #masked(values: readonly unknown[], mask: Tensor<DType>): readonly unknown[] {
+    const [first, ...rest] = contentOf(values) as Tensor[]
+    this.#checkMask('mask', mask, first!)
+    // The caller's own tensor stays without.
+    const own = reshape(first!, first!.shape)
+    setMask(own, mask)
+    return withLeaves(values, [own, ...rest]) as readonly unknown[]
   }
 
   #checkResult(result: unknown): asserts result is Tensor<DType> {
@@ -618,22 +637,22 @@ export abstract class LayerBase<N extends string = string> extends Callable {
     contentOf(result).forEach((output, i) => {
       const mask = list[i]
       if (mask === undefined || mask === null || !(output instanceof Tensor)) return
-      this.#checkMask(mask, output as Tensor)
+      this.#checkMask('computeMask', mask, output as Tensor)
       setMask(output, mask)
     })
   }
 
-  #checkMask(mask: unknown, output: Tensor): asserts mask is Tensor {
+  #checkMask(what: string, mask: unknown, x: Tensor): asserts mask is Tensor {
     if (!(mask instanceof Tensor))
-      throw new ValueError(`computeMask: expected a bool tensor, got ${typeName(mask)}`)
+      throw new ValueError(`${what}: expected a bool tensor, got ${typeName(mask)}`)
     const { shape, dtype } = mask as Tensor<DType>
-    if (dtype !== 'bool') throw new ValueError(`computeMask: expected a bool tensor, got ${dtype}`)
-    const fits = shape.length <= output.rank && shape.every((n, i) => n === 1 || n === output.shape[i])
+    if (dtype !== 'bool') throw new ValueError(`${what}: expected a bool tensor, got ${dtype}`)
+    const fits = shape.length <= x.rank && shape.every((n, i) => n === 1 || n === x.shape[i])
     if (!fits)
-      throw new ShapeError(
-        `computeMask: the mask ${formatShape(shape)} does not fit the output ${formatShape(output.shape)}`,
-        { op: this.name, shapes: [shape, output.shape] },
-      )
+      throw new ShapeError(`${what}: the mask ${formatShape(shape)} does not fit ${formatShape(x.shape)}`, {
+        op: this.name,
+        shapes: [shape, x.shape],
+      })
   }
 
   /** Makes the weights if that has not happened yet. @internal */
@@ -656,7 +675,11 @@ export abstract class LayerBase<N extends string = string> extends Callable {
   }
 
   /** Adds a call to the graph and returns its outputs, in the structure that `call` returns. @internal */
-  stageCall(values: readonly unknown[]): unknown {
+  stageCall(values: readonly unknown[], { training, mask }: CallOptions = {}): unknown {
+    if (mask !== undefined && mask !== null)
+      throw new GraphError(
+        `${this.label}: a mask is given to calls on values; in a graph it comes from masking() or embedding(…, { maskZero: true })`,
+      )
     const leaves = leavesIn(values)
     // Ops also take numbers; what they cannot take they refuse themselves.
     const avals = leaves.filter(isLeaf).map(symbolicAval)
@@ -669,6 +692,7 @@ export abstract class LayerBase<N extends string = string> extends Callable {
       layer: this,
       index: this.nodes.length,
       args: values,
+      training,
       inputs: leaves.filter(isSymbolic),
       outputs: made,
     }
@@ -785,13 +809,15 @@ export function checkInputShape(what: string, shape: unknown): Dim[] {
   return [...(shape as Dim[])]
 }
 
-/** @throws ValueError for anything but { training: boolean }. @internal */
+/** @throws ValueError for anything but { training: boolean, mask: tensor }. @internal */
 export function checkCallOptions(what: string, options: unknown): CallOptions {
   if (!isRecord(options))
     throw new ValueError(`${what}: expected call options such as { training: true }, got ${show(options)}`)
   for (const key of Object.keys(options))
-    if (key !== 'training')
-      throw new ValueError(`${what}: unknown call option ${show(key)}.${didYouMean(key, ['training'])}`)
+    if (key !== 'training' && key !== 'mask')
+      throw new ValueError(
+        `${what}: unknown call option ${show(key)}.${didYouMean(key, ['training', 'mask'])} Known are training, mask`,
+      )
   const { training } = options
   if (training !== undefined && typeof training !== 'boolean')
     throw new ValueError(`${what}: training must be true or false, got ${show(training)}`)

@@ -219,8 +219,11 @@ export class Model<I = any, O = any> extends LayerBase {
     const wiring = this.#wired
     const slots = new Array<Tensor<DType>>(wiring.slots)
     for (let i = 0; i < values.length; i++) slots[wiring.inputSlots[i]!] = values[i]!
-    for (const { layer, args, reads, writes, isPlain, promised } of wiring.steps) {
-      const result = layer.run(isPlain ? [slots[reads[0]!]] : filled(args, reads, slots), context)
+    for (const { layer, args, training, reads, writes, isPlain, promised } of wiring.steps) {
+      const result = layer.run(
+        isPlain ? [slots[reads[0]!]] : filled(args, reads, slots),
+        training === undefined ? context : { ...context, training },
+      )
       if (writes.length === 1 && isTensor(result)) slots[writes[0]!] = result
       else tensorsIn(result).forEach((x, i) => (slots[writes[i]!] = x))
       promised?.forEach((shape, i) => {
@@ -262,7 +265,7 @@ export class Model<I = any, O = any> extends LayerBase {
   } {
     if (args.length > 2)
       throw new ValueError(
-        `${this.label}: called with ${args.length} arguments; call it as model(inputs, { training })`,
+        `${this.label}: called with ${args.length} arguments; call it as model(inputs, { training, mask })`,
       )
     const options = checkCallOptions(this.label, args[1] ?? {})
     return { values: [this.isWired ? this.#inOrder(args[0]) : args[0]], options }
@@ -431,10 +434,7 @@ export class Model<I = any, O = any> extends LayerBase {
 
 // The call signature: a graph on symbolic tensors, values on tensors, in the model's own structure.
 export interface Model<I, O> {
-  <A extends CallArg<I>>(
-    x: A,
-    options?: { readonly training?: boolean },
-  ): IsSym<A> extends true ? SymLike<O> : TensorsOf<O>
+  <A extends CallArg<I>>(x: A, options?: CallOptions): IsSym<A> extends true ? SymLike<O> : TensorsOf<O>
 }
 
 /**

@@ -22,6 +22,8 @@ export interface Node {
   /** Which of the layer's calls this is. */
   readonly index: number
   readonly args: readonly unknown[]
+  /** Set where the call says whether the layer trains, whatever the model does. */
+  readonly training: boolean | undefined
   /** The symbolic tensors in `args`, in order. */
   readonly inputs: readonly Sym.Any[]
   readonly outputs: readonly Sym.Any[]

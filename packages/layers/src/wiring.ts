@@ -11,6 +11,8 @@ import type { Sym } from './types.js'
 export interface Step {
   readonly layer: LayerBase
   readonly args: readonly unknown[]
+  /** Whether the layer trains, where the call says so itself. */
+  readonly training: boolean | undefined
   readonly reads: readonly number[]
   readonly writes: readonly number[]
   /** Set where the call has exactly one tensor as its only argument: the common case needs no structure. */
@@ -62,6 +64,7 @@ export function wiringOf(inputTree: unknown, outputTree: unknown): Wiring {
     return {
       layer: node.layer,
       args: node.args,
+      training: node.training,
       reads: node.inputs.map(slotOf),
       // A call that also makes a tensor which the model starts from does not overwrite what was given for it.
       writes: node.outputs.map((x) => (seen.has(keyOf(x)) ? slotFor('') : slotOf(x))),

@@ -47,10 +47,15 @@ export function modelOf(what: string, json: Json, constants: readonly Tensor[]):
 /** Where a call's output is: the layer's name, which of its calls, which of the call's outputs. */
 type Ref = readonly [name: string, call: number, output: number]
 
-interface Call {
+/** What a layer was called with: a list of arguments, or { args, training }. */
+interface Arguments {
+  readonly args: readonly Json[]
+  readonly training: boolean | undefined
+}
+
+interface Call extends Arguments {
   readonly entry: Entry
   readonly index: number
-  readonly args: readonly Json[]
   readonly refs: readonly Ref[]
 }
 
@@ -58,7 +63,7 @@ interface Entry {
   readonly name: string
   readonly json: Json
   readonly layer: LayerBase | undefined
-  readonly calls: readonly (readonly Json[])[]
+  readonly calls: readonly Arguments[]
   /** The outputs of the calls made so far. */
   readonly outputs: (readonly Sym.Any[])[]
 }
@@ -204,11 +209,11 @@ class Decoder {
     for (const json of jsons) {
       const entry = this.#entry(json, path, inner)
       entries.set(entry.name, entry)
-      entry.calls.forEach((args, index) => {
+      entry.calls.forEach(({ args, training }, index) => {
         if (++this.#calls > MOST_CALLS)
           throw new LimitError(`${what}: more than ${MOST_CALLS} calls of layers`)
         const label = `${this.what}: layer ${show(entry.name)}`
-        calls.push({ entry, index, args, refs: args.flatMap((arg) => refsIn(label, arg, 0)) })
+        calls.push({ entry, index, args, training, refs: args.flatMap((arg) => refsIn(label, arg, 0)) })
       })
     }
     this.#callAll(entries, calls)
@@ -230,8 +235,8 @@ class Decoder {
     const record = recordOf(`${this.what}: a layer`, json, [...ENTRY, 'inbound_nodes'], COMMON)
     const name = this.#name(record['name'])
     const what = `${this.what}: layer ${show(name)}`
-    const calls = listOf(`${what}: inbound_nodes`, record['inbound_nodes'], MOST_CALLS).map((args) =>
-      listOf(`${what}: inbound_nodes`, args, MOST_CALLS),
+    const calls = listOf(`${what}: inbound_nodes`, record['inbound_nodes'], MOST_CALLS).map((json) =>
+      argumentsOf(`${what}: inbound_nodes`, json),
     )
     const isOp = record['class_name'] === 'Op'
     const layer = isOp ? undefined : this.layer(json, pathWith(path, name), depth)
@@ -280,11 +285,13 @@ class Decoder {
     )
   }
 
-  #call({ entry, args }: Call, entries: ReadonlyMap<string, Entry>): void {
+  #call({ entry, args, training }: Call, entries: ReadonlyMap<string, Entry>): void {
     const what = `${this.what}: layer ${show(entry.name)}`
     const values = args.map((arg) => this.#tree(what, arg, entries, 0))
     const result = asFormatError(what, () =>
-      entry.layer === undefined ? this.#op(what, entry, values) : entry.layer.invoke(values),
+      entry.layer === undefined
+        ? this.#op(what, entry, values)
+        : entry.layer.invoke(training === undefined ? values : [...values, { training }]),
     )
     const outputs = leavesIn(result).filter((x) => isSymbolic(x))
     if (outputs.length === 0) throw new FormatError(`${what}: is called on no tensor of the graph`)
@@ -356,6 +363,16 @@ class Decoder {
       default:
         throw new FormatError(`${what}: a structure must be a tensor, constant, list, record or value`)
     }
+  }
+}
+
+function argumentsOf(what: string, json: Json): Arguments {
+  const { args, training } = isJsonRecord(json)
+    ? recordOf(what, json, ['args', 'training'])
+    : { args: json, training: undefined }
+  return {
+    args: listOf(what, args, MOST_CALLS),
+    training: training === undefined ? undefined : flagOf(`${what}: training`, training),
   }
 }
 

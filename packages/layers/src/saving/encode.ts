@@ -132,9 +132,10 @@ class Encoder {
       const name = model.nameOf(layer)
       return {
         ...this.entry(layer, name, pathWith(path, name), depth + 1),
-        inbound_nodes: (calls.get(layer) ?? []).map((node) =>
-          node.args.map((arg) => this.#tree(name, arg, refs, false)),
-        ),
+        inbound_nodes: (calls.get(layer) ?? []).map(({ args, training }): Json => {
+          const list = args.map((arg) => this.#tree(name, arg, refs, false))
+          return training === undefined ? list : { args: list, training }
+        }),
       }
     })
     return {
