@@ -533,6 +533,18 @@ describe('what an optimizer remembers', () => {
     expect(count(scheduled)).toBe(19)
   })
 
+  test('shrinks to 0 without gradients, by way of no subnormal number', () => {
+    const w = variable(tensor([1]), { name: 'w' })
+    const optimizer = adam()
+    optimizer.apply([tensor([-0.003])], [w])
+    const momentum = (): number => Math.abs(optimizer.variables[2]!.itemSync())
+    for (let step = 0; step < 900; step++) {
+      optimizer.apply([tensor([0])], [w])
+      if (momentum() < 2 ** -126) expect(momentum()).toBe(0)
+    }
+    expect(momentum()).toBe(0)
+  })
+
   test('comes in the order of Keras', () => {
     const [w, v] = [weight([1]), weight([2])]
     const optimizer = adam({ learningRate: 0.5, amsgrad: true })
