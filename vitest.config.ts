@@ -6,7 +6,7 @@ const conditions = ['@adjoint/source', 'module', 'node', 'development|production
 /** What `npm run test:plain` leaves out: tests of WebAssembly itself, and those that start other programs or read texts. */
 const NOT_PLAIN = [
   'test/core/{wasm,plan,threads,memory-info}.test.ts',
-  'test/layers/planned.test.ts',
+  'test/layers/{memory,planned}.test.ts',
   'test/gpu/**',
   'test/{docs,examples,looking,readme}.test.ts',
 ]
