@@ -97,9 +97,11 @@ export function capture(spec: ColumnSpec, given: unknown, lends: boolean = false
   }
   const shape = outerShape(data)
   const values = allocate(dtype, sizeOf(shape))
-  flatten(spec, data, shape, (value, at) => {
-    values[at] = asNumber(spec, value, at, shape)
-  })
+  // Whatever is not plain is told, or read in another way, by the longer one.
+  if (!copyPlain(data, shape, 0, dtype, values, 0))
+    flatten(spec, data, shape, (value, at) => {
+      values[at] = asNumber(spec, value, at, shape)
+    })
   return { name, shape, dtype, values }
 }
 
@@ -193,6 +195,34 @@ function outerShape(data: ArrayLike<unknown>): number[] {
 function exampleOf(list: ArrayLike<unknown>): unknown {
   if (list[0] !== null || ArrayBuffer.isView(list)) return list[0]
   return (list as readonly unknown[]).find((value) => value !== null) ?? null
+}
+
+/** Copies nested lists of numbers that the dtype holds; false where there is anything else, or they are ragged. */
+function copyPlain(
+  list: ArrayLike<unknown>,
+  shape: readonly number[],
+  axis: number,
+  dtype: DType,
+  into: NumericArray,
+  from: number,
+): boolean {
+  const length = shape[axis]!
+  if (list.length !== length) return false
+  if (axis < shape.length - 1) {
+    const size = sizeOf(shape.slice(axis + 1))
+    for (let i = 0; i < length; i++) {
+      const row = list[i]
+      if (!isList(row) || !copyPlain(row, shape, axis + 1, dtype, into, from + i * size)) return false
+    }
+    return true
+  }
+  const holdsAll = isFloat(dtype)
+  for (let i = 0; i < length; i++) {
+    const value = list[i]
+    if (typeof value !== 'number' || !(holdsAll || holds(dtype, value))) return false
+    into[from + i] = value
+  }
+  return true
 }
 
 /** Visits the values of nested lists in order. @throws ShapeError for lists of different lengths. */
