@@ -185,6 +185,11 @@ test.each<[() => unknown, new (m: string) => Error, RegExp]>([
     ValueError,
     /initializer "golrot_uniform" is unknown; .* Did you mean "glorot_uniform"\?/,
   ],
+  [
+    () => resolveInitializer(initializers.heNormal),
+    ValueError,
+    /initializer: got the function heNormal; call it: heNormal\(\)/,
+  ],
   [() => resolveInitializer('constructor'), ValueError, /"constructor" is unknown/],
   [() => resolveInitializer(3), ValueError, /expected a name or a function, got 3/],
   [

@@ -14,7 +14,7 @@ import {
   type Variable,
 } from '@adjoint/core'
 import { formatShape, sameShape, show, typeName } from '@adjoint/core/extend'
-import { Names } from './names.js'
+import { functionOf, Names } from './names.js'
 import { checkKeys, checkNumber, NOT_NEGATIVE, SHARE } from './option-checks.js'
 import type { ConstraintName } from './types.js'
 
@@ -125,12 +125,7 @@ const names = new Names<Make>('constraint', 'a function', table)
  * @throws ValueError for an unknown name, with the nearest one.
  */
 export function resolveConstraint(spec: unknown): ((w: Tensor) => Tensor) | undefined {
-  if (spec === undefined || spec === null) return undefined
-  if (typeof spec !== 'function') return names.get(spec).value()
-  if (Object.values(constraints).includes(spec as typeof nonNeg))
-    throw new ValueError(`constraint: got the function ${spec.name}; call it: ${spec.name}()`)
-  // What a user's function returns is checked where it is used.
-  return spec as (w: Tensor) => Tensor
+  return spec === undefined || spec === null ? undefined : functionOf(names, constraints, spec)
 }
 
 const ofWeights = new WeakMap<Variable, (w: Tensor) => Tensor>()

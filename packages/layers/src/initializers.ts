@@ -15,7 +15,7 @@ import {
   zeros,
 } from '@adjoint/core'
 import { formatShape, sizeOf } from '@adjoint/core/extend'
-import { Names } from './names.js'
+import { functionOf, Names } from './names.js'
 import {
   given,
   checkChoice,
@@ -341,6 +341,5 @@ const names = new Names<Make>('initializer', 'a function', table)
  * @throws ValueError for an unknown name, with the nearest one.
  */
 export function resolveInitializer(spec: unknown): (shape: Sizes, dtype?: Float) => Tensor {
-  // What a user's function returns is checked where it is used.
-  return typeof spec === 'function' ? (spec as (shape: Sizes) => Tensor) : names.get(spec).value()
+  return functionOf(names, initializers, spec)
 }

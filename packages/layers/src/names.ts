@@ -18,7 +18,6 @@ export interface Named<T> {
 
 /** Things known by Keras' names. Each is found under its camel case too. */
 export class Names<T> {
-  readonly #what: string
   readonly #list: readonly string[]
   readonly #found = new Map<string, Named<T>>()
   readonly #nameOf = new Map<T, string>()
@@ -28,12 +27,11 @@ export class Names<T> {
    * @param others what may be given instead of a name, in messages: `a function`.
    */
   constructor(
-    what: string,
+    readonly what: string,
     readonly others: string,
     named: Readonly<Record<string, T>>,
     aliases: Readonly<Record<string, string>> = {},
   ) {
-    this.#what = what
     this.#list = Object.keys(named)
     for (const name of this.#list) {
       this.#add(name, named[name]!)
@@ -53,9 +51,9 @@ export class Names<T> {
     const found = typeof name === 'string' ? this.#found.get(name) : undefined
     if (found !== undefined) return found
     if (typeof name !== 'string')
-      throw new ValueError(`${this.#what}: expected a name or ${this.others}, got ${show(name)}`)
+      throw new ValueError(`${this.what}: expected a name or ${this.others}, got ${show(name)}`)
     throw new ValueError(
-      `${this.#what} ${show(name)} is unknown; known are ${this.#list.join(', ')}.${didYouMean(name, this.#list)}`,
+      `${this.what} ${show(name)} is unknown; known are ${this.#list.join(', ')}.${didYouMean(name, this.#list)}`,
     )
   }
 
@@ -63,6 +61,19 @@ export class Names<T> {
   nameOf(value: T): string | undefined {
     return this.#nameOf.get(value)
   }
+}
+
+/**
+ * The function that a layer was given: by Keras' name, also in camel case, or as itself.
+ * @param makers what makes such functions, by the names that users know.
+ * @throws ValueError for an unknown name, with the nearest one, and for a maker that was not called.
+ */
+export function functionOf<F>(names: Names<() => F>, makers: object, spec: unknown): F {
+  if (typeof spec !== 'function') return names.get(spec).value()
+  if (Object.values(makers).includes(spec))
+    throw new ValueError(`${names.what}: got the function ${spec.name}; call it: ${spec.name}()`)
+  // What a user's function returns is checked where it is used.
+  return spec as F
 }
 
 /** `binary_crossentropy` as `binaryCrossentropy`. */

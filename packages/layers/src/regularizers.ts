@@ -18,7 +18,7 @@ import {
   where,
 } from '@adjoint/core'
 import { formatShape, show, typeName } from '@adjoint/core/extend'
-import { Names } from './names.js'
+import { functionOf, Names } from './names.js'
 import { checkChoice, checkKeys, checkNumber, NOT_NEGATIVE } from './option-checks.js'
 import type { RegularizerName } from './types.js'
 
@@ -122,12 +122,7 @@ const names = new Names<Make>('regularizer', 'a function', table)
  * @throws ValueError for an unknown name, with the nearest one.
  */
 export function resolveRegularizer(spec: unknown): ((w: Tensor) => Tensor) | undefined {
-  if (spec === undefined || spec === null) return undefined
-  if (typeof spec !== 'function') return names.get(spec).value()
-  if (Object.values(regularizers).includes(spec as typeof l1L2))
-    throw new ValueError(`regularizer: got the function ${spec.name}; call it: ${spec.name}(…)`)
-  // What a user's function returns is checked where it is used.
-  return spec as (w: Tensor) => Tensor
+  return spec === undefined || spec === null ? undefined : functionOf(names, regularizers, spec)
 }
 
 const ofWeights = new WeakMap<Variable, (w: Tensor) => Tensor>()

@@ -1,6 +1,5 @@
 import { add, mul, random, type Tensor, where } from '@adjoint/core'
-import type { CallContext } from '../layer.js'
-import { NoiseLayer, type NoiseOptions } from './noise-layer.js'
+import { type NoiseOptions, RateLayer } from './noise-layer.js'
 import { positional } from './options.js'
 import type { SameShape } from './single-input.js'
 
@@ -11,25 +10,12 @@ const LEAST = -1.6732632423543772 * 1.0507009873554805
  * Sets what it drops to what SELU gives for -∞, then scales and shifts, so that mean 0 and variance 1 stay
  * (Klambauer et al. 2017).
  */
-export class AlphaDropout<N extends string = string> extends NoiseLayer<N> {
-  static override readonly optionNames: readonly string[] = ['rate', 'seed']
-  readonly rate: number
-
-  constructor(options: NoiseOptions<N> & { readonly rate: number }) {
-    super(options)
-    this.rate = this.checkRate(options.rate)
-  }
-
-  override call(x: Tensor, { training }: CallContext): Tensor {
-    if (!training || this.rate === 0) return x
+export class AlphaDropout<N extends string = string> extends RateLayer<N> {
+  protected override drop(x: Tensor): Tensor {
     const keep = random.bernoulli(1 - this.rate, x.shape, this.nextSeed())
     const a = 1 / Math.sqrt((1 - this.rate) * (1 + this.rate * LEAST ** 2))
     const b = -a * LEAST * this.rate
     return add(mul(where(keep as unknown as Tensor, x, LEAST), a), b)
-  }
-
-  override getConfig(): Record<string, unknown> {
-    return { ...super.getConfig(), rate: this.rate }
   }
 }
 

@@ -1,6 +1,5 @@
 import { mul, random, type Tensor, where } from '@adjoint/core'
-import type { CallContext } from '../layer.js'
-import { NoiseLayer, type NoiseOptions } from './noise-layer.js'
+import { type NoiseOptions, RateLayer } from './noise-layer.js'
 import { positional } from './options.js'
 import type { SameShape } from './single-input.js'
 
@@ -8,17 +7,8 @@ import type { SameShape } from './single-input.js'
 export interface DropoutOptions<N extends string = string> extends NoiseOptions<N> {}
 
 /** Zeros at random places while training; the rest is divided by 1 - rate, so that the mean stays. */
-export class Dropout<N extends string = string> extends NoiseLayer<N> {
-  static override readonly optionNames: readonly string[] = ['rate', 'seed']
-  readonly rate: number
-
-  constructor(options: DropoutOptions<N> & { readonly rate: number }) {
-    super(options)
-    this.rate = this.checkRate(options.rate)
-  }
-
-  override call(x: Tensor, { training }: CallContext): Tensor {
-    if (!training || this.rate === 0) return x
+export class Dropout<N extends string = string> extends RateLayer<N> {
+  protected override drop(x: Tensor): Tensor {
     const keep = random.bernoulli(1 - this.rate, this.maskShape(x), this.nextSeed())
     // What is dropped is left out, not multiplied by 0: infinities go too, and no gradient comes from it.
     return where(keep as unknown as Tensor, mul(x, 1 / (1 - this.rate)), 0)
@@ -27,10 +17,6 @@ export class Dropout<N extends string = string> extends NoiseLayer<N> {
   /** Along sides of 1 all is kept or dropped together. */
   protected maskShape(x: Tensor): readonly number[] {
     return x.shape
-  }
-
-  override getConfig(): Record<string, unknown> {
-    return { ...super.getConfig(), rate: this.rate }
   }
 }
 

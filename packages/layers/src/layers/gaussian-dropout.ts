@@ -1,27 +1,13 @@
 import { mul, random, type Tensor } from '@adjoint/core'
-import type { CallContext } from '../layer.js'
-import { floatOf, NoiseLayer, type NoiseOptions } from './noise-layer.js'
+import { floatOf, type NoiseOptions, RateLayer } from './noise-layer.js'
 import { positional } from './options.js'
 import type { SameShape } from './single-input.js'
 
 /** x · normal(1, sqrt(rate / (1 - rate))) in training (Srivastava et al. 2014, section 10). */
-export class GaussianDropout<N extends string = string> extends NoiseLayer<N> {
-  static override readonly optionNames: readonly string[] = ['rate', 'seed']
-  readonly rate: number
-
-  constructor(options: NoiseOptions<N> & { readonly rate: number }) {
-    super(options)
-    this.rate = this.checkRate(options.rate)
-  }
-
-  override call(x: Tensor, { training }: CallContext): Tensor {
-    if (!training || this.rate === 0) return x
+export class GaussianDropout<N extends string = string> extends RateLayer<N> {
+  protected override drop(x: Tensor): Tensor {
     const std = Math.sqrt(this.rate / (1 - this.rate))
     return mul(x, random.normal(x.shape, { mean: 1, std, dtype: floatOf(x, this.dtype), ...this.nextSeed() }))
-  }
-
-  override getConfig(): Record<string, unknown> {
-    return { ...super.getConfig(), rate: this.rate }
   }
 }
 

@@ -1,5 +1,6 @@
 import { type Tensor, ValueError } from '@adjoint/core'
 import { isFloat, isRecord, show } from '@adjoint/core/extend'
+import type { CallContext } from '../layer.js'
 import type { LayerOptions } from '../types.js'
 import { SingleInputLayer } from './single-input.js'
 
@@ -26,13 +27,6 @@ export abstract class NoiseLayer<N extends string = string> extends SingleInputL
     return this.#seed !== undefined
   }
 
-  /** `rate` if it is in [0, 1). */
-  protected checkRate(rate: unknown): number {
-    if (typeof rate !== 'number' || !(rate >= 0 && rate < 1))
-      throw new ValueError(`${this.label}: rate must be in the range [0, 1), got ${show(rate)}`)
-    return rate
-  }
-
   /** Every call draws other numbers; with a seed of its own, the same ones after the same number of calls. */
   protected nextSeed(): { seed?: number } {
     return this.#seed === undefined ? {} : { seed: mixed(this.#seed, this.#draws++) }
@@ -55,6 +49,31 @@ export abstract class NoiseLayer<N extends string = string> extends SingleInputL
 
   override getConfig(): Record<string, unknown> {
     return { ...super.getConfig(), ...(this.#seed !== undefined && { seed: this.#seed }) }
+  }
+}
+
+/** A layer that changes a part of its input while training, and nothing otherwise. */
+export abstract class RateLayer<N extends string = string> extends NoiseLayer<N> {
+  static override readonly optionNames: readonly string[] = ['rate', 'seed']
+  readonly rate: number
+
+  constructor(options: NoiseOptions<N> & { readonly rate: number }) {
+    super(options)
+    const rate: unknown = options.rate
+    if (typeof rate !== 'number' || !(rate >= 0 && rate < 1))
+      throw new ValueError(`${this.label}: rate must be in the range [0, 1), got ${show(rate)}`)
+    this.rate = rate
+  }
+
+  /** What it makes of `x` while training. */
+  protected abstract drop(x: Tensor): Tensor
+
+  override call(x: Tensor, { training }: CallContext): Tensor {
+    return training && this.rate > 0 ? this.drop(x) : x
+  }
+
+  override getConfig(): Record<string, unknown> {
+    return { ...super.getConfig(), rate: this.rate }
   }
 }
 
