@@ -18,6 +18,20 @@ function after(metric: Metric, yTrue: Rows, yPred: Rows, weights?: number[]): nu
   return metric.result()
 }
 
+/** Of four samples and three classes. */
+const CLASSES = [
+  [0, 0, 1],
+  [1, 0, 0],
+  [0, 1, 0],
+  [1, 0, 0],
+]
+const PROBABILITIES = [
+  [0.2, 0.3, 0.5],
+  [0.1, 0.2, 0.7],
+  [0.5, 0.3, 0.1],
+  [0.1, 0.4, 0.5],
+]
+
 // keras/src/metrics/iou_metrics.py: examples of the docstrings, worked out there
 describe('values of Keras', () => {
   const weights = [0.3, 0.3, 0.3, 0.1]
@@ -50,36 +64,16 @@ describe('values of Keras', () => {
     [
       'OneHotIoU',
       metrics.oneHotIoU({ numClasses: 3, targetClassIds: [0, 2] }),
-      [
-        [0, 0, 1],
-        [1, 0, 0],
-        [0, 1, 0],
-        [1, 0, 0],
-      ],
-      [
-        [0.2, 0.3, 0.5],
-        [0.1, 0.2, 0.7],
-        [0.5, 0.3, 0.1],
-        [0.1, 0.4, 0.5],
-      ],
+      CLASSES,
+      PROBABILITIES,
       [0.1, 0.2, 0.3, 0.4],
       0.1 / 0.7 / 2,
     ],
     [
       'OneHotMeanIoU',
       metrics.oneHotMeanIoU({ numClasses: 3 }),
-      [
-        [0, 0, 1],
-        [1, 0, 0],
-        [0, 1, 0],
-        [1, 0, 0],
-      ],
-      [
-        [0.2, 0.3, 0.5],
-        [0.1, 0.2, 0.7],
-        [0.5, 0.3, 0.1],
-        [0.1, 0.4, 0.5],
-      ],
+      CLASSES,
+      PROBABILITIES,
       [0.1, 0.2, 0.3, 0.4],
       0.1 / 0.7 / 3,
     ],

@@ -1,17 +1,16 @@
 import {
   activation,
   dense,
-  dropout,
   input,
   inputLayer,
   model,
   type Model,
   sequential,
-  subtract,
   type SummaryOptions,
   ValueError,
 } from '@adjoint/layers'
 import { describe, expect, test } from 'vitest'
+import { siamese } from '../support/models.js'
 
 // The three texts were printed by Keras 3.15.1 for the same models.
 
@@ -19,20 +18,6 @@ function summaryOf(m: Model, options: SummaryOptions): string {
   const lines: string[] = []
   m.summary({ ...options, printFn: (line) => lines.push(line) })
   return `${lines.map((line) => line.trimEnd()).join('\n')}\n`
-}
-
-/** Two calls of a frozen encoder, and a head. */
-function siamese(): Model {
-  const features = input({ shape: [4], name: 'features' })
-  const hidden = dropout(0.5, { name: 'drop' })(dense(8, { activation: 'relu', name: 'hidden' })(features))
-  const encoder = model({ inputs: features, outputs: dense(2, { name: 'code' })(hidden), name: 'encoder' })
-  const head = sequential([dense(3, { name: 'first' }), dense(1, { name: 'last' })], { name: 'head' })
-  const left = input({ shape: [4], name: 'left' })
-  const right = input({ shape: [4], name: 'right' })
-  const difference = subtract({ name: 'difference' })([encoder(left), encoder(right)])
-  const m = model({ inputs: [left, right], outputs: head(difference), name: 'siamese' })
-  encoder.trainable = false
-  return m
 }
 
 /** A frozen layer in a model in a model. */
