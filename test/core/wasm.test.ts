@@ -1,9 +1,11 @@
 import { fc, test } from '@fast-check/vitest'
 import {
   argMax,
+  BackendError,
   cast,
   compile,
   concat,
+  customGradient,
   gather,
   grad,
   logSoftmax,
@@ -18,7 +20,7 @@ import {
   variance,
   withBackend,
 } from '@adjoint/core'
-import { type AnyRow, apply, isFloat, plainBackend, rows } from '@adjoint/core/extend'
+import { type AnyRow, apply, call, elementwise, isFloat, plainBackend, rows } from '@adjoint/core/extend'
 import { describe, expect } from 'vitest'
 import { ulps32 } from '../support/oracles.js'
 import { type Case, sampleOf } from '../support/samples.js'
@@ -270,6 +272,45 @@ test('tensors that are held keep their values while others come and go', () => {
     expect(values.length).toBe(size)
     expect(values.every((v) => v === value)).toBe(true)
   }
+})
+
+describe('what a backward pass makes is forgotten with it', () => {
+  const x = tensor([1, 2, 3])
+  const many = noise([20], 1)
+  const loss = (f: (x: Tensor) => Tensor) => grad((y: Tensor) => f(y.mul(2)).square().sum())
+
+  test('but for the gradients', () => {
+    const held = Array.from({ length: 50 }, (_, i) => grad((y: Tensor) => y.mul(i).square().sum())(many))
+    held.forEach((g, i) => expectNear(g, many.mul(2 * i * i)))
+    expectSame(loss((y) => y)(x), tensor([8, 16, 24]))
+  })
+
+  test('and for what functions of users are given', () => {
+    const kept: Tensor[] = []
+    const f = customGradient(
+      (y: Tensor) => y.add(0),
+      ({ g }) => {
+        kept.push(g, g.mul(3))
+        return [g]
+      },
+    )
+    for (let i = 0; i < 50; i++) loss(f)(many)
+    expectSame(kept[0]!, many.mul(4))
+    expectSame(kept[1]!, many.mul(12))
+  })
+
+  test('a rule of a row that keeps something is told so', () => {
+    let kept: Tensor | undefined
+    const row = elementwise({
+      name: 'keeper',
+      args: ['x'],
+      expr: 'x',
+      vjp: { x: ({ g }) => (kept = g) },
+    })
+    loss((y) => call(row, [y], {}))(many)
+    expect(() => kept!.add(1)).toThrow('a tensor that a gradient rule made was kept')
+    expect(() => kept!.dataSync()).toThrow(BackendError)
+  })
 })
 
 test('large arrays are computed in pieces', () => {

@@ -1,6 +1,6 @@
 import type { Aval } from './aval.js'
 import { plainBackend } from './cpu/index.js'
-import type { HostArray } from './dtype.js'
+import type { DType, HostArray } from './dtype.js'
 import { BackendError, show, ValueError } from './errors.js'
 import type { ScalarFunction } from './expr/scalar.js'
 import { checkFunction } from './options.js'
@@ -81,8 +81,12 @@ export interface Backend {
    * worked out once. Kernels differ from `kernel` in the parameters of their formula at most.
    */
   prepare?(kernel: Kernel, inputs: readonly Aval[], out: Aval): Prepared
+  /** Runs `f`. Of the values that are made meanwhile only those that it returns are used afterwards. */
+  temporarily?<R extends readonly (Stored | undefined)[]>(f: () => R): R
   /** Takes over `values`: the caller must not change them afterwards. */
   upload(values: HostArray, aval: Aval): Handle
+  /** One number, which many ops may be given. */
+  constant?(value: number, dtype: DType): Handle
   /** A copy of the values on the host. */
   read(handle: Handle, aval: Aval): Promise<HostArray>
   /** The same at once, where the device can. */

@@ -1,4 +1,5 @@
 import { checkAnomaly, inBackwardOf, isWatchingForAnomalies, unwatched } from './anomaly.js'
+import { currentBackend } from './backend.js'
 import { ShapeError } from './errors.js'
 import type { Rule, RuleContext } from './op.js'
 import { add } from './ops/arithmetic.js'
@@ -7,7 +8,7 @@ import { reshape } from './ops/movement.js'
 import { sum } from './ops/reduce.js'
 import { cast, where } from './ops/select.js'
 import { formatShape, sameShape } from './shape.js'
-import type { Entry, Segment } from './tape.js'
+import { type Entry, isRecording, type Segment } from './tape.js'
 import type { Tensor } from './tensor.js'
 
 /** What flows into one position of the tape. */
@@ -27,17 +28,23 @@ export function backward(
 ): (Tensor | undefined)[] {
   const end = seeds.reduce((last, { position }) => Math.max(last, position + 1), start)
   const isNeeded = reachable(entries, start, end, wanted)
-  const cotangents = new Cotangents(end - start)
-  for (const { position, cotangent } of seeds)
-    if (position >= start) cotangents.add(position - start, cotangent, undefined)
-  const keep = new Set(wanted)
-  for (let at = end - 1; at >= start; at--) {
-    const g = cotangents.at(at - start)
-    if (g === undefined || isNeeded[at - start] === 0) continue
-    spread(entries[at - start]!, at - start, g, start, isNeeded, cotangents)
-    if (!keep.has(at)) cotangents.drop(at - start)
+  const walk = (): (Tensor | undefined)[] => {
+    const cotangents = new Cotangents(end - start)
+    for (const { position, cotangent } of seeds)
+      if (position >= start) cotangents.add(position - start, cotangent, undefined)
+    const keep = new Set(wanted)
+    for (let at = end - 1; at >= start; at--) {
+      const g = cotangents.at(at - start)
+      if (g === undefined || isNeeded[at - start] === 0) continue
+      spread(entries[at - start]!, at - start, g, start, isNeeded, cotangents)
+      if (!keep.has(at)) cotangents.drop(at - start)
+    }
+    return wanted.map((position) => cotangents.at(position - start))
   }
-  return wanted.map((position) => cotangents.at(position - start))
+  const backend = currentBackend()
+  const isForgotten =
+    !isRecording() && !entries.some(({ row }, i) => row?.mayKeep === true && isNeeded[i] === 1)
+  return isForgotten && backend.temporarily !== undefined ? backend.temporarily(walk) : walk()
 }
 
 /** What has arrived at each entry. */

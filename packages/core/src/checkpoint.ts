@@ -69,6 +69,7 @@ function recomputing(
   return {
     name: 'checkpoint',
     args: ['xs'],
+    mayKeep: true,
     vjp: {
       xs(context, at) {
         let cotangents = known.get(context)

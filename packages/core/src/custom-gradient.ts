@@ -51,6 +51,7 @@ export function customGradient<A extends readonly unknown[], R extends TensorTre
     const row: Recorded = {
       name,
       args: ['xs'],
+      mayKeep: true,
       vjp: {
         xs(context, at) {
           let cotangents = known.get(context)

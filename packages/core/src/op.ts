@@ -29,7 +29,9 @@ export type RuleContext<A extends string, P> = {
   readonly [K in A]: Tensor
 }
 
-/** The cotangent of one argument, written in ops. `at` tells which of a variadic argument's tensors is meant. */
+/**
+ * The cotangent of one argument, written in ops. What a rule is given or makes it must not keep for later: with the
+ * gradient it is gone. `at` tells which of a variadic argument's tensors is meant. */
 export type Rule<A extends string, P> = (context: RuleContext<A, P>, at: number) => Tensor
 
 /** All there is to know about an op. */
@@ -232,6 +234,9 @@ function weakDType(value: number, beside: DType): NumericDType {
 
 /** A scalar tensor. */
 export function constant(value: number, dtype: NumericDType): Tensor {
+  const backend = currentBackend()
+  if (backend.constant !== undefined)
+    return new Tensor(avalOf(SCALAR, dtype), backend.constant(value, dtype), backend)
   const values = allocate(dtype, 1)
   values[0] = value
   return fromHost(values, SCALAR, dtype)

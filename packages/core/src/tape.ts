@@ -4,7 +4,10 @@ import type { Row } from './op.js'
 import type { Tensor, Variable } from './tensor.js'
 
 /** What the tape needs to know of a row. */
-export type Recorded = Pick<Row, 'name' | 'args' | 'vjp' | 'fn' | 'reach'>
+export type Recorded = Pick<Row, 'name' | 'args' | 'vjp' | 'fn' | 'reach'> & {
+  /** Whether its rule may keep tensors for later, as a user's function may. */
+  readonly mayKeep?: boolean
+}
 
 /** One applied row. `parents[i]` is where on the tape input i was made, or -1 if it was not. */
 export interface Entry {

@@ -10,6 +10,7 @@ import type { Compiled } from './host.js'
 import { kernelOf, MapKernels } from './kernels.js'
 import {
   addressOf,
+  constant,
   copyIn,
   copyOut,
   LARGEST,
@@ -17,6 +18,7 @@ import {
   Place,
   resetScratch,
   scratch,
+  temporarily,
   viewOf,
   type WasmHandle,
 } from './memory.js'
@@ -26,6 +28,8 @@ export const wasmBackend: Backend = {
   name: 'cpu',
   run: (kernel, inputs, out) => prepare(kernel, inputs, out)(inputs, kernel),
   prepare,
+  temporarily,
+  constant,
   upload: (values) => values,
   read: async (handle, aval) => read(handle, aval),
   readSync: read,

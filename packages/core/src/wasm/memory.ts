@@ -1,4 +1,5 @@
 import { allocate, BYTES, type DType, type NumericArray } from '../dtype.js'
+import { BackendError } from '../errors.js'
 import { createMemory, grow, hasWebAssembly, type Memory, unwritten } from './host.js'
 
 // Where the values of eager ops live. Most of them are needed for microseconds and few for long, and nobody says which.
@@ -24,15 +25,19 @@ export class Segment {
 
 /** The place of a tensor's values in a segment. */
 export class Block {
-  constructor(
-    readonly segment: Segment,
-    /** In bytes from the segment's beginning. */
-    readonly offset: number,
-    readonly bytes: number,
-  ) {}
+  declare segment: Segment
+  /** In bytes from the segment's beginning. */
+  declare offset: number
+  declare readonly bytes: number
+
+  constructor(segment: Segment, offset: number, bytes: number) {
+    this.segment = segment
+    this.offset = offset
+    this.bytes = bytes
+  }
 }
 
-/** Values are in a block, or in an array of their own: those of few elements, and those too large for the ring. */
+/** Values are in a block, or in an array of their own: those from outside, those of few elements, and those too large for the ring. */
 export type WasmHandle = Block | NumericArray
 
 const PAGE = 65_536
@@ -75,6 +80,94 @@ class Ring {
   }
 }
 
+/** Blocks that are needed for no longer than one stretch of work: they are never moved out. */
+class Pad {
+  #segment: Segment | undefined
+
+  constructor(
+    readonly start: number,
+    readonly bytes: number,
+  ) {}
+
+  /** A block of so many bytes, if one of these is to be had. */
+  block(bytes: number): Block | undefined {
+    const segment = this.#segment
+    if (segment === undefined || segment.top + bytes > segment.end) return undefined
+    const offset = segment.top - segment.base
+    segment.top += bytes
+    return new Block(segment, offset, bytes)
+  }
+
+  /** Runs `f`, whose blocks are cut from here. Of these only what `f` returns stays: it moves to the rings. */
+  during<R extends readonly ({ readonly handle: object } | undefined)[]>(f: () => R): R {
+    if (this.#segment !== undefined) return f()
+    const segment = (this.#segment = new Segment(this.start, this.bytes))
+    try {
+      const kept = f()
+      this.#segment = undefined
+      for (const x of kept)
+        if (x?.handle instanceof Block && x.handle.segment === segment) moveToRing(x.handle)
+      return kept
+    } finally {
+      this.#segment = undefined
+      segment.source = GONE
+    }
+  }
+}
+
+const GONE = {
+  get buffer(): ArrayBuffer {
+    throw new BackendError(
+      'a tensor that a gradient rule made was kept and used after the gradient was done; keep a copy, tensor(x.dataSync(), …)',
+    )
+  },
+}
+
+function moveToRing(block: Block): void {
+  const { segment, offset, bytes } = block
+  const copy = ringFor(bytes).block(bytes)
+  heap.u8.copyWithin(copy.segment.base + copy.offset, segment.base + offset, segment.base + offset + bytes)
+  block.segment = copy.segment
+  block.offset = copy.offset
+}
+
+/** Single numbers that ops were given, each once while there is room; then they are moved out, and it begins anew. */
+class Constants {
+  readonly #known = new Map<DType, Map<number, Block>>()
+  #segment: Segment | undefined
+
+  constructor(
+    readonly start: number,
+    readonly bytes: number,
+  ) {}
+
+  of(value: number, dtype: DType): Block {
+    let known = this.#known.get(dtype)
+    if (known === undefined) this.#known.set(dtype, (known = new Map<number, Block>()))
+    // To a map, -0 is 0.
+    const isKept = !Object.is(value, -0)
+    let block = isKept ? known.get(value) : undefined
+    if (block === undefined) {
+      block = this.#write(value, dtype)
+      if (isKept) known.set(value, block)
+    }
+    return block
+  }
+
+  #write(value: number, dtype: DType): Block {
+    let segment = this.#segment
+    if (segment === undefined || segment.top + 16 > segment.end) {
+      if (segment !== undefined) moveOut(segment)
+      for (const known of this.#known.values()) known.clear()
+      segment = this.#segment = new Segment(this.start, this.bytes)
+    }
+    const offset = segment.top - segment.base
+    viewAt(memory.buffer, segment.top, dtype, 1)[0] = value
+    segment.top += 16
+    return new Block(segment, offset, 16)
+  }
+}
+
 let hasMoved = false
 
 function moveOut(segment: Segment): void {
@@ -97,18 +190,39 @@ function raiseThreshold(): void {
 
 /** The first bytes are left alone, so that no block is at address 0. */
 const RESERVED = 1024
-/** Blocks up to this size share small segments, so that holding one of them does not hold much else. */
-const SMALL = 2048
+/** Up to so many bytes V8 keeps an array's elements beside it, which costs least. */
+const TINY = 64
+/** Small blocks share small segments, so that holding one of them does not hold much else. */
+const SMALL = padded(2048)
 const SMALL_RING = 256 * 1024
 const RING = 2 * 1024 * 1024
 /** Larger values have arrays of their own and are copied in and out. */
 export const LARGEST: number = RING / 4
-/** Up to so many bytes V8 keeps an array's elements beside it, which costs least. */
-const TINY = 64
+const PAD = 4 * 1024 * 1024
 
-const smallRing = new Ring(RESERVED, SMALL_RING, 16 * 1024)
-const ring = new Ring(RESERVED + SMALL_RING, RING, 256 * 1024)
-const SCRATCH = RESERVED + SMALL_RING + RING
+const CONSTANTS = 16 * 1024
+
+let end = RESERVED
+/** Where so many bytes are that nothing else uses. */
+function laidOut(bytes: number): number {
+  end += bytes
+  return end - bytes
+}
+const constants = new Constants(laidOut(CONSTANTS), CONSTANTS)
+const smallRing = new Ring(laidOut(SMALL_RING), SMALL_RING, 16 * 1024)
+const ring = new Ring(laidOut(RING), RING, 256 * 1024)
+const pad = new Pad(laidOut(PAD), PAD)
+const SCRATCH = end
+
+function ringFor(bytes: number): Ring {
+  return bytes <= SMALL ? smallRing : ring
+}
+
+/** One number. */
+export const constant = (value: number, dtype: DType): WasmHandle => constants.of(value, dtype)
+
+/** Runs `f`. Of the values that are made meanwhile only those that it returns are used afterwards. */
+export const temporarily: Pad['during'] = (f) => pad.during(f)
 
 export const memory: Memory = (hasWebAssembly() ? createMemory : noMemory)(
   Math.ceil((SCRATCH + 4 * 1024 * 1024) / PAGE),
@@ -194,12 +308,13 @@ export class Place {
     this.#dtype = dtype
     this.#size = size
     this.#bytes = padded(bytes)
-    this.#ring = bytes <= TINY || bytes > LARGEST ? undefined : bytes <= SMALL ? smallRing : ring
+    this.#ring = bytes <= TINY || bytes > LARGEST ? undefined : ringFor(this.#bytes)
   }
 
   /** Room for an output. Made before the addresses of inputs are taken, because that may move them. */
   make(): WasmHandle {
-    return this.#ring === undefined ? ownArray(this.#dtype, this.#size) : this.#ring.block(this.#bytes)
+    if (this.#ring === undefined) return ownArray(this.#dtype, this.#size)
+    return pad.block(this.#bytes) ?? this.#ring.block(this.#bytes)
   }
 
   /** Where the kernel writes it. */
