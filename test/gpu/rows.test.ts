@@ -1,5 +1,5 @@
 import { fc } from '@fast-check/vitest'
-import { cast, setBackend, type Tensor, tensor, vjp } from '@adjoint/core'
+import { cast, compile, setBackend, type Tensor, tensor, vjp } from '@adjoint/core'
 import { apply, cpuBackend, isFloat, rows } from '@adjoint/core/extend'
 import { arbitraries } from '@adjoint/core/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -59,19 +59,33 @@ describe.skipIf(gpu === undefined)('on webgpu', () => {
     },
   )
 
+  test.each(
+    [...rows.values()].filter((_, i) => isFull || i % 8 === 0).map((row) => ({ name: row.name, row })),
+  )('$name computes it as a plan too', async ({ row }) => {
+    const sample = sampleOf(row)
+    const cases = onCpu(() => fc.sample(sample.smooth ?? sample.any, { numRuns: isFull ? 4 : 1, seed: 2 }))
+    for (const { inputs, attrs } of cases) {
+      const f = compile((...xs: Tensor[]) => apply(row, xs, attrs as never))
+      const want = onCpu(() => apply(row, inputs.map(here), attrs as never))
+      await expectSame(f(...inputs.map(here)), want, inputs)
+    }
+  })
+
   const programs = fc.sample(arbitraries(fc).program(), { numRuns: isFull ? 300 : 30, seed: 1 })
   test.each(programs.map((program, i) => ({ i, program })))(
     'random program $i has the values and gradients it has on the CPU',
-    async ({ program }) => {
+    async ({ program, i }) => {
       const run = (): { outs: Tensor[]; grads: Tensor[] } => {
         const [outs, pullback] = vjp(program.run, program.inputs.map(here))
         return { outs, grads: pullback(outs.map((out) => cast(out, out.dtype))) }
       }
       const want = onCpu(run)
-      const got = run()
-      for (const [i, out] of got.outs.entries()) await expectSame(out, want.outs[i]!, program.inputs)
-      for (const [i, g] of got.grads.entries())
-        await expectSame(g, want.grads[i]!, [...want.outs, ...program.inputs])
+      const planned = compile(run)
+      for (const got of isFull || i < 6 ? [run(), planned()] : [run()]) {
+        for (const [at, out] of got.outs.entries()) await expectSame(out, want.outs[at]!, program.inputs)
+        for (const [at, g] of got.grads.entries())
+          await expectSame(g, want.grads[at]!, [...want.outs, ...program.inputs])
+      }
     },
   )
 })

@@ -51,7 +51,7 @@ export { broadcastShapes, checkAxis, checkShape, formatShape, sameShape, sizeOf,
 export type { SlicedShape, SliceWhere } from './slice-text.js'
 export { inScope } from './scope.js'
 export { withoutRecording } from './tape.js'
-export { fromHost, unflatten } from './tensor.js'
+export { disposed, fromHost, unflatten } from './tensor.js'
 export { formatPath, isRecord, leavesOf, mapTree, replaceLeaves } from './tree.js'
 export { randomState, type RandomState, setRandomState } from './random.js'
 export { permutation as permutationOf, randomBits } from './rng.js'

@@ -25,6 +25,8 @@ import {
   softmax,
 } from './kernels.js'
 import { matmul } from './matmul.js'
+import { GpuPlan } from './plan/plan.js'
+import { Tensors } from './plan/tensors.js'
 import { type Value, Values } from './values.js'
 
 /** A {@link Backend} on a GPU. */
@@ -80,6 +82,15 @@ export function backendOn(device: Device): GpuBackend {
 
   const compute = (kernel: Kernel, inputs: readonly Stored[], out: Aval): Storage => {
     const operands = inputs.map((x) => operandOf(x, kernel))
+    if (kernel.kind === 'scatterAdd') {
+      const [x, , updates] = operands as [Operand, Operand, Operand]
+      const indices = (inputs[1]!.handle as Value).host as ArrayLike<number> | undefined
+      if (indices !== undefined) return scatterAddSorted(device, kernel.axis, x, indices, updates)
+    }
+    return start(kernel, operands, out)
+  }
+
+  const start = (kernel: Kernel, operands: readonly Operand[], out: Aval): Storage => {
     const [x, y, z] = operands as [Operand, Operand, Operand]
     switch (kernel.kind) {
       case 'map':
@@ -113,12 +124,8 @@ export function backendOn(device: Device): GpuBackend {
         return concat(device, kernel.axis, operands, out)
       case 'gather':
         return gather(device, kernel.axis, x, y, out)
-      case 'scatterAdd': {
-        const indices = (inputs[1]!.handle as Value).host
-        return indices === undefined
-          ? scatterAdd(device, kernel.axis, x, y, z)
-          : scatterAddSorted(device, kernel.axis, x, indices as ArrayLike<number>, z)
-      }
+      case 'scatterAdd':
+        return scatterAdd(device, kernel.axis, x, y, z)
       case 'softmax':
         return softmax(device, kernel.axis, kernel.log, x)
     }
@@ -156,6 +163,7 @@ export function backendOn(device: Device): GpuBackend {
     },
     release: (handle) => values.giveBack(handle as Value),
     share: (handle) => values.share(handle as Value),
+    plan: (program) => GpuPlan.of(device, tensors, program),
     openScope: () => values.open(),
     keep: (handle) => values.keep(handle as Value),
     pin(handle) {
@@ -166,6 +174,7 @@ export function backendOn(device: Device): GpuBackend {
       return next
     },
   }
+  const tensors = new Tensors(values, gpuBackend, start)
   if (device.readSync !== undefined)
     gpuBackend.readSync = (handle, aval) => {
       const value = handle as Value

@@ -1,66 +1,78 @@
 import type { Expr, Function1, Function2 } from '@adjoint/core/extend'
 
+/** What languages say differently. */
+export interface Words {
+  /** A number; what float32 cannot write as a literal comes in as an argument, `inf` or `nan`. */
+  readonly literal: (value: number) => string
+  readonly choose: (test: string, a: string, b: string) => string
+  readonly equal: string
+}
+
+/** What gpu.js reads. */
+export const SCRIPT: Words = {
+  literal(value) {
+    if (Number.isNaN(value)) return 'nan'
+    if (!Number.isFinite(Math.fround(value))) return value > 0 ? 'inf' : '(-inf)'
+    return value < 0 ? `(${value})` : String(value)
+  },
+  choose: (test, a, b) => `(${test} ? ${a} : ${b})`,
+  equal: '===',
+}
+
 /** Names of a formula's values in a source: arguments a0, a1, …, parameters p0, p1, …; `inf` and `nan` where it uses them. */
-export function sourceOf(e: Expr): string {
+export function sourceOf(e: Expr, words: Words = SCRIPT): string {
   switch (e.kind) {
     case 'arg':
       return `a${e.index}`
     case 'param':
       return `p${e.index}`
     case 'const':
-      return literal(e.value)
+      return words.literal(e.value)
     case 'call1':
-      return OF_ONE[e.fn](e.x)
+      return OF_ONE[e.fn](e.x, words)
     case 'call2':
-      return OF_TWO[e.fn](e.x, e.y)
+      return OF_TWO[e.fn](e.x, e.y, words)
     case 'select':
-      return `(${truthOf(e.test)} ? ${sourceOf(e.a)} : ${sourceOf(e.b)})`
+      return words.choose(truthOf(e.test, words), sourceOf(e.a, words), sourceOf(e.b, words))
   }
 }
 
 /** The formula as a condition: everything but 0 is true. */
-function truthOf(e: Expr): string {
+function truthOf(e: Expr, words: Words): string {
+  const of = (part: Expr): string => sourceOf(part, words)
   if (e.kind === 'call2') {
-    const comparison = COMPARISONS[e.fn]
+    const comparison = e.fn === 'equal' ? words.equal : COMPARISONS[e.fn]
     // Drivers take x != y for "x and y are ordered and differ", which is false of NaN.
-    if (e.fn === 'notEqual') return `(!(${sourceOf(e.x)} === ${sourceOf(e.y)}))`
-    if (comparison !== undefined) return `(${sourceOf(e.x)} ${comparison} ${sourceOf(e.y)})`
-    if (e.fn === 'and') return `(${truthOf(e.x)} && ${truthOf(e.y)})`
-    if (e.fn === 'or') return `(${truthOf(e.x)} || ${truthOf(e.y)})`
+    if (e.fn === 'notEqual') return `(!(${of(e.x)} ${words.equal} ${of(e.y)}))`
+    if (comparison !== undefined) return `(${of(e.x)} ${comparison} ${of(e.y)})`
+    if (e.fn === 'and') return `(${truthOf(e.x, words)} && ${truthOf(e.y, words)})`
+    if (e.fn === 'or') return `(${truthOf(e.x, words)} || ${truthOf(e.y, words)})`
   }
   if (e.kind === 'call1') {
-    if (e.fn === 'not') return `(!${truthOf(e.x)})`
-    if (e.fn === 'isNaN') return `(!(${sourceOf(e.x)} === ${sourceOf(e.x)}))`
-    if (e.fn === 'isFinite') return `(${sourceOf(e.x)} - ${sourceOf(e.x)} === 0)`
+    if (e.fn === 'not') return `(!${truthOf(e.x, words)})`
+    if (e.fn === 'isNaN') return `(!(${of(e.x)} ${words.equal} ${of(e.x)}))`
+    if (e.fn === 'isFinite') return `(${of(e.x)} - ${of(e.x)} ${words.equal} 0)`
   }
-  return `(!(${sourceOf(e)} === 0))`
+  return `(!(${of(e)} ${words.equal} 0))`
 }
 
 const COMPARISONS: { readonly [F in Function2]?: string } = {
   less: '<',
   lessEqual: '<=',
-  equal: '===',
-}
-
-/** A number as text; what float32 cannot write as a literal comes in as an argument. */
-function literal(value: number): string {
-  if (Number.isNaN(value)) return 'nan'
-  if (!Number.isFinite(Math.fround(value))) return value > 0 ? 'inf' : '(-inf)'
-  return value < 0 ? `(${value})` : String(value)
 }
 
 const named =
   (name: string) =>
-  (x: Expr): string =>
-    `${name}(${sourceOf(x)})`
+  (x: Expr, words: Words): string =>
+    `${name}(${sourceOf(x, words)})`
 
 const truthOf1 =
   (fn: Function1) =>
-  (x: Expr): string =>
-    `(${truthOf({ kind: 'call1', fn, x })} ? 1 : 0)`
+  (x: Expr, words: Words): string =>
+    words.choose(truthOf({ kind: 'call1', fn, x }, words), words.literal(1), words.literal(0))
 
-const OF_ONE: { readonly [F in Function1]: (x: Expr) => string } = {
-  neg: (x) => `(-${sourceOf(x)})`,
+const OF_ONE: { readonly [F in Function1]: (x: Expr, words: Words) => string } = {
+  neg: (x, words) => `(-${sourceOf(x, words)})`,
   not: truthOf1('not'),
   isNaN: truthOf1('isNaN'),
   isFinite: truthOf1('isFinite'),
@@ -99,20 +111,29 @@ const OF_ONE: { readonly [F in Function1]: (x: Expr) => string } = {
 
 const between =
   (operator: string) =>
-  (x: Expr, y: Expr): string =>
-    `(${sourceOf(x)} ${operator} ${sourceOf(y)})`
+  (x: Expr, y: Expr, words: Words): string =>
+    `(${sourceOf(x, words)} ${operator} ${sourceOf(y, words)})`
 
 const call =
   (name: string) =>
-  (x: Expr, y: Expr): string =>
-    `${name}(${sourceOf(x)}, ${sourceOf(y)})`
+  (x: Expr, y: Expr, words: Words): string =>
+    `${name}(${sourceOf(x, words)}, ${sourceOf(y, words)})`
+
+/** The smaller or larger; of a value and a number that is none but NaN, a comparison, which NaN does not pass. */
+const bounded =
+  (name: string, beyond: string) =>
+  (x: Expr, y: Expr, words: Words): string => {
+    const [a, b] = [sourceOf(x, words), sourceOf(y, words)]
+    const isBound = y.kind === 'const' && Number.isFinite(y.value) && x.kind === 'arg'
+    return isBound ? words.choose(`${a} ${beyond} ${b}`, b, a) : `${name}(${a}, ${b})`
+  }
 
 const truthOf2 =
   (fn: Function2) =>
-  (x: Expr, y: Expr): string =>
-    `(${truthOf({ kind: 'call2', fn, x, y })} ? 1 : 0)`
+  (x: Expr, y: Expr, words: Words): string =>
+    words.choose(truthOf({ kind: 'call2', fn, x, y }, words), words.literal(1), words.literal(0))
 
-const OF_TWO: { readonly [F in Function2]: (x: Expr, y: Expr) => string } = {
+const OF_TWO: { readonly [F in Function2]: (x: Expr, y: Expr, words: Words) => string } = {
   add: between('+'),
   sub: between('-'),
   mul: between('*'),
@@ -123,8 +144,8 @@ const OF_TWO: { readonly [F in Function2]: (x: Expr, y: Expr) => string } = {
   notEqual: truthOf2('notEqual'),
   and: truthOf2('and'),
   or: truthOf2('or'),
-  min: call('fnMin'),
-  max: call('fnMax'),
+  min: bounded('fnMin', '>'),
+  max: bounded('fnMax', '<'),
   pow: call('fnPow'),
   atan2: call('fnAtan2'),
   fmod: call('fnFmod'),

@@ -1,16 +1,33 @@
 import { DisposedError, type HostArray } from '@adjoint/core'
 import type { Handle, MemoryScope } from '@adjoint/core/extend'
 import type { Device, Storage } from './device.js'
+import { copy } from './kernels.js'
 
 /** V8 collects by the memory it knows of: each value on the device weighs on the host at least so much. */
 const LEAST_WEIGHT = 2048
 const MOST_WEIGHT = 2 ** 22
+
+/** A storage in which plans keep several values. */
+export interface Arena {
+  readonly storage: Storage
+  /** How many values are there. */
+  users: number
+}
+
+/** So many numbers of an arena, from `at` on. */
+export interface Part {
+  readonly arena: Arena
+  readonly at: number
+  readonly length: number
+}
 
 /** What several handles may share: on the device, on the host, or both. */
 interface Block {
   /** What was made of host data stays there too: it can be read at once, and indices can be checked. */
   readonly host: HostArray | undefined
   storage: Storage | undefined
+  /** Where plans keep it: it gets a storage of its own when anything else reads it. */
+  part?: Part | undefined
   /** As the CPU's kernels take it. */
   cpu: Handle | undefined
   /** How many values hold the storage. */
@@ -110,6 +127,27 @@ export class Values {
     return value
   }
 
+  /** A value that plans keep, which is in no scope. */
+  inArena(part: Part): Value {
+    part.arena.users++
+    const value = new Value(
+      { host: undefined, storage: undefined, part, cpu: undefined, users: 0 },
+      undefined,
+    )
+    this.#claim(value)
+    return value
+  }
+
+  /** Has a value be what lies elsewhere; false, and nothing is done, where somebody else has the value. */
+  move(value: Value, part: Part): boolean {
+    const { block } = value
+    if (block.part === undefined || block.users > 1 || value.isPinned || !value.holds) return false
+    this.#empty(block)
+    part.arena.users++
+    block.part = part
+    return true
+  }
+
   share({ block, host, holds }: Value): Value {
     const value = new Value(block, this.#current)
     if (holds) this.#claim(value)
@@ -119,17 +157,25 @@ export class Values {
 
   // ---- using
 
+  upload(host: HostArray): Storage {
+    return this.#device.upload(asFloats(host))
+  }
+
   /** @throws DisposedError where its memory was given back. */
   storageOf(value: Value, op: string): Storage {
     const { block } = value
     if (!value.holds) {
       if (block.storage === undefined) {
         if (block.host === undefined) throw gone(op)
-        block.storage = this.#device.upload(asFloats(block.host))
+        block.storage = this.upload(block.host)
       }
       this.#claim(value)
     }
-    return block.storage!
+    if (block.storage === undefined) {
+      const { arena, at, length } = block.part!
+      block.storage = copy(this.#device, arena.storage, at, [1], [length])
+    }
+    return block.storage
   }
 
   /** A value that is used after its scope was closed is somebody's: it is not given back with the rest. */
@@ -154,7 +200,7 @@ export class Values {
       scope.made.push(value)
       return
     }
-    const { length } = value.block.storage!
+    const { length } = value.block.storage ?? value.block.part!
     value.weight = new ArrayBuffer(Math.min(Math.max(length * 4, LEAST_WEIGHT), MOST_WEIGHT))
     this.#unreachable.register(value, value.block, value)
   }
@@ -170,9 +216,15 @@ export class Values {
   }
 
   #drop(block: Block): void {
-    if (--block.users > 0) return
-    this.#device.free(block.storage!)
+    if (--block.users === 0) this.#empty(block)
+  }
+
+  #empty(block: Block): void {
+    if (block.storage !== undefined) this.#device.free(block.storage)
     block.storage = undefined
+    const { part } = block
+    block.part = undefined
+    if (part !== undefined && --part.arena.users === 0) this.#device.free(part.arena.storage)
   }
 
   // ---- scopes

@@ -1,5 +1,12 @@
 import { BackendError, type DType, type Tensor, type Variable } from '@adjoint/core'
-import { isWatchingForAnomalies, sameShape, type StepFunctions, StepPlan } from '@adjoint/core/extend'
+import {
+  cpuBackend,
+  currentBackend,
+  isWatchingForAnomalies,
+  sameShape,
+  type StepFunctions,
+  StepPlan,
+} from '@adjoint/core/extend'
 import { warn } from '../host.js'
 import type { LayerBase } from '../layer.js'
 import { isOfThisPackage } from '../saving/registry.js'
@@ -14,6 +21,8 @@ import { endsOf } from './ends.js'
 
 /** So many steps with batches of one kind are made op by op: fewer are not worth recording. */
 const EAGER_STEPS = 8
+/** Elsewhere each op costs a kernel to translate and start: a plan costs no more. */
+const EAGER_STEPS_ELSEWHERE = 1
 /** A training that needs more plans than this changes too often to gain by them. */
 const MOST_PLANS = 12
 
@@ -60,7 +69,8 @@ export class Plans {
     const known = latest?.key === key && isLike(batch, latest.parts) ? latest : this.#find(key, batch)
     this.#latest = known
     if (known.plan === undefined) {
-      if (++known.uses <= EAGER_STEPS) return undefined
+      const least = currentBackend() === cpuBackend ? EAGER_STEPS : EAGER_STEPS_ELSEWHERE
+      if (++known.uses <= least) return undefined
       known.plan = this.#record(batch, recording)
     } else if (this.hasOwnCode && !this.#trusted.has(known.plan)) {
       if (recording.isStill(known.plan, batch)) this.#trusted.add(known.plan)

@@ -1,0 +1,54 @@
+import { SCRIPT, type Words } from '../formula.js'
+
+/** How statements are said. Whole numbers are 32-bit integers, all else is float32. */
+export interface Language extends Words {
+  readonly integer: (name: string, text: string) => readonly string[]
+  readonly number: (name: string, text: string) => readonly string[]
+  /** A number that later statements change. */
+  readonly variable: (name: string, first: string) => readonly string[]
+  readonly loop: (name: string, count: number) => string
+  /** The quotient of two whole numbers, and a whole number as a number. */
+  readonly quotient: (a: string, b: number) => string
+  readonly float: (integer: string) => string
+  readonly read: (array: string, at: string) => string
+  readonly abs: string
+  readonly sqrt: string
+  readonly inf: string
+}
+
+/** gpu.js keeps a variable that is counted up as a 32-bit integer, and others as floats. */
+export const GPU_JS: Language = {
+  ...SCRIPT,
+  integer: (name, text) => [`let ${name} = 0;`, `${name}++;`, `${name} = ${text};`],
+  number: (name, text) => [`let ${name} = 0.0;`, `${name} = ${text};`],
+  variable: (name, first) => [`let ${name} = 0.0;`, `${name} = ${first};`],
+  loop: (name, count) => `for (let ${name} = 0; ${name} < ${count}; ${name}++) {`,
+  quotient: (a, b) => `idiv(${a}, ${b})`,
+  float: (integer) => integer,
+  read: (array, at) => `${array}[${at}]`,
+  abs: 'Math.abs',
+  sqrt: 'Math.sqrt',
+  inf: 'inf',
+}
+
+/** As in a shader that gpu.js has begun: its arrays, arguments and functions go by its names. */
+export const WGSL: Language = {
+  literal(value) {
+    if (Number.isNaN(value)) return 'params.user_nan'
+    if (!Number.isFinite(Math.fround(value))) return value > 0 ? 'params.user_inf' : '(-params.user_inf)'
+    const text = String(value)
+    return `${value < 0 ? '(' : ''}${/[.e]/.test(text) ? text : `${text}.0`}f${value < 0 ? ')' : ''}`
+  },
+  choose: (test, a, b) => `select(${b}, ${a}, ${test})`,
+  equal: '==',
+  integer: (name, text) => [`let ${name} : i32 = ${text};`],
+  number: (name, text) => [`let ${name} : f32 = ${text};`],
+  variable: (name, first) => [`var ${name} : f32 = ${first};`],
+  loop: (name, count) => `for (var ${name} = 0; ${name} < ${count}; ${name}++) {`,
+  quotient: (a, b) => `(${a} / ${b})`,
+  float: (integer) => `f32(${integer})`,
+  read: (array, at) => `user_${array}[${at}]`,
+  abs: 'abs',
+  sqrt: 'sqrt',
+  inf: 'params.user_inf',
+}

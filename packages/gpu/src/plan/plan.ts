@@ -1,0 +1,425 @@
+import { type HostArray, LimitError, type Tensor } from '@adjoint/core'
+import {
+  formatValue,
+  formatVariable,
+  type Program,
+  randomState,
+  type Replay,
+  setRandomState,
+  simplify,
+  sizeOf,
+  type ValueId,
+} from '@adjoint/core/extend'
+import type { Device, Program as DeviceProgram, Storage } from '../device.js'
+import { concat, copy, type Operand } from '../kernels.js'
+import { rewrite } from './rewrite.js'
+import { type Dispatch, kindOfArray, schedule } from './schedule.js'
+import { shaderOf } from './wgsl.js'
+import type { Placed, Tensors } from './tensors.js'
+import { orderOf, type Place, SLOTS, type Written, written } from './text.js'
+
+interface Step extends Dispatch {
+  readonly text: Written | undefined
+  readonly program: DeviceProgram | undefined
+  readonly length: number
+  /** Of its WGSL, if it has any. */
+  readonly threads: number | undefined
+}
+
+const HALF_EXACT = 2 ** 24
+
+/** A program as a few dispatches: nothing goes up but its arguments, nothing comes down but what is asked for. */
+export class GpuPlan implements Replay {
+  readonly #device: Device
+  readonly #tensors: Tensors
+  readonly #program: Program
+  readonly #steps: readonly Step[]
+  readonly #places = new Map<ValueId, Place>()
+  readonly #stepOf = new Map<ValueId, number>()
+  readonly #given: readonly { readonly id: ValueId; readonly size: number }[]
+  readonly #held: readonly Placed[]
+  readonly #changed: readonly Placed[]
+  /** The steps whose outputs, one behind the other, are the changed variables. */
+  readonly #changing: readonly number[]
+  /** The last step that reads an array. */
+  readonly #lastUse = new Map<string, number>()
+  #fixed: Storage | undefined
+  /** What this run has made, by array. */
+  #arrays = new Map<string, Storage>()
+  readonly #checked: readonly { readonly index: number; readonly check: Program['checks'][number] }[]
+
+  private constructor(device: Device, tensors: Tensors, program: Program) {
+    this.#device = device
+    this.#tensors = tensors
+    this.#program = program
+    const { values, assigned } = program
+    const { dispatches, isLoaded } = schedule(program, device.mostArrays)
+    const ordered = dispatches.map((dispatch) =>
+      dispatch.isForeign ? dispatch : { ...dispatch, outs: orderOf(program, dispatch.outs, isLoaded) },
+    )
+    const place = (id: ValueId, array: string, at: number): number => {
+      this.#places.set(id, { array, at })
+      return at + sizeOf(values[id]!.shape)
+    }
+    const lengths = ordered.map(({ outs }, i) =>
+      outs.reduce((at, id) => {
+        this.#stepOf.set(id, i)
+        return place(id, `out${i}`, at)
+      }, 0),
+    )
+    // Variables lie as the steps that change them leave them, and behind each other where they do not change.
+    this.#changing = [...new Set(assigned.map(({ value }) => this.#stepOf.get(value)!))].sort((a, b) => a - b)
+    const begins = new Map<number, number>()
+    this.#changing.reduce((at, step) => {
+      begins.set(step, at)
+      return at + lengths[step]!
+    }, 0)
+    this.#changed = assigned.map(({ variable, value }) => ({
+      variable,
+      at: begins.get(this.#stepOf.get(value)!)! + this.#places.get(value)!.at,
+    }))
+    const changedAt = new Map(this.#changed.map(({ variable, at }) => [variable, at]))
+    const given: { id: ValueId; size: number }[] = []
+    const held: Placed[] = []
+    const ends = { given: 0, fixed: 0, held: 0 }
+    values.forEach(({ source, shape }, id) => {
+      if (source.kind === 'kernel') return
+      const array = kindOfArray(program, id)
+      if (array === 'changed' && source.kind === 'variable') place(id, array, changedAt.get(source.variable)!)
+      else if (array === 'held' && source.kind === 'variable') {
+        const part = tensors.partOf(source.variable)
+        held.push({ variable: source.variable, at: part?.at ?? ends.held })
+        ends.held = place(id, array, ends.held)
+      } else if (array === 'fixed') {
+        if (sizeOf(shape) > 1) ends.fixed = place(id, array, ends.fixed)
+      } else {
+        given.push({ id, size: sizeOf(shape) })
+        ends.given = place(id, array, ends.given)
+      }
+    })
+    this.#given = given
+    this.#held = layoutOf(held, tensors)
+    for (const { variable, at } of this.#held)
+      values.forEach(({ source }, id) => {
+        if (source.kind === 'variable' && source.variable === variable) place(id, 'held', at)
+      })
+    this.#steps = ordered.map((dispatch, i): Step => {
+      if (dispatch.isForeign)
+        return { ...dispatch, text: undefined, program: undefined, length: lengths[i]!, threads: undefined }
+      const placeOf = (id: ValueId): Place => this.#places.get(id)!
+      const text = written(program, dispatch, isLoaded, placeOf)
+      const shader = device.packs ? undefined : shaderOf(program, dispatch.outs, isLoaded, placeOf)
+      return {
+        ...dispatch,
+        text,
+        program: device.program(`plan|${text.arrays.join()}|${text.body}`, () => ({
+          ...text,
+          ...(shader !== undefined && { wgsl: shader.wgsl }),
+        })),
+        length: lengths[i]!,
+        threads: shader?.threads,
+      }
+    })
+    this.#steps.forEach((step, i) => {
+      for (const array of this.#readBy(step)) this.#lastUse.set(array, i)
+    })
+    this.#checked = program.checks.flatMap((check) => {
+      const { source } = values[this.#rootOf(check.value)]!
+      return source.kind === 'argument' ? [{ index: source.index, check }] : []
+    })
+  }
+
+  /** A plan for what was recorded; undefined where a device does not hold such values. */
+  static of(device: Device, tensors: Tensors, recorded: Program): GpuPlan | undefined {
+    const program = rewrite(simplify(recorded))
+    const isFit = program.values.every(
+      ({ dtype, shape }) => dtype !== 'float64' && dtype !== 'string' && sizeOf(shape) > 0,
+    )
+    return isFit ? new GpuPlan(device, tensors, program) : undefined
+  }
+
+  #rootOf(id: ValueId): ValueId {
+    const { source } = this.#program.values[id]!
+    return source.kind === 'kernel' && source.kernel.kind === 'view' ? this.#rootOf(source.inputs[0]!) : id
+  }
+
+  #readBy({ text, outs }: Step): readonly string[] {
+    if (text !== undefined) return text.arrays
+    const { source } = this.#program.values[outs[0]!]!
+    return source.kind === 'kernel' ? source.inputs.flatMap((id) => this.#places.get(id)?.array ?? []) : []
+  }
+
+  // ---- runs
+
+  compute(args: readonly Tensor[]): void {
+    this.#clear()
+    this.#settle('held', this.#held)
+    this.#settle('changed', this.#changed)
+    this.#give(args)
+    this.#fixed ??= this.#upload((values) => {
+      this.#program.values.forEach(({ source }, id) => {
+        const place = this.#places.get(id)
+        if (place?.array === 'fixed' && source.kind === 'constant')
+          values.set(source.values as ArrayLike<number>, place.at)
+      })
+    }, this.#lengthOf('fixed'))
+    if (this.#fixed !== undefined) this.#arrays.set('fixed', this.#fixed)
+    this.#run(true)
+  }
+
+  commit(numbers: ArrayLike<number> = []): void {
+    if (numbers.length > 0) this.#arrays.set(SLOTS, this.#device.upload(Float32Array.from(numbers)))
+    this.#run(false)
+    if (this.#changing.length > 0) {
+      const parts = this.#changing.map((step) => ({ storage: this.#arrays.get(`out${step}`)!, isOwn: true }))
+      for (const step of this.#changing) this.#arrays.delete(`out${step}`)
+      const storage = parts.length === 1 ? parts[0]!.storage : this.#joined(parts)
+      this.#tensors.hold({ storage, users: 0 }, this.#changed)
+    }
+    this.#clear()
+  }
+
+  #run(isFirst: boolean): void {
+    this.#steps.forEach((step, i) => {
+      if (step.isFirst !== isFirst) return
+      this.#arrays.set(`out${i}`, this.#runStep(step))
+      for (const array of this.#readBy(step))
+        if (this.#lastUse.get(array) === i && this.#isOwn(array)) this.#drop(array)
+    })
+  }
+
+  #runStep({ text, program, length, threads, outs }: Step): Storage {
+    if (text !== undefined)
+      return this.#device.run(
+        program!,
+        [
+          ...text.arrays.map((array) => this.#arrays.get(array)!),
+          ...text.args.slice(text.arrays.length).map(([name]) => (name === 'inf' ? Infinity : NaN)),
+        ],
+        length,
+        threads,
+      )
+    const { source, shape, dtype } = this.#program.values[outs[0]!]!
+    if (source.kind !== 'kernel') throw new Error('only kernels are run')
+    const inputs = source.inputs.map((id): Operand => {
+      const value = this.#program.values[id]!
+      return { shape: value.shape, dtype: value.dtype, storage: this.#copyOf(id) }
+    })
+    const made = this.#tensors.start(source.kernel, inputs, { shape, dtype })
+    for (const { storage } of inputs) if (storage !== made) this.#device.free(storage as Storage)
+    return made
+  }
+
+  /** A value by itself. */
+  #copyOf(id: ValueId): Storage {
+    const { source, shape } = this.#program.values[id]!
+    if (source.kind === 'constant' && source.values.length === 1)
+      return this.#device.upload(Float32Array.of(Number(source.values[0])))
+    const { array, at } = this.#places.get(id)!
+    return copy(this.#device, this.#arrays.get(array)!, at, [1], [sizeOf(shape)])
+  }
+
+  /** Whether an array is this run's alone, and no result. */
+  #isOwn(array: string): boolean {
+    return (
+      (array === 'given' || array === SLOTS || array.startsWith('out')) &&
+      !this.#program.results.some((id) => this.#places.get(id)?.array === array) &&
+      !this.#changing.some((step) => array === `out${step}`)
+    )
+  }
+
+  #drop(array: string): void {
+    const storage = this.#arrays.get(array)
+    if (storage === undefined) return
+    this.#device.free(storage)
+    this.#arrays.delete(array)
+  }
+
+  #clear(): void {
+    for (const array of this.#arrays.keys())
+      if (array === 'given' || array === SLOTS || array.startsWith('out')) this.#drop(array)
+    this.#arrays.clear()
+  }
+
+  // ---- what goes up
+
+  #lengthOf(array: string): number {
+    let length = 0
+    for (const [id, place] of this.#places)
+      if (place.array === array) length = Math.max(length, place.at + sizeOf(this.#program.values[id]!.shape))
+    return length
+  }
+
+  #upload(fill: (values: Float32Array) => void, length: number): Storage | undefined {
+    if (length === 0) return undefined
+    const values = new Float32Array(length)
+    fill(values)
+    return this.#device.upload(values)
+  }
+
+  /** Arguments and random numbers, as one array. */
+  #give(args: readonly Tensor[]): void {
+    const random = randomState()
+    const hosts = this.#given.map(({ id }) => {
+      const { source } = this.#program.values[id]!
+      if (source.kind === 'drawn') return source.make()
+      return source.kind === 'argument' ? this.#tensors.hostOf(args[source.index]!.read()) : undefined
+    })
+    try {
+      for (const { index, check } of this.#checked)
+        checkRange(this.#tensors.hostOf(args[index]!.read()), check)
+      for (const host of hosts) if (host instanceof Int32Array) checkExact(host)
+    } catch (error) {
+      setRandomState(random)
+      throw error
+    }
+    if (this.#given.length === 0) return
+    if (hosts.every((host) => host !== undefined)) {
+      const all = this.#upload((values) => {
+        let at = 0
+        for (const host of hosts) {
+          values.set(host as ArrayLike<number>, at)
+          at += host.length
+        }
+      }, this.#lengthOf('given'))
+      this.#arrays.set('given', all!)
+      return
+    }
+    const parts = hosts.map((host, i) => {
+      const { source } = this.#program.values[this.#given[i]!.id]!
+      return source.kind === 'argument'
+        ? this.#tensors.storageOf(args[source.index]!.read())
+        : { storage: this.#device.upload(Float32Array.from(host as ArrayLike<number>)), isOwn: true }
+    })
+    this.#arrays.set('given', this.#joined(parts))
+  }
+
+  /** Makes sure that variables lie where the steps read them. */
+  #settle(array: string, variables: readonly Placed[]): void {
+    const [first] = variables
+    if (first === undefined) return
+    const block = this.#tensors.partOf(first.variable)?.arena
+    const isThere = variables.every(({ variable, at }) => {
+      const part = this.#tensors.partOf(variable)
+      return part?.arena === block && part?.at === at
+    })
+    if (block !== undefined && isThere) {
+      this.#arrays.set(array, block.storage)
+      return
+    }
+    const inOrder = [...variables].sort((a, b) => a.at - b.at)
+    const storages: { storage: Storage; isOwn: boolean }[] = []
+    let end = 0
+    for (const { variable, at } of inOrder) {
+      if (at > end) storages.push({ storage: this.#device.upload(new Float32Array(at - end)), isOwn: true })
+      storages.push(this.#tensors.storageOf(variable.held))
+      end = at + variable.size
+    }
+    const storage = this.#joined(storages)
+    this.#tensors.hold({ storage, users: 0 }, variables)
+    this.#arrays.set(array, storage)
+  }
+
+  /** Storages behind each other in a new one; those that are nobody else's are given back. */
+  #joined(parts: readonly { readonly storage: Storage; readonly isOwn: boolean }[]): Storage {
+    const operands = parts.map(({ storage }): Operand => ({
+      shape: [storage.length],
+      dtype: 'float32',
+      storage,
+    }))
+    const length = parts.reduce((sum, { storage }) => sum + storage.length, 0)
+    const made = concat(this.#device, 0, operands, { shape: [length], dtype: 'float32' })
+    for (const { storage, isOwn } of parts) if (isOwn) this.#device.free(storage)
+    return made
+  }
+
+  // ---- what comes down
+
+  numbers(count: number): readonly number[] | Promise<readonly number[]> {
+    const ids = this.#program.results.slice(0, count)
+    const arrays = [...new Set(ids.map((id) => this.#places.get(id)!.array))]
+    const pick = (all: readonly Float32Array[]): number[] =>
+      ids.map((id) => {
+        const { array, at } = this.#places.get(id)!
+        return all[arrays.indexOf(array)]![at]!
+      })
+    const storages = arrays.map((array) => this.#arrays.get(array)!)
+    if (this.#device.readSync !== undefined)
+      return pick(storages.map((storage) => this.#device.readSync!(storage)))
+    return Promise.all(storages.map((storage) => this.#device.read(storage))).then(pick)
+  }
+
+  result(at: number): Tensor {
+    const id = this.#program.results[at]!
+    const { shape, dtype } = this.#program.values[id]!
+    return this.#tensors.own(this.#copyOf(id), { shape, dtype })
+  }
+
+  // ---- as text
+
+  /** What is given, then each dispatch with what it stores, indented what it computes on the way. */
+  toString(): string {
+    const { values, assigned, results } = this.#program
+    const line = (id: ValueId): string => formatValue(this.#program, id)
+    const given = values.flatMap(({ source }, id) => (source.kind === 'kernel' ? [] : [line(id)]))
+    const steps = this.#steps.flatMap((step, i) => [
+      `dispatch ${i + 1}${step.isFirst ? '' : ', for the change'}:`,
+      ...step.outs.flatMap((id) => [
+        ...this.#inlinedOf(id).map((inner) => `    ${line(inner)}`),
+        `  ${line(id)}`,
+      ]),
+    ])
+    const changes = assigned.map(({ variable, value }) => `${formatVariable(variable)} becomes %${value}`)
+    return [...given, ...steps, ...changes, `returns ${results.map((id) => `%${id}`).join(', ')}`].join('\n')
+  }
+
+  /** How many dispatches a run takes. */
+  get dispatches(): number {
+    return this.#steps.length
+  }
+
+  #inlinedOf(id: ValueId): ValueId[] {
+    const found = new Set<ValueId>()
+    const visit = (at: ValueId): void => {
+      const { source } = this.#program.values[at]!
+      if (source.kind !== 'kernel') return
+      for (const input of source.inputs) {
+        if (this.#places.has(input) || this.#program.values[input]!.source.kind !== 'kernel') continue
+        found.add(input)
+        visit(input)
+      }
+    }
+    visit(id)
+    return [...found].sort((a, b) => a - b)
+  }
+}
+
+/** Where variables that do not change lie: as they do, where they lie in one block already. */
+function layoutOf(held: readonly Placed[], tensors: Tensors): Placed[] {
+  const blocks = new Set(held.map(({ variable }) => tensors.partOf(variable)?.arena))
+  if (blocks.size === 1 && !blocks.has(undefined)) return [...held]
+  let end = 0
+  return held.map(({ variable }) => {
+    const at = end
+    end += variable.size
+    return { variable, at }
+  })
+}
+
+function checkRange(host: HostArray | undefined, { limit, fail }: Program['checks'][number]): void {
+  if (host === undefined) return
+  for (let i = 0; i < host.length; i++) {
+    const value = host[i] as number
+    if (!(value >= 0 && value < limit && Math.trunc(value) === value)) throw fail(value, i)
+  }
+}
+
+/** @throws LimitError where float32 cannot hold a whole number. */
+function checkExact(host: Int32Array): void {
+  for (const value of host)
+    if (Math.abs(value) > HALF_EXACT)
+      throw new LimitError(
+        `compile: ${value} is over ${HALF_EXACT}, beyond which a GPU has no exact whole numbers; use the CPU for it`,
+        { op: 'compile' },
+      )
+}

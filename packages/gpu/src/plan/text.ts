@@ -1,0 +1,157 @@
+import { type Program, sizeOf, type ValueId } from '@adjoint/core/extend'
+import type { Source } from '../device.js'
+import { I } from '../text.js'
+import { GPU_JS } from './language.js'
+import type { Dispatch } from './schedule.js'
+import { Writer } from './writer.js'
+
+/** Where a stored value lies: in which array, and from where on. */
+export interface Place {
+  readonly array: string
+  readonly at: number
+}
+
+/** A dispatch as the body of a gpu.js kernel, the arrays it reads, and what else it is given. */
+export interface Written extends Source {
+  readonly arrays: readonly string[]
+}
+
+/** The array of the numbers that are others in every run. */
+export const SLOTS = 'slots'
+
+/** A value's element as text, in which what it reads at its own position is left open. */
+interface Template {
+  readonly text: string
+  readonly result: string
+  readonly leaves: readonly Place[]
+}
+
+const HERE = 'here'
+
+/**
+ * Writes a dispatch: each thread finds out which value its element is of. Values that are computed in the same way from
+ * other places, such as parameters by their optimizer, share one text.
+ */
+export function written(
+  program: Program,
+  { outs }: Dispatch,
+  isLoaded: (id: ValueId) => boolean,
+  placeOf: (id: ValueId) => Place,
+): Written {
+  const groups = groupsOf(program, outs, isLoaded, placeOf)
+  const lines: string[] = []
+  let begin = 0
+  groups.forEach(({ template, members }, g) => {
+    const first = begin
+    const ends = members.map(({ id }) => (begin += sizeOf(program.values[id]!.shape)))
+    const text = [
+      ...(members.length === 1
+        ? [`let ${HERE} = 0;`, `${HERE}++;`, `${HERE} = ${I}${first === 0 ? '' : ` - ${first}`};`]
+        : []),
+      filled(
+        template,
+        members.map(({ leaves }) => leaves),
+        [first, ...ends],
+      ),
+    ].join('\n')
+    lines.push(g === groups.length - 1 ? text : `if (${I} < ${begin}) {\n${text}\n}`)
+  })
+  const body = lines.join('\n')
+  const arrays = [...new Set(body.match(/\b(?:given|fixed|held|changed|slots|out\d+)(?=\[)/g))].sort()
+  const numbers = ['inf', 'nan'].filter((name) => new RegExp(`\\b${name}\\b`).test(body))
+  return {
+    args: [
+      ...arrays.map((name) => [name, 'array'] as const),
+      ...numbers.map((name) => [name, 'number'] as const),
+    ],
+    body,
+    arrays,
+  }
+}
+
+/** The dispatch's values in the order in which they lie in its output. */
+export function orderOf(
+  program: Program,
+  outs: readonly ValueId[],
+  isLoaded: (id: ValueId) => boolean,
+): readonly ValueId[] {
+  // Where things lie is not known yet, and does not matter.
+  const groups = groupsOf(program, outs, isLoaded, (id) => ({ array: 'given', at: id }))
+  return groups.flatMap(({ members }) => members.map(({ id }) => id))
+}
+
+interface GroupOfTexts {
+  readonly template: Template
+  readonly members: { readonly id: ValueId; readonly leaves: readonly Place[] }[]
+}
+
+function groupsOf(
+  program: Program,
+  outs: readonly ValueId[],
+  isLoaded: (id: ValueId) => boolean,
+  placeOf: (id: ValueId) => Place,
+): GroupOfTexts[] {
+  const groups = new Map<string, GroupOfTexts>()
+  for (const id of outs) {
+    const template = templateOf(program, id, isLoaded, placeOf)
+    // Only what reads nothing but its own position can stand anywhere.
+    const isFlat = !new RegExp(`\\b${HERE}\\b`).test(template.text)
+    const key = isFlat ? `${template.text} ${template.result}` : `${id}`
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, { template, members: [{ id, leaves: template.leaves }] })
+    else group.members.push({ id, leaves: template.leaves })
+  }
+  return [...groups.values()]
+}
+
+function templateOf(
+  program: Program,
+  id: ValueId,
+  isLoaded: (id: ValueId) => boolean,
+  placeOf: (id: ValueId) => Place,
+): Template {
+  const leaves: Place[] = []
+  const leaf = (place: Place): string => `leaf(${leaves.push(place) - 1})`
+  const load = (from: ValueId, at: string): string => {
+    const { array, at: offset } = placeOf(from)
+    if (at === HERE) return leaf({ array, at: offset })
+    return `${array}[${at === '0' ? offset : offset === 0 ? at : `${at} + ${offset}`}]`
+  }
+  // Numbers do not move with the position: they are told apart by a negative one.
+  const slot = (at: number): string => leaf({ array: SLOTS, at: -1 - at })
+  const writer = new Writer(GPU_JS, program, isLoaded, load, slot)
+  const result = writer.write(id, HERE)
+  return { text: writer.lines, result, leaves }
+}
+
+/** The template for all of its members, each of which lies between two ends. */
+function filled(
+  { text, result, leaves }: Template,
+  members: readonly (readonly Place[])[],
+  ends: readonly number[],
+): string {
+  const read = ({ array, at }: Place, begin: number): string => {
+    if (at < 0) return `${array}[${-1 - at}]`
+    return `${array}[${shifted(I, at - begin)}]`
+  }
+  const isOne = leaves.map((_, leaf) => {
+    const all = members.map((own, m) => read(own[leaf]!, ends[m]!))
+    return all.every((one) => one === all[0]) ? all[0]! : undefined
+  })
+  const before: string[] = []
+  const open = leaves.flatMap((_, leaf) => (isOne[leaf] === undefined ? [leaf] : []))
+  for (const leaf of open) before.push(`let leaf${leaf} = 0.0;`)
+  if (open.length > 0)
+    members.forEach((own, m) => {
+      const sets = open.map((leaf) => `leaf${leaf} = ${read(own[leaf]!, ends[m]!)};`).join(' ')
+      const test = m === members.length - 1 ? '' : `if (${I} < ${ends[m + 1]}) `
+      before.push(`${m === 0 ? '' : 'else '}${test}{ ${sets} }`)
+    })
+  const fill = (of: string): string =>
+    of.replace(/leaf\((\d+)\)/g, (_, leaf: string) => isOne[Number(leaf)] ?? `leaf${leaf}`)
+  return [...before, fill(text), `return ${fill(result)};`].join('\n')
+}
+
+function shifted(at: string, by: number): string {
+  return by === 0 ? at : by > 0 ? `${at} + ${by}` : `${at} - ${-by}`
+}
