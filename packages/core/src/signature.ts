@@ -1,5 +1,6 @@
 import { type Aval, avalOf } from './aval.js'
 import type { Backend, Handle, Kernel, Prepared, Stored } from './backend.js'
+import { isPortable } from './determinism.js'
 import { floatx, type NumericDType } from './dtype.js'
 import { DTypeError } from './errors.js'
 import type { AnyRow } from './op.js'
@@ -22,6 +23,8 @@ export class Signature {
   readonly #values: readonly unknown[]
   /** On it depends what is made of whole numbers. */
   readonly #floatx = floatx()
+  /** And on it what products are. */
+  readonly #isPortable = isPortable()
   /** What the backend that ran it last has prepared. */
   #prepared: Prepared | undefined
   #backend: Backend | undefined
@@ -42,7 +45,7 @@ export class Signature {
 
   /** Whether it is for these attributes. */
   fits(attrs: unknown): boolean {
-    if (this.#floatx !== floatx()) return false
+    if (this.#floatx !== floatx() || this.#isPortable !== isPortable()) return false
     if (this.#row.isParametric === true) return true
     let count = 0
     for (const name in attrs as Readonly<Record<string, unknown>>) {

@@ -1,6 +1,7 @@
 import { avalOf } from '../aval.js'
 import type { Backend, Stored } from '../backend.js'
 import { compute, firstOutside } from '../cpu/index.js'
+import { isPortable } from '../determinism.js'
 import { allocate, type HostArray, type NumericArray } from '../dtype.js'
 import { randomState, setRandomState } from '../random.js'
 import { sizeOf } from '../shape.js'
@@ -103,7 +104,7 @@ class Plan implements Replay {
       back: (stage, part, from) => putBack![stage]!(part, from),
     }
     if (plan > 0) shares.register(this, plan)
-    return { isShared, results: exports['results']!, changes: exports['changes']! }
+    return { isShared, isPortable: isPortable(), results: exports['results']!, changes: exports['changes']! }
   }
 
   #addressOf(operand: Operand): number {
@@ -131,7 +132,8 @@ class Plan implements Replay {
 
   /** Runs what results need. Nothing has changed afterwards but the plan's own memory. */
   compute(args: readonly Tensor[]): void {
-    if (this.#code.isShared !== pool.threads > 1) this.#code = this.#compile()
+    const { isShared, isPortable: wasPortable } = this.#code
+    if (isShared !== pool.threads > 1 || wasPortable !== isPortable()) this.#code = this.#compile()
     for (const [variable, home] of this.#homes) home.settle(variable, this.#changed.has(variable))
     for (let i = 0; i < args.length; i++) {
       const id = this.#arguments[i]
@@ -224,6 +226,7 @@ class Plan implements Replay {
 /** A plan's functions, for one thread or shared by several. */
 interface PlanCode {
   readonly isShared: boolean
+  readonly isPortable: boolean
   readonly results: Compiled
   readonly changes: Compiled
 }

@@ -140,6 +140,8 @@ const VECTOR = {
   'f32x4.convert_i32x4_u': 251,
   'i32x4.trunc_sat_f64x2_s_zero': 252,
   'f64x2.convert_low_i32x4_s': 254,
+  /** x y + z in one rounding, where the processor can. Of relaxed SIMD. */
+  'f32x4.relaxed_madd': 261,
 } as const
 
 /** Loads and stores: opcode, and the power of two that addresses are (at least) aligned to. */

@@ -43,6 +43,44 @@ export function hasWebAssembly(): boolean {
   }
 }
 
+/** Which relaxed vector instructions may be used, and how well. */
+export interface Relaxed {
+  /** Whether there is multiplication and addition in one instruction. */
+  readonly madd: boolean
+  /**
+   * Whether the engine's compiler keeps twelve sums and what is multiplied in registers. No feature says so; those that
+   * do (V8 from 13, Firefox) got 64-bit memories at about that time.
+   */
+  readonly keepsMore: boolean
+}
+
+let known: Relaxed | undefined
+
+export function relaxed(): Relaxed {
+  return (known ??= {
+    madd: isValid(
+      encodeModule({
+        functions: [
+          {
+            name: 'probe',
+            params: ['v128'],
+            results: ['v128'],
+            locals: [],
+            // The parameter three times, f32x4.relaxed_madd.
+            body: [0x20, 0, 0x20, 0, 0x20, 0, 0xfd, 0x85, 0x02],
+          },
+        ],
+      }),
+    ),
+    // A module that has nothing but such a memory.
+    keepsMore: isValid(new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 5, 3, 1, 4, 1])),
+  })
+}
+
+function isValid(bytes: Uint8Array): boolean {
+  return host?.validate(bytes) === true
+}
+
 export function createMemory(pages: number): Memory {
   return new host!.Memory({ initial: pages })
 }

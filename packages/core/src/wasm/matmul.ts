@@ -1,4 +1,6 @@
+import { isPortable } from '../determinism.js'
 import type { Code, Int, Local } from './code.js'
+import { relaxed } from './host.js'
 import { writeTranspose } from './transpose.js'
 import { keep } from './vector-math.js'
 
@@ -6,6 +8,8 @@ import { keep } from './vector-math.js'
 const DEPTH = 256
 /** Rows of a tile of one to four vectors: as many sums as leave registers for what is multiplied. */
 const ROWS = [4, 4, 3, 2] as const
+/** Rows of a tile of two vectors where multiplication and addition are one instruction, and the engine keeps more in registers. */
+const MORE_ROWS = [6, 5, 4] as const
 /** Steps of k in one turn of the innermost loop. */
 const UNROLLED = 4
 /** Columns of the widest tile. */
@@ -27,6 +31,8 @@ export interface MatmulSource {
   readonly packs: boolean
   /** Whether a, which is given transposed, is first turned. */
   readonly turns: boolean
+  /** Whether a product and its sum are rounded once. */
+  readonly fuses: boolean
   /** Whether k is above 256, so that sums are carried on in float64. */
   readonly isDeep: boolean
 }
@@ -48,9 +54,9 @@ export interface MatmulPlaces {
   readonly wholeN: Int
 }
 
-/** Bytes of scratch that a product needs. Columns of b are packed four rows of k at a time. */
-export function matmulScratch({ vectors, packs, turns }: MatmulSource, m: number, k: number): number {
-  return SUMS + (packs ? panelBytes(vectors, k) : 0) + (turns ? m * k * 4 : 0)
+/** Bytes of scratch that a product needs, with tiles of any kind. Columns of b are packed four rows of k at a time. */
+export function matmulScratch({ packs, turns }: MatmulSource, m: number, k: number): number {
+  return SUMS + (packs ? panelBytes(WIDEST / 4, k) : 0) + (turns ? m * k * 4 : 0)
 }
 
 const panelBytes = (vectors: number, k: number): number => vectors * 16 * (k + 3)
@@ -63,27 +69,48 @@ export function matmulSource(
   n: number,
   k: number,
 ): MatmulSource {
-  const vectors = n < WIDEST ? Math.ceil(n / 4) : vectorsFor(n)
+  const { rows, vectors, fuses } = tileFor(m, n)
   // With one column, or one row of k, b lies in memory as its transpose does.
   const isTransposedB = transposeB && n > 1 && k > 1
   const isTransposedA = transposeA && m > 1 && k > 1
   return {
     transposeA: isTransposedA,
     transposeB: isTransposedB,
-    rows: Math.min(m, ROWS[vectors - 1]!),
+    rows,
     vectors,
     narrow: n < WIDEST && n % 4 !== 0 ? n : undefined,
     packs: isTransposedB || (m > 32 && n > 64),
     // Far apart rows are slow to read a few columns at a time, once they do not all stay in the nearest cache.
     turns: isTransposedA && m >= 16 && k >= 16 && n >= 32 && m * k > 16_384,
+    fuses,
     isDeep: k > DEPTH,
   }
 }
 
-/** Panels at the right overlap: tiles that compute fewer columns twice, and among equals the wide ones, which are faster. */
-function vectorsFor(n: number): number {
-  const cost = (vectors: number): number => Math.ceil(n / (4 * vectors)) * (4 * vectors + 0.5)
-  return [4, 3, 2].reduce((best, vectors) => (cost(vectors) < cost(best) ? vectors : best))
+type Tile = Pick<MatmulSource, 'rows' | 'vectors' | 'fuses'>
+
+/**
+ * The tile that is done with [m, n] soonest. Which one it is changes no number: each is a sum in the order of k. Whether
+ * products and sums are rounded once does, so it depends on nothing but the engine and {@link isPortable}.
+ */
+function tileFor(m: number, n: number): Tile {
+  const { madd, keepsMore } = relaxed()
+  const fuses = madd && !isPortable()
+  const tile = (rows: number, vectors: number): Tile => ({ rows: Math.min(rows, m), vectors, fuses })
+  if (n < WIDEST) return tile(ROWS[Math.ceil(n / 4) - 1]!, Math.ceil(n / 4))
+  // The last tile overlaps the one before it: the fewer are computed twice the better. Wide and high ones are faster.
+  if (fuses && keepsMore)
+    return tile(
+      leastBy(MORE_ROWS, (rows) => Math.ceil(m / rows) * (rows + 2)),
+      2,
+    )
+  const vectors = leastBy([4, 3, 2], (count) => Math.ceil(n / (4 * count)) * (4 * count + 0.5))
+  return tile(ROWS[vectors - 1]!, vectors)
+}
+
+/** The first of those that cost least. */
+function leastBy(all: readonly number[], cost: (x: number) => number): number {
+  return all.reduce((best, x) => (cost(x) < cost(best) ? x : best))
 }
 
 /**
@@ -222,7 +249,7 @@ function writeTile(c: Code, source: MatmulSource, places: TilePlaces, finish: Ep
  */
 function products(
   c: Code,
-  { transposeA, rows, vectors }: MatmulSource,
+  { transposeA, rows, vectors, fuses }: MatmulSource,
   { a, b, i, wholeM, bStep, kBytes }: TilePlaces,
   sums: readonly Local[],
 ): (count: Int) => void {
@@ -246,7 +273,8 @@ function products(
       )
       for (let v = 0; v < vectors; v++) {
         const sum = sums[r * vectors + v]!
-        c.get(sum).get(x).get(columns[v]!).op('f32x4.mul', 'f32x4.add').set(sum)
+        if (fuses) c.get(x).get(columns[v]!).get(sum).op('f32x4.relaxed_madd').set(sum)
+        else c.get(sum).get(x).get(columns[v]!).op('f32x4.mul', 'f32x4.add').set(sum)
       }
     }
     if (!isKnown) c.advance(bAt, bStep)
