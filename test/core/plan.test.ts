@@ -8,6 +8,7 @@ import {
   grad,
   matmul,
   mul,
+  norm,
   random,
   relu,
   setSeed,
@@ -16,6 +17,7 @@ import {
   valueAndGrads,
   ValueError,
   variable,
+  variance,
   vjp,
 } from '@adjoint/core'
 import { apply, isFloat, rows, StepPlan } from '@adjoint/core/extend'
@@ -454,6 +456,60 @@ test('a product and what follows it run as one', () => {
     %6: float32 [] = reduce(op "sum", axes [0,1]) of %5
     returns %6
     1088 bytes"
+  `)
+})
+
+const taken: Readonly<Record<string, (x: Tensor, y: Tensor, one: Tensor) => Tensor>> = {
+  'a difference, squared': (x, y) => x.sub(y).square(),
+  'masked numbers': (x, y) => x.greater(y).mul(x).abs(),
+  'powers of a number': (x, _, one) => x.mul(one).exp().mul(0.5),
+  'logarithms of their own': (x) => x.abs().add(1).log(),
+  'numbers that others need too': (x, y) => {
+    const product = x.mul(y)
+    return product.add(product.sum())
+  },
+}
+const reductions: Readonly<Record<string, (x: Tensor, axis: number | undefined) => Tensor>> = {
+  sum: (x, axis) => x.sum(axis),
+  mean: (x, axis) => x.mean(axis),
+  max: (x, axis) => x.max(axis),
+  min: (x, axis) => x.min(axis),
+  norm: (x, axis) => (axis === undefined ? norm(x) : norm(x, { axis })),
+  variance: (x, axis) => variance(x, axis),
+}
+describe.each(Object.entries(taken))('reductions of %s', (_, map) => {
+  test.prop([fc.array(side, { minLength: 1, maxLength: 3 }), fc.nat(2)], { numRuns: 15 })(
+    'give what the ops give, to the last bit',
+    (shape, at) => {
+      const of = (seed: number): Tensor =>
+        tensor(
+          Float32Array.from({ length: shape.reduce((p, q) => p * q, 1) }, (__, i) =>
+            Math.sin(i * 1.7 + seed),
+          ),
+          { shape },
+        )
+      const axis = at < shape.length ? at : undefined
+      for (const [name, reduce] of Object.entries(reductions)) {
+        const f = (x: Tensor, y: Tensor, one: Tensor): Tensor => reduce(map(x, y, one), axis)
+        const inputs = [of(1), of(2), tensor([0.7])] as const
+        expect([...compile(f)(...inputs).dataSync()], name).toEqual([...f(...inputs).dataSync()])
+      }
+    },
+  )
+})
+
+test('a sum takes numbers as they are computed', () => {
+  const f = compile((a: Tensor, b: Tensor) => a.sub(b).square().mean(1))
+  const x = tensor(new Float32Array(12), { shape: [3, 4] })
+  expect(String(f.plan(x, x))).toMatchInlineSnapshot(`
+    "%0: float32 [3,4] = argument 0
+    %1: float32 [3,4] = argument 1
+    together:
+      %2: float32 [3,4] = x - y of %0, %1
+      %3: float32 [3,4] = x * x of %2
+      %4: float32 [3] = reduce(op "mean", axes [1]) of %3
+    returns %4
+    208 bytes"
   `)
 })
 

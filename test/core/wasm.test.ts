@@ -341,11 +341,21 @@ test('and so are rows of large arrays', () => {
   }
 })
 
+test.each([1, 3, 15, 16, 17, 31, 33, 64, 70])('sums and means of %i columns', (inner) => {
+  const x = noise([2, 13, inner], inner)
+  const of = (f: (y: Tensor) => Tensor): Tensor => f(tensor(x.dataSync(), { shape: x.shape }))
+  for (const f of [(y: Tensor) => y.sum(1), (y: Tensor) => y.mean(1), (y: Tensor) => y.mul(y).sum(1)]) {
+    const expected = withBackend(plainBackend, () => of(f))
+    expectSame(of(f), expected)
+    expectSame(compile(f)(x), expected)
+  }
+})
+
 test('a kernel writes nothing beyond its output', () => {
   const before = noise([1000], 5).add(0)
   const copy = before.dataSync()
   for (let rows_ = 1; rows_ < 40; rows_++)
-    for (let inner = 1; inner < 12; inner++) {
+    for (const inner of [1, 2, 3, 4, 5, 6, 7, 8, 11, 17, 31]) {
       const x = noise([rows_, inner], rows_).add(0)
       const y = noise([inner], inner).add(0)
       const after = noise([64], 9).add(0)

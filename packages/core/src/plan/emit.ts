@@ -8,6 +8,7 @@ import type { FunctionSource, ImportedFunction } from '../wasm/encoder.js'
 import type { Lanes } from '../wasm/lanes.js'
 import { loadOnce, type MapSource, writeMap, writeSteps } from '../wasm/map.js'
 import type { Epilogue } from '../wasm/matmul.js'
+import type { Load } from '../wasm/reduce.js'
 import { keep } from '../wasm/vector-math.js'
 import type { Schedule, Stage } from './fuse.js'
 import { isWoven, reachOf } from './fuse.js'
@@ -140,7 +141,11 @@ function writingOf(
   isStored: (id: ValueId) => boolean,
 ): Writing | undefined {
   const id = members[0]!
-  if (isWoven(program, id)) return mapWriting(program, members, isStored)
+  const last = members.at(-1)!
+  if (isWoven(program, id))
+    return isWoven(program, last)
+      ? mapWriting(program, members, isStored)
+      : reductionWriting(program, members.slice(0, -1), last)
   if (members.length > 1) return productWriting(program, id, members.slice(1), isStored)
   const value = program.values[id]!
   if (value.source.kind !== 'kernel' || sizeOf(value.shape) === 0) return undefined
@@ -300,28 +305,83 @@ function mapWriting(
   }
 }
 
+/** A reduction of what elementwise kernels compute on the way, which is stored nowhere. */
+function reductionWriting(program: Program, members: readonly ValueId[], reduction: ValueId): Writing {
+  const { values } = program
+  const { source: from } = values[reduction]!
+  if (from.kind !== 'kernel') throw new Error('no reduction')
+  const { kernel } = from
+  const x = values[members.at(-1)!]!
+  const choice = choose(kernel, [x], values[reduction]!)!
+  const { writer, sizes } = choice
+  const isOne = (id: ValueId): boolean => reachOf(values[id]!.shape, x.shape) === 'one'
+  const { source, inputs, slots } = weave(program, members, () => false, isOne)
+  const main = inputs.find((id) => !isOne(id))!
+  return {
+    key: `${writer.key} ${sizes.join()} ${inputs.indexOf(main)} ${keyOf(source)}`,
+    operands: [...inputs, ...slots.map((slot) => ({ slot })), reduction],
+    scratch: 0,
+    divide() {
+      const division = divide(kernel, [x], choice)
+      if (division === undefined) return undefined
+      const [ofX, ofOut] = division.steps as [number, number]
+      const work = division.work + sizeOf(x.shape) * costOf(program, members)
+      return {
+        ...division,
+        work,
+        steps: [...inputs.map((id) => (isOne(id) ? 0 : ofX)), ...slots.map(() => 0), ofOut],
+      }
+    },
+    whole: (size) => sizes[size]!,
+    leastParts: 1,
+    write(c, addresses, extent) {
+      const start = addresses[inputs.indexOf(main)]!
+      /** What has the same shape lies as far from the first of them everywhere. */
+      const distances = inputs.map((id, i) => {
+        const distance = c.local('i32')
+        if (id !== main && !isOne(id)) c.op(addresses[i]!, start, 'i32.sub').set(distance)
+        return distance
+      })
+      const once = inputs.map((id, i) =>
+        isOne(id) ? loadOnce(c, addresses[i]!, values[id]!.dtype) : undefined,
+      )
+      const numbers = slots.map((_, i) => loadOnce(c, addresses[inputs.length + i]!, 'float64'))
+      const load: Load = (_, at, offset) => {
+        const given = inputs.map((id, i): Lanes => {
+          if (once[i] !== undefined) return once[i]
+          c.get(at)
+          if (id !== main) c.op(distances[i]!, 'i32.add')
+          return { kind: 'single', all: keep(c, () => c.memory('v128.load', offset)) }
+        })
+        const result = writeSteps(c, source, [...given, ...numbers]).at(-1)!
+        if (result.kind !== 'single') throw new Error('not float32')
+        return result.all
+      }
+      const own = part(sizes, divide(kernel, [x], choice)?.size, extent)
+      writer.write(c, [start, addresses.at(-1)!], own, 0, undefined, sizes, load)
+    },
+  }
+}
+
 /** So many elements of an elementwise stage are a part at most: what it overwrites can be kept in the cache. */
 const MOST_OF_MAP = 32_768
 
 /** An elementwise stage is divided along its outermost loop. */
 function divideMap(
-  { values }: Program,
+  program: Program,
   members: readonly ValueId[],
   inputs: readonly ValueId[],
   slots: number,
   stored: readonly ValueId[],
   { outer, strides, inner, steps }: Loops,
 ): Division | undefined {
+  const { values } = program
   const isFlat = outer.length === 0
   // The last vector of a row reaches into the next one, which has to be written afterwards.
   if (!isFlat && inner % 4 !== 0) return undefined
   const perUnit = isFlat ? LINE : 1
   const rest = outer.slice(1).reduce((a, b) => a * b, isFlat ? 1 : inner)
   const elements = (isFlat ? inner : outer[0]!) * rest
-  const costs = members.map((id) => {
-    const { source } = values[id]!
-    return source.kind === 'kernel' && source.kernel.kind === 'map' ? workOf(source.kernel.fn.body) : 0
-  })
   return {
     units: Math.floor((isFlat ? inner : outer[0]!) / perUnit),
     steps: [
@@ -331,8 +391,17 @@ function divideMap(
     ],
     size: 0,
     perUnit,
-    work: elements * costs.reduce((a, b) => a + b, inputs.length + stored.length),
+    work: elements * (inputs.length + stored.length + costOf(program, members)),
   }
+}
+
+/** About the work of elementwise kernels for one element. */
+function costOf({ values }: Program, members: readonly ValueId[]): number {
+  const costs = members.map((id) => {
+    const { source } = values[id]!
+    return source.kind === 'kernel' && source.kernel.kind === 'map' ? workOf(source.kernel.fn.body) : 0
+  })
+  return costs.reduce((a, b) => a + b, 0)
 }
 
 /** A product of matrices whose tiles elementwise kernels finish before they are stored. */

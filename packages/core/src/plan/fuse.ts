@@ -7,10 +7,10 @@ import { inputsOf } from './program.js'
 
 /**
  * Kernels that run as one: several elementwise ones over the same shape, perhaps after the product of matrices that they
- * take, or any one alone.
+ * take, or before the reduction that takes them; or any one alone.
  */
 export interface Stage {
-  /** What they compute, in order, a product first. */
+  /** What they compute, in order, a product first, a reduction last. Of what a reduction takes nothing is stored. */
   readonly members: readonly ValueId[]
   /** Whether it has to run before the results are known; the others only change variables. */
   readonly isFirst: boolean
@@ -75,6 +75,13 @@ export function schedule(program: Program): Schedule {
     group.members.unshift(head)
     groups.set(head, group)
   }
+  const kept = keptValues(program, roots)
+  values.forEach((_, id) => {
+    const group = takenBy(program, id, consumers, kept, groups)
+    if (group === undefined) return
+    group.members.push(id)
+    groups.set(id, group)
+  })
   const stages = [...new Set(groups.values())].sort((a, b) => a.members.at(-1)! - b.members.at(-1)!)
   return { stages: [...stages.filter((s) => s.isFirst), ...stages.filter((s) => !s.isFirst)], roots }
 }
@@ -111,6 +118,56 @@ function headOf(
     const ins = source.inputs.map((input) => values[input]!)
     return sizeOf(shape) > 0 && choose(source.kernel, ins, values[id]!)?.takesEpilogue === true
   })
+}
+
+/** Sums of more than this are not computed as they are taken: threads share the elementwise part, but not a sum. */
+const MOST_OF_SUM = 16_384
+
+/**
+ * The group of elementwise kernels whose values a reduction can take as they are computed: nothing else needs them, and
+ * what they read is of their shape, or one number.
+ */
+function takenBy(
+  program: Program,
+  id: ValueId,
+  consumers: readonly (readonly ValueId[])[],
+  kept: ReadonlySet<ValueId>,
+  groups: ReadonlyMap<ValueId, Group>,
+): Group | undefined {
+  const { values } = program
+  const { source, shape } = values[id]!
+  if (source.kind !== 'kernel' || source.kernel.kind !== 'reduce') return undefined
+  const x = values[source.inputs[0]!]!
+  const group = groups.get(source.inputs[0]!)
+  if (group === undefined || group.isFirst !== groups.get(id)!.isFirst) return undefined
+  const { members } = group
+  if (members.at(-1) !== source.inputs[0] || members.length >= MOST_MEMBERS) return undefined
+  if (
+    sizeOf(shape) === 0 ||
+    sizeOf(x.shape) === 1 ||
+    choose(source.kernel, [x], values[id]!)?.takesLoad !== true
+  )
+    return undefined
+  const isOwn = (member: ValueId): boolean =>
+    isWoven(program, member) &&
+    !kept.has(member) &&
+    consumers[member]!.every((c) => c === id || groups.get(c) === group)
+  if (!members.every(isOwn)) return undefined
+  const isSeries = members.some((member) => !isVectorized(formulaOf(program, member)!, 'float64'))
+  if (isSeries && sizeOf(x.shape) > MOST_OF_SUM) return undefined
+  const inputs = members
+    .flatMap((member) => inputsOf(values[member]!.source))
+    .filter((input) => groups.get(input) !== group)
+  const isWhole = (input: ValueId): boolean =>
+    values[input]!.dtype === 'float32' && sizeOf(values[input]!.shape) === sizeOf(x.shape)
+  const isReadable = (input: ValueId): boolean => isWhole(input) || sizeOf(values[input]!.shape) === 1
+  return inputs.every(isReadable) && inputs.some(isWhole) ? group : undefined
+}
+
+/** What has to be there after a run. */
+function keptValues({ results, checks, assigned }: Program, roots: readonly ValueId[]): Set<ValueId> {
+  const ids = [...results, ...checks.map(({ value }) => value), ...assigned.map(({ value }) => value)]
+  return new Set(ids.map((id) => roots[id]!))
 }
 
 /** How an operand covers a matrix or a stack of them; undefined for ways that products' tiles do not know. */

@@ -7,7 +7,9 @@ import type { Code, Int } from './code.js'
 import { type IndexType, scatterScratch, writeCopy, writeFill, writeGather, writeScatterAdd } from './copy.js'
 import { type Epilogue, matmulScratch, matmulSource, writeMatmul, writeMatVec } from './matmul.js'
 import {
+  isOnePass,
   isVectorReduceOp,
+  type Load,
   writeArgReduce,
   writeReduceColumns,
   writeReduceRows,
@@ -32,6 +34,7 @@ export interface Writer {
     scratch: Int,
     finish?: Epilogue,
     whole?: readonly Int[],
+    load?: Load,
   ): void
 }
 
@@ -42,6 +45,8 @@ export interface Choice {
   readonly scratch: number
   /** Whether the writer lets an epilogue finish what it stores. */
   readonly takesEpilogue?: boolean
+  /** Whether it takes the numbers of its first operand as they are computed, given how. */
+  readonly takesLoad?: boolean
   /** Whether the first of the sizes counts rows that do not know of one another, of which each operand has as many. */
   readonly hasRows?: boolean
 }
@@ -175,7 +180,7 @@ function reduce({ op, axes, correction = 0 }: Of<'reduce'>, x: Aval, out: Aval):
   return {
     writer: writer(
       isRows ? `${op} of rows` : `${op} of columns`,
-      (c, [from, to], sizes, _scratch, _finish, whole = sizes) => {
+      (c, [from, to], sizes, _scratch, _finish, whole = sizes, load) => {
         const [outer_, count_, inner_, divisor_] = sizes as [Int, Int, Int, Int]
         const sides = {
           outer: outer_,
@@ -184,13 +189,14 @@ function reduce({ op, axes, correction = 0 }: Of<'reduce'>, x: Aval, out: Aval):
           wholeInner: whole[2]!,
           divisor: divisor_,
         }
-        const places = { x: from!, out: to!, ...sides }
+        const places = { x: from!, out: to!, load, ...sides }
         if (isRows) writeReduceRows(c, op, places)
         else writeReduceColumns(c, op, places)
       },
     ),
     sizes: [outer, count, inner, divisor],
     scratch: 0,
+    takesLoad: isOnePass(op, isRows),
     hasRows: true,
   }
 }

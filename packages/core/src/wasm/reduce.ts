@@ -6,11 +6,23 @@ const OPS = ['sum', 'mean', 'max', 'min', 'norm', 'variance', 'logSumExp'] as co
 /** Reductions of float32 numbers that have a kernel. */
 export type VectorReduceOp = (typeof OPS)[number]
 
+/** Whether a reduction of rows, or columns, goes over its numbers once and in order, so that they may be computed meanwhile. */
+export function isOnePass(op: string, isRows: boolean): boolean {
+  return op === 'sum' || op === 'mean' || (isRows && ['max', 'min', 'norm'].includes(op))
+}
+
 export function isVectorReduceOp(op: string): op is VectorReduceOp {
   return (OPS as readonly string[]).includes(op)
 }
 
+/** Computes the vector that would be `offset` bytes after `at` in memory, had it been stored. */
+export type Load = (c: Code, at: Local, offset: number) => Local
+
+const fromMemory: Load = (c, at, offset) => keep(c, () => c.get(at).memory('v128.load', offset))
+
 export interface ReducePlaces {
+  /** Where the numbers come from, if not from memory. */
+  readonly load?: Load | undefined
   readonly x: Int
   readonly out: Int
   /** x is [outer, count, inner], reduced over the middle axis. None is 0. */
@@ -72,6 +84,12 @@ function addTo(c: Code, sum: Wide, x: Wide): void {
   for (const half of ['low', 'high'] as const) c.get(sum[half]).get(x[half]).op('f64x2.add').set(sum[half])
 }
 
+/** Divided by a whole number. */
+function over(c: Code, x: Wide, by: Int): Wide {
+  const all = keep(c, () => c.op(by, 'f64.convert_i32_u', 'f64x2.splat'))
+  return halves(x, (half) => keep(c, () => c.get(half).get(all).op('f64x2.div')))
+}
+
 /**
  * Four results of a reduction, one for each lane of what `pass` goes over. `across` makes of the four lanes of a total
  * the one that each of them needs: of columns they stay as they are, of a row they are taken together.
@@ -94,10 +112,6 @@ function reduced(
     for (const other of totals.slice(1)) addTo(c, totals[0]!, other)
     return across.sum(totals[0]!)
   }
-  const over = (x: Wide, by: Int): Wide => {
-    const all = keep(c, () => c.op(by, 'f64.convert_i32_u', 'f64x2.splat'))
-    return halves(x, (half) => keep(c, () => c.get(half).get(all).op('f64x2.div')))
-  }
   switch (op) {
     case 'max':
     case 'min':
@@ -111,6 +125,7 @@ function reduced(
       return narrow(
         c,
         over(
+          c,
           sum(-0, -0, (x) => widen(c, x)),
           divisor,
         ),
@@ -126,6 +141,7 @@ function reduced(
     }
     case 'variance': {
       const mean = over(
+        c,
         sum(-0, -0, (x) => widen(c, x)),
         count,
       )
@@ -139,7 +155,7 @@ function reduced(
         }
         return masked(c, { low: term('low'), high: term('high') }, isPresent)
       })
-      const total = over(squares, divisor)
+      const total = over(c, squares, divisor)
       // A mean that is NaN, or infinite, makes NaN of it all.
       const addNaN = (half: 'low' | 'high'): Local =>
         keep(c, () => {
@@ -204,35 +220,51 @@ function masked(c: Code, { low, high }: Wide, mask: Local): Wide {
   return { low: half(low, 0), high: half(high, 2) }
 }
 
-/** The reduction of [outer, count, inner] over its middle axis, four columns at a time. */
+/** The reduction of [outer, count, inner] over its middle axis: sums sixteen columns at a time, the rest four. */
 export function writeReduceColumns(c: Code, op: VectorReduceOp, places: ReducePlaces): void {
-  const { count, wholeInner } = places
+  const { count, divisor, wholeInner, load = fromMemory } = places
   const rowBytes = c.product(wholeInner, 4)
-  eachColumns(c, places, count, (from, to) => {
-    const pass: Pass = (_, body) => {
-      const at = c.copyOf(from)
-      const i = c.copyOf(0)
-      c.loop(i, count, 1, () => {
-        body(
-          keep(c, () => c.get(at).memory('v128.load')),
-          0,
-        )
-        c.advance(at, rowBytes)
-      })
-    }
-    const result = reduced(c, op, places, pass, { best: (_, x) => x, sum: (x) => x })
-    // What is written beyond the end of a row is written again as part of the next one.
-    c.get(to).get(result).memory('v128.store')
-  })
+  const eachRow = (from: Local, body: (at: Local) => void): void => {
+    const at = c.copyOf(from)
+    const i = c.copyOf(0)
+    c.loop(i, count, 1, () => {
+      body(at)
+      c.advance(at, rowBytes)
+    })
+  }
+  const sums = (from: Local, to: Local): void => {
+    const totals = Array.from({ length: WAYS }, () => wide(c, -0))
+    eachRow(from, (at) => totals.forEach((total, v) => addTo(c, total, widen(c, load(c, at, 16 * v)))))
+    totals.forEach((total, v) => {
+      const result = narrow(c, op === 'mean' ? over(c, total, divisor) : total)
+      c.get(to)
+        .get(result)
+        .memory('v128.store', 16 * v)
+    })
+  }
+  eachColumns(
+    c,
+    places,
+    count,
+    (from, to) => {
+      const pass: Pass = (_, body) => eachRow(from, (at) => body(load(c, at, 0), 0))
+      const result = reduced(c, op, places, pass, { best: (_, x) => x, sum: (x) => x })
+      // What is written beyond the end of a row is written again as part of the next one.
+      c.get(to).get(result).memory('v128.store')
+    },
+    1,
+    op === 'sum' || op === 'mean' ? sums : undefined,
+  )
 }
 
-/** Goes over [outer, count, inner] four columns at a time; `to` moves on along [outer, inner]. */
+/** Goes over [outer, count, inner] four columns at a time, sixteen as long as there are where these have code; `to` moves on along [outer, inner]. */
 function eachColumns(
   c: Code,
   { x, out, outer, inner, wholeInner }: Pick<ReducePlaces, 'x' | 'out' | 'outer' | 'inner' | 'wholeInner'>,
   count: Int,
   body: (from: Local, to: Local, left: Local) => void,
   outRows: Int = 1,
+  sixteen?: (from: Local, to: Local) => void,
 ): void {
   const rowBytes = c.product(wholeInner, 4)
   const blockBytes = c.product(rowBytes, count)
@@ -245,23 +277,35 @@ function eachColumns(
     const from = c.copyOf(block)
     const to = c.copyOf(outBlock)
     const left = c.copyOf(inner)
-    c.loop(j, inner, 4, () => {
-      body(from, to, left)
-      c.advance(from, 16).advance(to, 16).advance(left, -4)
-    })
+    const each = (columns: number, end: Int, write: () => void): void => {
+      c.op(j, end, 'i32.lt_u').if(() =>
+        c.loop(j, end, columns, () => {
+          write()
+          c.advance(from, 4 * columns)
+            .advance(to, 4 * columns)
+            .advance(left, -columns)
+        }),
+      )
+    }
+    if (sixteen !== undefined) {
+      const whole = c.local('i32')
+      c.op(inner, ~15, 'i32.and').set(whole)
+      each(16, whole, () => sixteen(from, to))
+    }
+    each(4, inner, () => body(from, to, left))
     c.advance(block, blockBytes).advance(outBlock, outBytes)
   })
 }
 
 /** The reduction of [outer, count] over its rows, four elements at a time. */
 export function writeReduceRows(c: Code, op: VectorReduceOp, places: ReducePlaces): void {
-  const { outer, count } = places
+  const { outer, count, load } = places
   const row = c.copyOf(places.x)
   const out = c.copyOf(places.out)
   const rowBytes = c.product(count, 4)
   const o = c.copyOf(0)
   c.loop(o, outer, 1, () => {
-    const pass: Pass = (filler, body, ways) => eachFour(c, row, count, filler, body, ways)
+    const pass: Pass = (filler, body, ways) => eachFour(c, row, count, filler, body, ways, load)
     const result = reduced(c, op, places, pass, {
       best: (of, x) => bestOfLanes(c, of, x),
       sum: (x) => sumOfLanes(c, x),
@@ -293,6 +337,7 @@ function eachFour(
   filler: number,
   body: (x: Local, way: number) => void,
   ways = 1,
+  load: Load = fromMemory,
 ): void {
   const at = c.copyOf(row)
   const i = c.copyOf(0)
@@ -304,18 +349,14 @@ function eachFour(
     if (typeof count !== 'number' || count >= width)
       c.op(whole).if(() =>
         c.loop(i, whole, width, () => {
-          for (let way = 0; way < ways; way++)
-            body(
-              keep(c, () => c.get(at).memory('v128.load', way * 16)),
-              way,
-            )
+          for (let way = 0; way < ways; way++) body(load(c, at, way * 16), way)
           c.advance(at, width * 4)
         }),
       )
   }
   c.op(i, count, 'i32.lt_u').if(() =>
     c.loop(i, count, 4, () => {
-      c.get(at).memory('v128.load').set(x)
+      c.get(load(c, at, 0)).set(x)
       if (typeof count !== 'number' || count % 4 !== 0) {
         c.op(i, 4, 'i32.add', count, 'i32.gt_u')
         c.if(() => fillEnd(c, x, i, count, filler))
