@@ -165,7 +165,10 @@ function kindOf({ x, y, weights, masks }: Batch): string {
 
 /** The tensors of a batch, in the order that {@link withTensors} takes. */
 export function tensorsOf({ x, y, weights, masks }: Batch): Tensor[] {
-  return [...x, ...y, ...weights, ...masks].filter((part) => part !== undefined)
+  const tensors: Tensor[] = []
+  for (const list of [x, y, weights, masks])
+    for (const part of list) if (part !== undefined) tensors.push(part)
+  return tensors
 }
 
 /** The same batch with other tensors. */
@@ -246,9 +249,11 @@ const inferences = new WeakMap<Model, Plans>()
 export class Inference {
   readonly #model: Model
   readonly #plans: Plans | undefined
+  readonly #recording: Recording
 
   constructor(model: Model) {
     this.#model = model
+    this.#recording = recordingOf(model)
     if (!StepPlan.isPossible || model.compiled?.plan === false) return
     if (!endsOf(model, 'input').list.every(({ tensor }) => isOfNumbers(tensor))) return
     let plans = inferences.get(model)
@@ -264,17 +269,17 @@ export class Inference {
     plan.compute(x)
     return this.#model.outputList.map((_, i) => plan.read(i))
   }
+}
 
-  get #recording(): Recording {
-    const functions: StepFunctions = {
-      compute: (x) => ({ read: this.#model.compute(x, { training: false }) as Tensor[], grads: [] }),
-      change: () => undefined,
-    }
-    return {
-      key: '',
-      record: ({ x }) => StepPlan.record(functions, x, () => undefined),
-      isStill: (plan, { x }) => plan.isStill(functions, x, () => undefined),
-    }
+function recordingOf(model: Model): Recording {
+  const functions: StepFunctions = {
+    compute: (x) => ({ read: model.compute(x, { training: false }) as Tensor[], grads: [] }),
+    change: () => undefined,
+  }
+  return {
+    key: '',
+    record: ({ x }) => StepPlan.record(functions, x, () => undefined),
+    isStill: (plan, { x }) => plan.isStill(functions, x, () => undefined),
   }
 }
 

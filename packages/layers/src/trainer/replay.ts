@@ -28,6 +28,8 @@ export class Replayer {
   readonly #hasMetrics: boolean
   /** Which layers are frozen: some do something else then. */
   readonly #frozen: string
+  /** How many losses are read. */
+  readonly #lossCount: number
   readonly #trainRecording: Recording
   readonly #testRecording: Recording
 
@@ -38,6 +40,8 @@ export class Replayer {
     this.#frozen = allLayers(subject.model)
       .map((layer) => (layer.trainable ? '1' : '0'))
       .join('')
+    const { compiled, objective } = subject
+    this.#lossCount = 1 + objective.scored.length + (compiled.modelLoss === undefined ? 0 : 1)
     this.#trainRecording = this.#training()
     this.#testRecording = this.#testing()
   }
@@ -53,20 +57,26 @@ export class Replayer {
     const plans = this.#plans.train
     // A single step cannot know what the user's code did before it.
     if (plans.hasOwnCode && place.op === 'trainOnBatch') return undefined
-    const plan = bound.run(() => plans.for(batch, this.#trainRecording))
-    if (plan === undefined) return undefined
     const before: Kept = { random: bound.random, statistics: [] }
-    const { read } = drawing(bound, before, () => {
-      plan.compute(tensorsOf(batch))
-      return { read: plan.numbers(this.#lossCount + this.#subject.variables.length) }
-    })
-    const finish = (numbers: readonly number[]): Outcome | undefined =>
-      drawing(bound, before, () => this.#trainBy(plan, batch, numbers, before, place))
-    if (!(read instanceof Promise)) return finish(read)
-    return read.then(finish, (error: unknown) => {
-      bound.random = before.random
-      throw error
-    })
+    const begun = drawing(bound, before, () => this.#begin(batch, before, place))
+    if (begun === undefined || !('read' in begun)) return begun
+    const { plan, read } = begun
+    return read.then(
+      (numbers) => drawing(bound, before, () => this.#trainBy(plan, batch, numbers, before, place)),
+      (error: unknown) => {
+        bound.random = before.random
+        throw error
+      },
+    )
+  }
+
+  /** The whole step where numbers can be read at once. */
+  #begin(batch: Batch, before: Kept, place: Place): Outcome | Waiting | undefined {
+    const plan = this.#plans.train.for(batch, this.#trainRecording)
+    if (plan === undefined) return undefined
+    plan.compute(tensorsOf(batch))
+    const read = plan.numbers(this.#lossCount + this.#subject.variables.length)
+    return read instanceof Promise ? { plan, read } : this.#trainBy(plan, batch, read, before, place)
   }
 
   /** The rest of a step whose losses and gradients' magnitudes are read: checks them, and takes the step. */
@@ -115,23 +125,19 @@ export class Replayer {
 
   /** A step of testing, if there is a plan. */
   test(batch: Batch, bound: Bound): Outcome | Promise<Outcome> | undefined {
-    const plan = bound.run(() => this.#plans.test.for(batch, this.#testRecording))
-    if (plan === undefined) return undefined
     const { compiled } = this.#subject
     const count = compiled.hasLoss ? this.#lossCount : 0
-    const { read, predictions } = bound.run(() => {
+    const begun = bound.run(() => {
+      const plan = this.#plans.test.for(batch, this.#testRecording)
+      if (plan === undefined) return undefined
       plan.compute(tensorsOf(batch))
       return { read: plan.numbers(count), predictions: this.#predictions(plan, count) }
     })
+    if (begun === undefined) return undefined
+    const { read, predictions } = begun
     const outcome = (numbers: readonly number[]): Outcome =>
       weighted(compiled, { ...this.#lossesOf(numbers), predictions })
     return read instanceof Promise ? read.then(outcome) : outcome(read)
-  }
-
-  /** How many losses are read. */
-  get #lossCount(): number {
-    const { compiled, objective } = this.#subject
-    return 1 + objective.scored.length + (compiled.modelLoss === undefined ? 0 : 1)
   }
 
   /** What of the numbers is which loss. */
@@ -220,6 +226,12 @@ export class Replayer {
       throw new BackendError('metrics need the masks of predictions, which a plan does not keep')
     return predictions
   }
+}
+
+/** A step whose numbers a device gives later. */
+interface Waiting {
+  readonly plan: StepPlan
+  readonly read: Promise<readonly number[]>
 }
 
 /** Runs a part of a planned step. Where it fails, or there is nothing done, no random numbers were used. */

@@ -26,11 +26,9 @@ export class Report {
     this.#verbosity = verbosity
     this.#steps = steps
     if (verbosity > 0 && header !== undefined) write(`${epochHeader(...header)}\n`)
+    if (verbosity !== 1) return
     const { columns, isTTY } = terminal()
-    this.#bar =
-      verbosity === 1
-        ? new ProgressBar({ target: steps ?? null, write, now, columns, color: isTTY })
-        : undefined
+    this.#bar = new ProgressBar({ target: steps ?? null, write, now, columns, color: isTTY })
   }
 
   /** Whether `step` would be shown, so that its logs are wanted. */
