@@ -4,11 +4,33 @@ import {
   scalar,
   ShapeError,
   tensor,
+  normalize,
   toCategorical,
   trainTestSplit,
   ValueError,
 } from '@adjoint/layers'
 import { describe, expect, test } from 'vitest'
+
+describe('normalize', () => {
+  const rows = [[3, -4], [0, 0], [-2, 0]] // prettier-ignore
+  test.each<[object, number[][]]>([
+    [{}, [[0.6, -0.8], [0, 0], [-1, 0]]], // prettier-ignore
+    [{ order: 1 }, [[3 / 7, -4 / 7], [0, 0], [-1, 0]]], // prettier-ignore
+    [{ order: 'inf' }, [[0.75, -1], [0, 0], [-1, 0]]], // prettier-ignore
+    [{ axis: 0 }, [[3 / Math.sqrt(13), -1], [0, 0], [-2 / Math.sqrt(13), 0]]], // prettier-ignore
+  ])('with %o divides by the norm, and leaves zeros', (options, want) => {
+    for (const x of [rows, tensor(rows, { dtype: 'float64' })])
+      expect((normalize(x, options).arraySync() as number[][]).map((row) => row.map(Math.fround))).toEqual(
+        want.map((row) => row.map(Math.fround)),
+      )
+  })
+  test('takes whole numbers, and refuses axes and orders that there are not', () => {
+    expect(normalize(tensor([3, 4], { dtype: 'int32' })).dtype).toBe('float32')
+    expect(() => normalize(rows, { axis: 2 })).toThrow(/axis 2 is out of range/)
+    expect(() => normalize(rows, { order: 3 as never })).toThrow(/ord "3" is unknown/)
+    expect(() => normalize(rows, { ord: 2 } as never)).toThrow(/Did you mean "order"/)
+  })
+})
 
 describe('toCategorical', () => {
   test('as in Keras', () => {

@@ -2,6 +2,7 @@ import {
   activation,
   add,
   batchNormalization,
+  cloneModel,
   concatenate,
   dense,
   dropout,
@@ -17,6 +18,7 @@ import {
   type Model,
   multiply,
   setSeed,
+  stringLookup,
   subtract,
   type Sym,
   SymbolicTensor,
@@ -28,6 +30,7 @@ import {
 import * as core from '@adjoint/core'
 import { fc, test } from '@fast-check/vitest'
 import { describe, expect, it } from 'vitest'
+import { siamese } from '../support/models.js'
 
 const rows = tensor([
   [1, 2],
@@ -213,6 +216,48 @@ describe('a call that says whether to train', () => {
       'unknown call option "traning". Did you mean "training"?',
     )
     expect(() => dropout(0.5)(x, { training: 1 as never })).toThrow('training must be true or false, got 1')
+  })
+})
+
+describe('cloneModel', () => {
+  it('makes the same layers anew, with weights of their own', async () => {
+    setSeed(3)
+    const [a, city] = [input({ shape: [2], name: 'a' }), input({ shape: [1], dtype: 'string', name: 'city' })]
+    const lookup = stringLookup({ outputMode: 'one_hot' })
+    lookup.adapt(['Oslo', 'Rome'])
+    const joined = concatenate([a.mul(2), lookup(city)])
+    const m = model({ inputs: { a, city }, outputs: { y: dense(3, { name: 'head' })(joined) } })
+    const clone = cloneModel(m)
+    const data = { a: rows, city: tensor([['Oslo'], ['Rome'], ['Bonn']], { dtype: 'string' }) }
+    expect(clone.layers.map((layer) => layer.name)).toEqual(m.layers.map((layer) => layer.name))
+    expect(clone(data).y.arraySync()).not.toEqual(m(data).y.arraySync())
+    clone.setWeights(m.getWeights())
+    expect(clone(data).y.arraySync()).toEqual(m(data).y.arraySync())
+    const before = m.getWeights().map((w) => w.arraySync())
+    clone.compile({ loss: 'mse' })
+    await clone.fit(data, { y: tensor(new Float32Array(9), { shape: [3, 3] }) }, { verbose: 0 })
+    expect(m.getWeights().map((w) => w.arraySync())).toEqual(before)
+  })
+
+  it('keeps what is shared shared, and frozen layers frozen', () => {
+    const m = siamese()
+    const clone = cloneModel(m)
+    expect(clone.countParams()).toBe(m.countParams())
+    expect(clone.trainableWeights.length).toBe(m.trainableWeights.length)
+    expect(clone.weights.some((w) => m.weights.includes(w))).toBe(false)
+    const copies = [clone, m].map((each) => JSON.stringify(each))
+    expect(copies[0]).toBe(copies[1])
+  })
+
+  it('tells how to register a class of yours', () => {
+    class Mine extends Layer {
+      override call(x: Tensor): Tensor {
+        return x
+      }
+    }
+    const x = input({ shape: [2] })
+    const m = model({ inputs: x, outputs: new Mine()(x) as Sym.Any })
+    expect(() => cloneModel(m)).toThrow(/registerLayer\("Mine", Mine\)/)
   })
 })
 

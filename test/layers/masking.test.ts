@@ -9,6 +9,7 @@ import {
   embedding,
   flatten,
   globalAveragePooling1D,
+  globalMaxPooling1D,
   identity,
   input,
   lambda,
@@ -31,6 +32,7 @@ import {
   valueAndGrads,
   variable,
 } from '@adjoint/layers'
+import { grad } from '@adjoint/core'
 import { afterEach, describe, expect, it } from 'vitest'
 
 afterEach(() => {
@@ -99,6 +101,12 @@ describe('masks', () => {
     expect(globalAveragePooling1D({ keepDims: true })(masked()).shape).toEqual([2, 1, 2])
     const nothing = masking()(tensor([[[0], [0]]]))
     expect(globalAveragePooling1D()(nothing).arraySync()).toEqual([[0]])
+    const below = tensor([[[-3, -2], [9, 9], [-1, -4]], [[9, 9], [9, 9], [9, 9]]]) // prettier-ignore
+    const mask = tensor([[1, 0, 1], [0, 0, 0]], { dtype: 'bool' }) // prettier-ignore
+    expect(globalMaxPooling1D()(below, { mask }).arraySync()).toEqual([[-1, -2], [0, 0]]) // prettier-ignore
+    expect(globalMaxPooling1D()(below).arraySync()).toEqual([[9, 9], [9, 9]]) // prettier-ignore
+    const slope = grad((t: Tensor) => globalMaxPooling1D({ keepDims: true })(t, { mask }).sum())(below)
+    expect(slope.arraySync()).toEqual([[[0, 1], [0, 0], [1, 0]], [[0, 0], [0, 0], [0, 0]]]) // prettier-ignore
   })
 
   it('are given to a call, and belong to that call alone', () => {

@@ -14,6 +14,7 @@ import {
   embedding,
   flatten,
   globalAveragePooling1D,
+  globalMaxPooling1D,
   hashing,
   identity,
   input,
@@ -70,6 +71,8 @@ is<typeof merged, F32<Shape>>(true)
 
 const pooled = globalAveragePooling1D()(masking({ maskValue: -1 })(x))
 is<typeof pooled, F32<readonly [3]>>(true)
+const largest = globalMaxPooling1D()(x)
+is<typeof largest, F32<readonly [3]>>(true)
 const kept = globalAveragePooling1D({ keepDims: true })(embedding(9, 2, { maskZero: true })(v))
 is<typeof kept, F32<readonly [1, 2]>>(true)
 

@@ -66,6 +66,7 @@ export {
   type NumericColumn,
   type TextColumn,
 } from './data/from-rows.js'
+export { normalize, type NormalizeOptions } from './data/normalize.js'
 export { padSequences, type PadSequencesOptions } from './data/pad-sequences.js'
 export { toCategorical } from './data/to-categorical.js'
 export {
@@ -102,8 +103,10 @@ export { Embedding, embedding, type EmbeddingOptions } from './layers/embedding.
 export {
   GlobalAveragePooling1D,
   globalAveragePooling1D,
-  type GlobalAveragePooling1DOptions,
-} from './layers/global-average-pooling.js'
+  GlobalMaxPooling1D,
+  globalMaxPooling1D,
+  type GlobalPooling1DOptions,
+} from './layers/global-pooling.js'
 export { Masking, masking, type MaskingOptions } from './layers/masking.js'
 export { Flatten, flatten } from './layers/flatten.js'
 export {
@@ -184,6 +187,7 @@ export type { ConfiguredLoss, LossFactory } from './losses/configured.js'
 export type { Reduction } from './losses/reduction.js'
 export { type LossFn, type LossLike, type LossName, losses } from './losses.js'
 export { type Metric, type MetricLike, type MetricName, metrics } from './metrics.js'
+export { cloneModel } from './clone-model.js'
 export { Model, model } from './model.js'
 export {
   adadelta,

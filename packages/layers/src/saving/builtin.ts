@@ -9,7 +9,7 @@ import { Dot } from '../layers/dot.js'
 import { Dropout } from '../layers/dropout.js'
 import { Embedding } from '../layers/embedding.js'
 import { Flatten } from '../layers/flatten.js'
-import { GlobalAveragePooling1D } from '../layers/global-average-pooling.js'
+import { GlobalAveragePooling1D, GlobalMaxPooling1D } from '../layers/global-pooling.js'
 import { GroupNormalization } from '../layers/group-normalization.js'
 import { Hashing } from '../layers/hashing.js'
 import { Identity } from '../layers/identity.js'
@@ -60,6 +60,7 @@ const builtin: Readonly<Record<string, LayerClass>> = {
   Embedding,
   Flatten,
   GlobalAveragePooling1D,
+  GlobalMaxPooling1D,
   GroupNormalization,
   Hashing,
   Identity,
