@@ -67,3 +67,4 @@ export {
 export { simplify } from './plan/simplify.js'
 export { valuesOf } from './plan/home.js'
 export { type StepFunctions, StepPlan } from './plan/step.js'
+export * as scalarMath from './math/engine.js'

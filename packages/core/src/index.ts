@@ -51,3 +51,4 @@ export { type ArgOptions, grad, type TensorTree, valueAndGrad, valueAndGrads, vj
 export type { Tree } from './tree.js'
 export { compile, type CompiledFunction } from './plan/compile.js'
 export { setThreads } from './threads/set-threads.js'
+export { type Determinism, setDeterminism } from './determinism.js'

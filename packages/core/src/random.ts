@@ -2,6 +2,7 @@ import { abstractBackend } from './abstract.js'
 import { currentBackend } from './backend.js'
 import { floatx, type FloatDType, type NumericArray } from './dtype.js'
 import { LimitError, ShapeError, show, typeName, ValueError } from './errors.js'
+import { exp as scalarExp } from './math/engine.js'
 import { checkNumeric } from './op.js'
 import { mul, sub } from './ops/arithmetic.js'
 import { equal, less, lessEqual } from './ops/comparison.js'
@@ -287,7 +288,7 @@ function accumulate(scores: NumericArray, start: number, below: Float64Array, sh
   }
   if (most === -Infinity) throw noClass(start, shape)
   let sum = 0
-  for (let k = 0; k < below.length; k++) below[k] = sum += Math.exp(scores[start + k]! - most)
+  for (let k = 0; k < below.length; k++) below[k] = sum += scalarExp(scores[start + k]! - most)
 }
 
 function badLogit(value: number, at: number, shape: Sizes): ValueError {

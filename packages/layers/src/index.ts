@@ -17,6 +17,7 @@ export {
   type NumericDType,
   random,
   scalar,
+  setDeterminism,
   setFloatx,
   setSeed,
   setThreads,

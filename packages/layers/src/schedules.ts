@@ -1,5 +1,5 @@
 import { ValueError } from '@adjoint/core'
-import { show } from '@adjoint/core/extend'
+import { scalarMath, show } from '@adjoint/core/extend'
 import {
   checkFlag,
   checkKeys,
@@ -49,7 +49,7 @@ export interface ExponentialDecayOptions {
 export function exponentialDecay(options: ExponentialDecayOptions): Schedule {
   const given = checkDecay('exponentialDecay', options)
   return schedule('exponential_decay', given, (step, { initialLearningRate, decayRate }) => {
-    return initialLearningRate * decayRate ** progress(step, given)
+    return initialLearningRate * scalarMath.pow(decayRate, progress(step, given))
   })
 }
 
@@ -144,7 +144,7 @@ export function polynomialDecay(options: PolynomialDecayOptions): Schedule {
   return schedule('polynomial_decay', given, (step) => {
     const whole = cycle ? decaySteps * Math.max(1, Math.ceil(step / decaySteps)) : decaySteps
     const left = 1 - Math.min(step, whole) / whole
-    return (initialLearningRate - endLearningRate) * left ** power + endLearningRate
+    return (initialLearningRate - endLearningRate) * scalarMath.pow(left, power) + endLearningRate
   })
 }
 
@@ -186,7 +186,7 @@ export function cosineDecay(options: CosineDecayOptions): Schedule {
 
 /** From `height` at 0 to `alpha` at 1. */
 function cosine(x: number, height: number, alpha: number): number {
-  return (1 - alpha) * (0.5 * height * (1 + Math.cos(Math.PI * x))) + alpha
+  return (1 - alpha) * (0.5 * height * (1 + scalarMath.cos(Math.PI * x))) + alpha
 }
 
 /** Options of {@link cosineDecayRestarts}. */
@@ -215,19 +215,19 @@ export function cosineDecayRestarts(options: CosineDecayRestartsOptions): Schedu
   const given = { initialLearningRate, firstDecaySteps, tMul, mMul, alpha }
   return schedule('cosine_decay_restarts', given, (step) => {
     const { restarts, x } = periodOf(step / firstDecaySteps, tMul)
-    return initialLearningRate * cosine(x, mMul ** restarts, alpha)
+    return initialLearningRate * cosine(x, scalarMath.pow(mMul, restarts), alpha)
   })
 }
 
 /** How many periods are over, and how far the current one is; periods are 1, tMul, tMul², … long. */
 function periodOf(at: number, tMul: number): { readonly restarts: number; readonly x: number } {
   if (tMul === 1) return { restarts: Math.floor(at), x: at - Math.floor(at) }
-  const endOf = (periods: number): number => (tMul ** periods - 1) / (tMul - 1)
-  let restarts = Math.floor(Math.log(1 + at * (tMul - 1)) / Math.log(tMul))
+  const endOf = (periods: number): number => (scalarMath.pow(tMul, periods) - 1) / (tMul - 1)
+  let restarts = Math.floor(scalarMath.log(1 + at * (tMul - 1)) / scalarMath.log(tMul))
   // Where a period ends, the logarithms may be off by a rounding.
   if (endOf(restarts + 1) <= at) restarts++
   else if (endOf(restarts) > at) restarts--
-  return { restarts, x: (at - endOf(restarts)) / tMul ** restarts }
+  return { restarts, x: (at - endOf(restarts)) / scalarMath.pow(tMul, restarts) }
 }
 
 /** All of them, by name. @internal */

@@ -1,3 +1,5 @@
+import { exp, expm1 } from '../math/engine.js'
+
 // Polynomials fitted for this file by Chebyshev interpolation in 60 digits; each is exact to better than 1e-17
 // relative to the function it stands for. Coefficients from the highest power down.
 
@@ -88,8 +90,8 @@ function upper(a: number): number {
 /** y exp(-a²), with a² split into an exact square and a small rest: rounding a² would cost up to a² ulps. */
 function timesExpOfMinusSquare(y: number, a: number): number {
   const high = Math.fround(a)
-  const nearly = y * Math.exp(-high * high)
-  return nearly + nearly * Math.expm1((high - a) * (high + a))
+  const nearly = y * exp(-high * high)
+  return nearly + nearly * expm1((high - a) * (high + a))
 }
 
 /** Its value at x by Horner's rule. */

@@ -1,4 +1,6 @@
+import { isPortable } from '../determinism.js'
 import type { Function1, Function2 } from '../expr/tree.js'
+import * as exact from '../math/exact.js'
 import { erf, erfc } from './erf.js'
 import { gelu, geluSlope, geluTanh, geluTanhSlope } from './gelu.js'
 
@@ -45,6 +47,24 @@ function each2(f: (x: number, y: number) => number): Loop2 {
   }
 }
 
+/** By the engine's own function, or by one that is the same on every engine. */
+function either(engine: (x: number) => number, own: (x: number) => number): Loop1 {
+  const [fast, portable] = [each(engine), each(own)]
+  return (o, oo, a, ao, as, n) => (isPortable() ? portable : fast)(o, oo, a, ao, as, n)
+}
+
+type Function2_ = (x: number, y: number) => number
+
+function either2(engine: Function2_, own: Function2_): Loop2 {
+  const [fast, portable] = [each2(engine), each2(own)]
+  return (o, oo, a, ao, as, b, bo, bs, n) => (isPortable() ? portable : fast)(o, oo, a, ao, as, b, bo, bs, n)
+}
+
+const powerBy =
+  (pow: Function2_): Function2_ =>
+  (x, y) =>
+    x === 1 || (x === -1 && Math.abs(y) === Infinity) ? 1 : pow(x, y)
+
 export const LOOPS_1: Readonly<Record<Function1, Loop1>> = {
   neg: (o, oo, a, ao, as, n) => {
     for (let i = 0; i < n; i++, ao += as) o[oo + i] = -a[ao]!
@@ -64,24 +84,24 @@ export const LOOPS_1: Readonly<Record<Function1, Loop1>> = {
   ceil: each(Math.ceil),
   round: each(roundHalfEven),
   trunc: each(Math.trunc),
-  exp: each(Math.exp),
-  expm1: each(Math.expm1),
-  log: each(Math.log),
-  log1p: each(Math.log1p),
-  log2: each(Math.log2),
-  log10: each(Math.log10),
-  sin: each(Math.sin),
-  cos: each(Math.cos),
-  tan: each(Math.tan),
-  asin: each(Math.asin),
-  acos: each(Math.acos),
-  atan: each(Math.atan),
-  sinh: each(Math.sinh),
-  cosh: each(Math.cosh),
-  tanh: each(Math.tanh),
-  asinh: each(Math.asinh),
-  acosh: each(Math.acosh),
-  atanh: each(Math.atanh),
+  exp: either(Math.exp, exact.exp),
+  expm1: either(Math.expm1, exact.expm1),
+  log: either(Math.log, exact.log),
+  log1p: either(Math.log1p, exact.log1p),
+  log2: either(Math.log2, exact.log2),
+  log10: either(Math.log10, exact.log10),
+  sin: either(Math.sin, exact.sin),
+  cos: either(Math.cos, exact.cos),
+  tan: either(Math.tan, exact.tan),
+  asin: either(Math.asin, exact.asin),
+  acos: either(Math.acos, exact.acos),
+  atan: either(Math.atan, exact.atan),
+  sinh: either(Math.sinh, exact.sinh),
+  cosh: either(Math.cosh, exact.cosh),
+  tanh: either(Math.tanh, exact.tanh),
+  asinh: either(Math.asinh, exact.asinh),
+  acosh: either(Math.acosh, exact.acosh),
+  atanh: either(Math.atanh, exact.atanh),
   erf: each(erf),
   erfc: each(erfc),
   gelu: each(gelu),
@@ -121,8 +141,8 @@ export const LOOPS_2: Readonly<Record<Function2, Loop2>> = {
     for (let i = 0; i < n; i++, ao += as, bo += bs) o[oo + i] = Math.max(a[ao]!, b[bo]!)
   },
   // Unlike JavaScript, IEEE 754 and NumPy take 1 to any power, NaN too, as 1, and (-1) to ±Infinity as 1.
-  pow: each2((x, y) => (x === 1 || (x === -1 && Math.abs(y) === Infinity) ? 1 : Math.pow(x, y))),
-  atan2: each2(Math.atan2),
+  pow: either2(powerBy(Math.pow), powerBy(exact.pow)),
+  atan2: either2(Math.atan2, exact.atan2),
   fmod: each2((x, y) => x % y),
   hypot: each2(hypot),
 }

@@ -1,4 +1,5 @@
 import { polynomial } from './erf.js'
+import { exp, expm1 } from '../math/engine.js'
 
 // gelu and its derivative, in both forms, to 2 and 8 ulps. Written out plainly they lose digits twice: an exponential
 // magnifies the rounding of its argument, and the derivative cancels around its root at -0.75. Phi is the normal
@@ -146,9 +147,7 @@ export function geluSlope(x: number): number {
     const { top, rest } = scaledTail(-x)
     return timesExpOfMinusHalfSquare(x * DENSITY_AT_0 - (top + rest) / x, 0, -x)
   }
-  return (
-    0.5 + x * (polynomial(SMALL, (x * x - SMALL_MID) / SMALL_MID) + DENSITY_AT_0 * Math.exp(-0.5 * x * x))
-  )
+  return 0.5 + x * (polynomial(SMALL, (x * x - SMALL_MID) / SMALL_MID) + DENSITY_AT_0 * exp(-0.5 * x * x))
 }
 const DENSITY_AT_0 = 0.3989422804014327
 
@@ -179,11 +178,11 @@ function fitted(
  */
 function timesExpOfMinusHalfSquare(y: number, rest: number, a: number): number {
   const high = Math.fround(a)
-  const power = Math.exp(-0.5 * high * high)
+  const power = exp(-0.5 * high * high)
   const nearly = y * power
   if (nearly === 0) return nearly
   const more = rest * power
-  const bend = (nearly + more) * Math.expm1(-0.5 * (a - high) * (a + high))
+  const bend = (nearly + more) * expm1(-0.5 * (a - high) * (a + high))
   return nearly + (more + (restOfProduct(y, power, nearly) + bend))
 }
 
@@ -223,7 +222,7 @@ function expOfMinusTwoU(x: number): number {
   const kxRest = restOfProduct(TWO_K, x, kx) + TWO_K_REST * x
   const w = kx * t
   const wRest = restOfProduct(kx, t, w) + kx * tRest + kxRest * t
-  const nearly = Math.exp(-w)
+  const nearly = exp(-w)
   return nearly === Infinity ? nearly : nearly - nearly * wRest
 }
 

@@ -3,6 +3,7 @@ import type { NumericArray } from '../dtype.js'
 import { sizeOf, type Sizes } from '../shape.js'
 import type { Numbers } from './functions.js'
 import { permute } from './movement.js'
+import { exp, log } from '../math/engine.js'
 
 /** How many terms are summed one after another before partial sums are summed in pairs. */
 const RUN = 64
@@ -80,8 +81,8 @@ const PARTIALS: Readonly<Record<ReduceOp, Partial>> = {
     const max = maximum(x, at, count, step)
     if (!Number.isFinite(max)) return max
     let sum = 0
-    for (let i = 0; i < count; i++, at += step) sum += Math.exp(x[at]! - max)
-    return max + Math.log(sum)
+    for (let i = 0; i < count; i++, at += step) sum += exp(x[at]! - max)
+    return max + log(sum)
   },
   prod: (x, at, count, step) => {
     let product = 1

@@ -1,5 +1,6 @@
 import type { NumericArray } from '../dtype.js'
 import { sizeOf, type Sizes } from '../shape.js'
+import { exp, log as logOf, log1p } from '../math/engine.js'
 
 /**
  * exp(x - max) / sum(exp(x - max)) along `axis`, or its logarithm x - max - log(sum(exp(x - max))).
@@ -26,15 +27,15 @@ export function softmax(
         let largest = 0
         let rest = 0
         for (let i = 0, at = base; i < count; i++, at += inner) {
-          const power = Math.exp(x[at]! - max)
+          const power = exp(x[at]! - max)
           if (x[at] === max) largest += power
           else rest += power
         }
-        const logSum = Math.log(largest) + Math.log1p(rest / largest)
+        const logSum = logOf(largest) + log1p(rest / largest)
         for (let i = 0, at = base; i < count; i++, at += inner) out[at] = x[at]! - max - logSum
       } else {
         let sum = 0
-        for (let i = 0, at = base; i < count; i++, at += inner) sum += powers[i] = Math.exp(x[at]! - max)
+        for (let i = 0, at = base; i < count; i++, at += inner) sum += powers[i] = exp(x[at]! - max)
         for (let i = 0, at = base; i < count; i++, at += inner) out[at] = powers[i]! / sum
       }
     }

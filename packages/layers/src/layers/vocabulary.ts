@@ -1,5 +1,5 @@
 import { DTypeError, LimitError, ValueError } from '@adjoint/core'
-import { show } from '@adjoint/core/extend'
+import { scalarMath, show } from '@adjoint/core/extend'
 import type { IdsOutputMode } from './encoding.js'
 
 /** What strings and whole numbers differ in when they are looked up. */
@@ -148,7 +148,7 @@ export class Vocabulary<T extends string | number> {
     const most = this.#maxTokens === null ? found.length : this.#maxTokens - this.#special.length
     const tokens = found.slice(0, most).map(([token]) => token)
     const idf = isWeighted
-      ? tokens.map((token) => Math.log(1 + size / (1 + documentCounts.get(token)!)))
+      ? tokens.map((token) => scalarMath.log(1 + size / (1 + documentCounts.get(token)!)))
       : undefined
     this.#set(tokens, idf)
   }

@@ -12,7 +12,7 @@ import {
   type Variable,
   zeros,
 } from '@adjoint/core'
-import { call } from '@adjoint/core/extend'
+import { call, scalarMath } from '@adjoint/core/extend'
 import { given, checkNumber, NOT_NEGATIVE, POSITIVE } from '../option-checks.js'
 import { Optimizer, type OptimizerOptions, type Slots, type Step, type Update } from './optimizer.js'
 import { follow } from './rows.js'
@@ -67,7 +67,7 @@ export class Adafactor extends Optimizer<AdafactorNumbers> {
   }
 
   protected override numbers({ learningRate, t }: Step): AdafactorNumbers {
-    return { rate: Math.min(learningRate, 1 / Math.sqrt(t)), share: t ** this.beta2Decay }
+    return { rate: Math.min(learningRate, 1 / Math.sqrt(t)), share: scalarMath.pow(t, this.beta2Decay) }
   }
 
   protected override update(w: Tensor, g: Tensor, slots: Slots, { rate, share }: AdafactorNumbers): Update {

@@ -1,5 +1,5 @@
 import { maximum, scalar, sqrt, square, sum, type Tensor } from '@adjoint/core'
-import { call, elementwise, type Row } from '@adjoint/core/extend'
+import { call, elementwise, type Row, scalarMath } from '@adjoint/core/extend'
 import { given, checkFlag, checkNumber, NOT_NEGATIVE, RATE } from '../option-checks.js'
 import { Optimizer, type OptimizerOptions, type Slots, type Step, type Update } from './optimizer.js'
 import type { Rate } from './rate.js'
@@ -79,7 +79,10 @@ export class Adam extends MomentsOptimizer<Rate> {
   }
 
   protected override numbers({ learningRate, t }: Step): Rate {
-    return { rate: (learningRate * Math.sqrt(1 - this.beta2 ** t)) / (1 - this.beta1 ** t) }
+    return {
+      rate:
+        (learningRate * Math.sqrt(1 - scalarMath.pow(this.beta2, t))) / (1 - scalarMath.pow(this.beta1, t)),
+    }
   }
 
   protected override update(w: Tensor, g: Tensor, slots: Slots, { rate }: Rate): Update {
@@ -131,7 +134,7 @@ export class Adamax extends MomentsOptimizer<AdamaxNumbers> {
   }
 
   protected override numbers({ learningRate: rate, t }: Step): AdamaxNumbers {
-    return { rate, correction: 1 - this.beta1 ** t }
+    return { rate, correction: 1 - scalarMath.pow(this.beta1, t) }
   }
 
   protected override update(w: Tensor, g: Tensor, slots: Slots, numbers: AdamaxNumbers): Update {
@@ -180,7 +183,7 @@ export class Nadam extends MomentsOptimizer<NadamNumbers> {
   }
 
   #momentum(t: number): number {
-    return this.beta1 * (1 - 0.5 * 0.96 ** t)
+    return this.beta1 * (1 - 0.5 * scalarMath.pow(0.96, t))
   }
 
   #productUntil(t: number): number {
@@ -197,7 +200,7 @@ export class Nadam extends MomentsOptimizer<NadamNumbers> {
     return {
       ofMean: next / (1 - product * next),
       ofGradient: (1 - this.#momentum(t)) / (1 - product),
-      correction: 1 - this.beta2 ** t,
+      correction: 1 - scalarMath.pow(this.beta2, t),
       rate,
     }
   }
@@ -252,7 +255,7 @@ export class Lamb extends MomentsOptimizer<LambNumbers> {
   }
 
   protected override numbers({ learningRate: rate, t }: Step): LambNumbers {
-    return { rate, ofMean: 1 - this.beta1 ** t, ofSize: 1 - this.beta2 ** t }
+    return { rate, ofMean: 1 - scalarMath.pow(this.beta1, t), ofSize: 1 - scalarMath.pow(this.beta2, t) }
   }
 
   protected override update(w: Tensor, g: Tensor, slots: Slots, numbers: LambNumbers): Update {

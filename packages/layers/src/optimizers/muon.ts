@@ -11,7 +11,7 @@ import {
   ValueError,
   type Variable,
 } from '@adjoint/core'
-import { call, elementwise, show } from '@adjoint/core/extend'
+import { call, elementwise, scalarMath, show } from '@adjoint/core/extend'
 import { given, checkFlag, checkNumber, COUNT, FINITE, NOT_NEGATIVE, RATE } from '../option-checks.js'
 import { adamStep } from './adam.js'
 import { Optimizer, type OptimizerOptions, type Slots, type Step, type Update } from './optimizer.js'
@@ -129,7 +129,11 @@ export class Muon extends Optimizer<Rate> {
       return { rate: learningRate * scale }
     }
     const { adamBeta1: beta1, adamBeta2: beta2, adamLrRatio } = this.#numbers
-    return { rate: (learningRate * adamLrRatio * Math.sqrt(1 - beta2 ** t)) / (1 - beta1 ** t) }
+    return {
+      rate:
+        (learningRate * adamLrRatio * Math.sqrt(1 - scalarMath.pow(beta2, t))) /
+        (1 - scalarMath.pow(beta1, t)),
+    }
   }
 
   protected override update(w: Tensor, g: Tensor, slots: Slots, { rate }: Rate): Update {

@@ -1,5 +1,5 @@
 import type { Tensor, Variable } from '@adjoint/core'
-import { call, elementwise } from '@adjoint/core/extend'
+import { call, elementwise, scalarMath } from '@adjoint/core/extend'
 import { given, checkNumber, NOT_NEGATIVE, RATE, WHOLE } from '../option-checks.js'
 import { Optimizer, type OptimizerOptions, type Slots, type Step, type Update } from './optimizer.js'
 import { followSquare } from './rows.js'
@@ -85,7 +85,7 @@ export class ScheduleFreeAdamW extends Optimizer<ScheduleFreeNumbers> {
 
   protected override numbers({ learningRate, t }: Step): ScheduleFreeNumbers {
     const warm = this.warmupSteps === 0 ? 1 : Math.min(t / this.warmupSteps, 1)
-    return { rate: learningRate * warm, correction: 1 - this.beta2 ** t, share: 1 / t }
+    return { rate: learningRate * warm, correction: 1 - scalarMath.pow(this.beta2, t), share: 1 / t }
   }
 
   protected override update(y: Tensor, g: Tensor, slots: Slots, numbers: ScheduleFreeNumbers): Update {

@@ -1,5 +1,5 @@
 import { add, exp, mul, neg, type Tensor, ValueError, type Variable, variable, zeros } from '@adjoint/core'
-import { replaceLeaves, show } from '@adjoint/core/extend'
+import { replaceLeaves, scalarMath, show } from '@adjoint/core/extend'
 import { checkNumber, NOT_NEGATIVE } from '../option-checks.js'
 import { isSymbolic } from '../symbolic.js'
 import type { Sym } from '../types.js'
@@ -110,7 +110,7 @@ class LearnedWeights implements LossWeights {
 
   at(index: number): number {
     const s = this.#logVariances[index]
-    return s === undefined ? 1 : Math.exp(-s.dataSync()[0]!)
+    return s === undefined ? 1 : scalarMath.exp(-s.dataSync()[0]!)
   }
 
   getState(): (number | null)[] {
