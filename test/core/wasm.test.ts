@@ -102,7 +102,28 @@ const PARAMS = { alpha: 0.3, slope: 0.2, exponent: 2.5, min: -1, max: 1 }
 describe.each(formulas.map((row) => ({ name: row.name, row })))('$name of any float32 numbers', ({ row }) => {
   // Every 100,003rd float32 number, and those that formulas are most likely to get wrong.
   const bits = Int32Array.from({ length: 42_949 }, (_, i) => i * 100_003)
-  const special = [0, -0, 1, -1, 0.5, -0.5, Infinity, -Infinity, NaN, 88.7, -87.3, -103.9, 40, -40, 1e-45]
+  const special = [
+    0,
+    -0,
+    1,
+    -1,
+    0.5,
+    -0.5,
+    Infinity,
+    -Infinity,
+    NaN,
+    88.7,
+    -87.3,
+    -103.9,
+    40,
+    -40,
+    1e-45,
+    // The float32 number next to a multiple of π/2, and large ones.
+    16_367_173 * 2 ** 72,
+    1e6,
+    -1.5e6,
+    3e38,
+  ]
   const x = tensor(Float32Array.from([...special, ...new Float32Array(bits.buffer)]))
   const second = tensor(x.dataSync().toReversed() as Float32Array)
   test('is within 1 ulp of the plain loops, or what it declares', () => {
@@ -349,6 +370,17 @@ test.each([1, 3, 15, 16, 17, 31, 33, 64, 70])('sums and means of %i columns', (i
     expectSame(of(f), expected)
     expectSame(compile(f)(x), expected)
   }
+})
+
+test('sines of large whole numbers', () => {
+  const of = (): Tensor[] => {
+    const x = tensor([2_147_483_647, -2_147_483_648, 1_000_003, -77, 355, 1_068_966_896], { dtype: 'int32' })
+    return [x.sin(), x.cos()]
+  }
+  const expected = withBackend(plainBackend, of)
+  of().forEach((y, i) => {
+    expectSame(y, expected[i]!)
+  })
 })
 
 test('a kernel writes nothing beyond its output', () => {

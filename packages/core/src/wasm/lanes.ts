@@ -3,6 +3,7 @@ import type { Expr, Function1, Function2 } from '../expr/tree.js'
 import type { Code, Instruction, Local } from './code.js'
 import * as single from './single-math.js'
 import {
+  cos,
   cosh,
   erf,
   erfc,
@@ -18,6 +19,7 @@ import {
   log1p,
   log2,
   pow,
+  sin,
   sinh,
   tanh,
   type VectorFunction,
@@ -72,6 +74,8 @@ const SERIES: Partial<Readonly<Record<Function1, VectorFunction>>> = {
   log1p,
   log2,
   log10,
+  sin,
+  cos,
   sinh,
   cosh,
   tanh,
@@ -102,6 +106,9 @@ export function isVectorized(body: Expr, dtype: DType): boolean {
   return dtype !== 'string' && hasLanes(body) && (dtype === 'float32' || !hasSeries(body))
 }
 
+/** Functions that take numbers of up to 31 digits only: arguments as they are, and nothing computed from them. */
+const OF_ARGUMENTS: readonly Function1[] = ['sin', 'cos']
+
 /** Whether a function is computed by a series, which takes longer. */
 export function isSeries(fn: Function1): boolean {
   return fn in SERIES
@@ -116,6 +123,7 @@ function hasLanes(e: Expr): boolean {
     case 'call1':
       return (
         (e.fn in EXACT || e.fn in SERIES || ['sqrt', 'not', 'sign', 'isNaN', 'isFinite'].includes(e.fn)) &&
+        (e.x.kind === 'arg' || !OF_ARGUMENTS.includes(e.fn)) &&
         hasLanes(e.x)
       )
     case 'call2':

@@ -172,6 +172,79 @@ const logTo =
 export const log2: VectorFunction = logTo(Math.LOG2E)
 export const log10: VectorFunction = logTo(Math.LOG10E)
 
+/** π/2: its first 33 bits, so that multiples up to 2^20 of them are exact, and the rest. */
+const QUARTER_HIGH = 1.5707963267341256
+const QUARTER_LOW = 6.077100506506192e-11
+/** 2/π to 220 binary digits, 22 in each: their products with numbers of up to 31 digits are exact. */
+const INVERSE_QUARTER = [
+  2670176, 3597540, 1070247, 3942231, 3439949, 908301, 2984534, 1653827, 2363519, 2430522,
+].map((digits, i) => digits * 2 ** (-22 * (i + 1)))
+
+/** x = n π/2 + r with whole n and |r| <= π/4: r, and a vector whose lowest bits are those of n. */
+function reduceQuarters(c: Code, x: Local): { r: Local; n: Local } {
+  const n = keep(c, () =>
+    c.get(x).f64x2(INVERSE_QUARTER_ROUNDED).op('f64x2.mul').f64x2(ROUNDER).op('f64x2.add'),
+  )
+  const r = keep(c, () => {
+    const whole = keep(c, () => c.get(n).f64x2(ROUNDER).op('f64x2.sub'))
+    c.get(x).get(whole).f64x2(QUARTER_HIGH).op('f64x2.mul', 'f64x2.sub')
+    c.get(whole).f64x2(QUARTER_LOW).op('f64x2.mul', 'f64x2.sub')
+  })
+  const isLarge = keep(c, () => c.get(x).op('f64x2.abs').f64x2(1e6).op('f64x2.gt'))
+  c.get(isLarge)
+    .op('v128.any_true')
+    .if(() => {
+      // x · 2/π digit by digit: what is a multiple of 4 does not matter, and the rest is summed without its whole part.
+      const [sum, count] = [c.local('v128'), c.local('v128')]
+      c.f64x2(0).set(sum).f64x2(ROUNDER).set(count)
+      for (const digits of INVERSE_QUARTER) {
+        const term = keep(c, () => c.get(x).f64x2(digits).op('f64x2.mul'))
+        const total = keep(c, () => {
+          c.get(sum).get(term)
+          c.get(term)
+            .f64x2(0.25)
+            .op('f64x2.mul', 'f64x2.floor')
+            .f64x2(4)
+            .op('f64x2.mul', 'f64x2.sub', 'f64x2.add')
+        })
+        const whole = keep(c, () => c.get(total).op('f64x2.nearest'))
+        c.get(total).get(whole).op('f64x2.sub').set(sum)
+        c.get(count).get(whole).op('f64x2.add').set(count)
+      }
+      c.get(sum)
+        .f64x2(Math.PI / 2)
+        .op('f64x2.mul')
+        .get(r)
+        .get(isLarge)
+        .op('v128.bitselect')
+        .set(r)
+      c.get(count).get(n).get(isLarge).op('v128.bitselect').set(n)
+    })
+  return { r, n }
+}
+const INVERSE_QUARTER_ROUNDED = 2 / Math.PI
+
+/** Of the Taylor series in r²: sin(r) / r and cos(r). */
+const SIN = factorials(0, 15).flatMap((f, n) => (n % 2 === 1 ? [n % 4 === 1 ? f : -f] : []))
+const COS = factorials(0, 16).flatMap((f, n) => (n % 2 === 0 ? [n % 4 === 0 ? f : -f] : []))
+
+/** sin(x + quarters π/2) */
+const wave =
+  (quarters: 0 | 1): VectorFunction =>
+  (c, x) => {
+    const { r, n } = reduceQuarters(c, x)
+    const square = squareOf(c, r)
+    const k = quarters === 0 ? n : keep(c, () => c.get(n).i64x2(1n).op('i64x2.add'))
+    horner(c, square, COS)
+    horner(c, square, SIN)
+    c.get(r).op('f64x2.mul')
+    // Odd quarters take the cosine, and the upper two the sign.
+    c.get(k).op(63, 'i64x2.shl').op(63, 'i64x2.shr_s').op('v128.bitselect')
+    c.get(k).op(62, 'i64x2.shl').f64x2(-0).op('v128.and', 'v128.xor')
+  }
+export const sin: VectorFunction = wave(0)
+export const cos: VectorFunction = wave(1)
+
 const abs = (c: Code, x: Local): Local => keep(c, () => c.get(x).op('f64x2.abs'))
 
 /** What is on the stack, which is not negative, with the sign of x. */
