@@ -454,19 +454,24 @@ export const mutations: readonly Mutation[] = [
   ),
   ...inFile(
     'wasm/matmul.ts',
-    ['last panel of columns reaches over the end', 'n - WIDTH : diff(c, n, WIDTH)', 'n : c.copyOf(n)'],
-    ['blocks of k added again', 'least(c, until, k, end)\n      clear()', 'least(c, until, k, end)'],
+    ['packed b: rows as long as the panel', 'c.advance(source, columnBytes)', 'c.advance(source, rowBytes)'],
+    ['blocks of k added again', 'c.loop(p, k, DEPTH, () => {\n      clear()', 'c.loop(p, k, DEPTH, () => {'],
     [
       'a transposed: steps of the wrong length',
-      'transposeA ? c.product(m, 4) : 4',
-      'transposeA ? c.product(k, 4) : 4',
+      'transposeA ? c.product(wholeM, 4) : kBytes',
+      'transposeA ? kBytes : kBytes',
+    ],
+    [
+      'a turned: rows of the wrong length',
+      'const fromStep = c.product(wholeM, 4)',
+      'const fromStep = kBytes',
+    ],
+    [
+      'the last turn takes steps beyond the end',
+      "c.op(left, u + 1, 'i32.eq').leaveIf(1)",
+      "c.op(left, -1, 'i32.eq').leaveIf(1)",
     ],
     ['one column: the last terms lost', "c.op(p, k, 'i32.lt_u')", "c.op(p, k, 'i32.gt_u')"],
-    [
-      'narrow b: missing columns not passed over',
-      'c.advance(at, rowBytes).advance(to, WIDTH * 4)',
-      'c.advance(at, WIDTH * 4).advance(to, WIDTH * 4)',
-    ],
   ),
   ...inFile(
     'wasm/reduce.ts',
@@ -624,7 +629,7 @@ export const mutations: readonly Mutation[] = [
   ),
   ...inFile(
     'tape.ts',
-    ['arguments are not renamed', 'const alias = value.detach()', 'const alias = value'],
+    ['arguments are not renamed', 'const alias = value.alias()', 'const alias = value'],
     ['renamed arguments forget what they were', 'parents: [positionOf(value)]', 'parents: [-1]'],
     [
       'positions of closed scopes count',
