@@ -185,5 +185,6 @@ function sumTo(cotangent: Tensor, primal: Tensor, op: string): Tensor {
       `${op}: its gradient rule returned ${formatShape(cotangent.shape)} for an input of ${formatShape(primal.shape)}`,
       { op, shapes: [cotangent.shape, primal.shape] },
     )
-  return reshape(sum(cotangent, axes), primal.shape)
+  const summed = sum(cotangent, axes)
+  return sameShape(summed.shape, primal.shape) ? summed : reshape(summed, primal.shape)
 }

@@ -183,16 +183,17 @@ export function apply<P>(row: Row<string, P>, operands: readonly Tensor[], attrs
 
 /** The door for operands of any kind: numbers become scalars, a staged operand takes the row over. */
 export function call<P>(row: Row<string, P>, operands: readonly Operand[], attrs: P): Tensor {
-  const inputs = new Array<Tensor>(operands.length)
+  let inputs = operands
   for (let i = 0; i < operands.length; i++) {
     const x = operands[i]!
-    if (x instanceof Tensor) inputs[i] = x
-    else if (typeof x === 'number') inputs[i] = constantFor(row, x, operands)
+    if (x instanceof Tensor) continue
     // The declared results of ops on staged operands are what their APPLY returns.
-    else if (isStaged(x)) return x[APPLY](row as AnyRow, operands, attrs) as Tensor
-    else throw notAnOperand(row, i, x)
+    if (isStaged(x)) return x[APPLY](row as AnyRow, operands, attrs) as Tensor
+    if (typeof x !== 'number') throw notAnOperand(row, i, x)
+    inputs = inputs.with(i, constantFor(row, x, operands))
   }
-  return apply(row, inputs, attrs)
+  // All of them are tensors now.
+  return apply(row, inputs as readonly Tensor[], attrs)
 }
 
 /** The sides of an operand, the batch included (null where only the data will tell). */
