@@ -22,7 +22,7 @@ import {
   variable,
   zerosLike,
 } from '@adjoint/core'
-import { plainBackend } from '@adjoint/core/extend'
+import { call, elementwise, plainBackend } from '@adjoint/core/extend'
 import { LARGE_BATCH } from '../cases.js'
 import { type Input, type Inputs, type Prepared, type Program, serve } from '../protocol.js'
 import { firstStep } from './first-step.js'
@@ -132,11 +132,40 @@ function slotsOf(w: Variable): Slots {
   return { w, m: variable(zerosLike(w)), s: variable(zerosLike(w)) }
 }
 
-/** One step of Adam (Kingma & Ba 2015) by hand. */
+/** One step of Adam (Kingma & Ba 2015) from ops, which a plan puts together. */
 function adam({ w, m, s }: Slots, g: Tensor, rate: TensorLike): void {
   m.assign(m.mul(BETA1).add(g.mul(1 - BETA1)))
   s.assign(s.mul(BETA2).add(g.square().mul(1 - BETA2)))
   w.assign(w.sub(m.mul(rate).div(s.sqrt().add(EPSILON))))
+}
+
+// Adam in three formulas: eagerly every op is a pass over its operands.
+const momentum = elementwise({
+  name: 'momentum',
+  args: ['m', 'dw'],
+  params: ['beta'],
+  expr: 'm * beta + dw * (1 - beta)',
+  vjp: null,
+})
+const velocity = elementwise({
+  name: 'velocity',
+  args: ['s', 'dw'],
+  params: ['beta'],
+  expr: 's * beta + dw * dw * (1 - beta)',
+  vjp: null,
+})
+const move = elementwise({
+  name: 'move',
+  args: ['w', 'm', 's'],
+  params: ['rate', 'epsilon'],
+  expr: 'w - m * rate / (sqrt(s) + epsilon)',
+  vjp: null,
+})
+
+function adamEagerly({ w, m, s }: Slots, g: Tensor, rate: number): void {
+  m.assign(call(momentum, [m, g], { beta: BETA1 }))
+  s.assign(call(velocity, [s, g], { beta: BETA2 }))
+  w.assign(call(move, [w, m, s], { rate, epsilon: EPSILON }))
 }
 
 function eager({ variables, data, loss }: Task): Prepared {
@@ -145,7 +174,7 @@ function eager({ variables, data, loss }: Task): Prepared {
   return training(data.length, (i) => {
     const { value, grads } = valueAndGrads(() => loss(...data[i]!), variables)
     const rate = rateAt(++steps)
-    slots.forEach((slot, at) => adam(slot, grads[at]!, rate))
+    slots.forEach((slot, at) => adamEagerly(slot, grads[at]!, rate))
     return value.itemSync()
   })
 }
