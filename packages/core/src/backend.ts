@@ -101,8 +101,10 @@ export interface Backend {
   share?(handle: Handle): Handle
   /** Opens a scope within the one whose work is running; absent where the garbage collector is enough. */
   openScope?(): MemoryScope
-  /** Has values outlive the scope that they are made in. */
-  keep?(handle: Handle): void
+  /** Has values outlive the scope that they are made in: for a variable, in the place of those that it held before. */
+  keep?(handle: Handle, before?: Handle): void
+  /** Whether values can be lost with the device; then those of variables are what was last read of them. */
+  readonly canBeLost?: boolean
   /** Told that values may be read as long as there is a handle, also when a variable holds others by then. */
   pin?(handle: Handle): void
   /** Where a tensor of another backend is here; without it values are copied over. */

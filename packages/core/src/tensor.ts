@@ -299,7 +299,7 @@ export class Variable<out D extends DType = NumericDType, out S extends Sizes = 
     if (kept === held) return
     this.#value = kept.detach() as Tensor<D, S>
     const { handle, backend } = this.#value
-    backend.keep?.(handle)
+    backend.keep?.(handle, held.backend === backend ? held.handle : undefined)
     this.handle = handle
     this.backend = backend
     this.isShared = true

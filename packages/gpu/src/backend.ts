@@ -48,6 +48,9 @@ export function backendOn(device: Device): GpuBackend {
   const cpuHandleOf = (value: Value, aval: Aval): Handle =>
     (value.block.cpu ??= cpuBackend.upload(value.host!, aval))
 
+  /** What the host has; once the device is lost, that is all there is. */
+  const atOnce = ({ host, copy }: Value): HostArray | undefined => host ?? (device.isLost ? copy : undefined)
+
   /** Values that the host has, or can have at once. */
   const known = (value: Value, aval: Aval, op: string): HostArray | undefined => {
     if (value.host !== undefined) return value.host
@@ -134,6 +137,7 @@ export function backendOn(device: Device): GpuBackend {
   const gpuBackend: GpuBackend = {
     name: `gpu.js (${mode})`,
     info: device.info,
+    canBeLost: true,
     memory: () => device.held,
     run(kernel, inputs, out) {
       if (kernel.kind === 'view') return values.share(inputs[0]!.handle as Value)
@@ -148,10 +152,14 @@ export function backendOn(device: Device): GpuBackend {
     upload: (host) => values.ofHost(host),
     async read(handle, aval) {
       const value = handle as Value
-      if (value.host !== undefined) return value.host.slice()
-      return asDType(await device.read(values.storageOf(value, 'data')), aval)
+      const now = atOnce(value)
+      if (now !== undefined) return now.slice()
+      const read = asDType(await device.read(values.storageOf(value, 'data')), aval)
+      // Should the device be lost, this is what is left of it.
+      if (value.isKept) value.copy = read.slice()
+      return read
     },
-    known: (handle) => (handle as Value).host?.slice(),
+    known: (handle) => atOnce(handle as Value)?.slice(),
     firstOutside(handle, _aval, limit) {
       const { host } = handle as Value
       if (host === undefined) return -1
@@ -165,20 +173,20 @@ export function backendOn(device: Device): GpuBackend {
     share: (handle) => values.share(handle as Value),
     plan: (program) => GpuPlan.of(device, tensors, program),
     openScope: () => values.open(),
-    keep: (handle) => values.keep(handle as Value),
+    keep: (handle, before) => values.keep(handle as Value, before as Value | undefined),
     pin(handle) {
       ;(handle as Value).isPinned = true
-    },
-    onAssign(_variable, before, next) {
-      if (before.backend === gpuBackend && before !== next) values.replaced(before.handle as Value)
-      return next
     },
   }
   const tensors = new Tensors(values, gpuBackend, start)
   if (device.readSync !== undefined)
     gpuBackend.readSync = (handle, aval) => {
       const value = handle as Value
-      return value.host?.slice() ?? asDType(device.readSync!(values.storageOf(value, 'dataSync')), aval)
+      const now = atOnce(value)
+      if (now !== undefined) return now.slice()
+      const read = asDType(device.readSync!(values.storageOf(value, 'dataSync')), aval)
+      if (value.isKept) value.copy = read.slice()
+      return read
     }
   return gpuBackend
 }

@@ -1,3 +1,5 @@
+import { BackendError } from '@adjoint/core'
+
 /** Numbers on the device: flat, in float32, never changed once written. */
 export interface Storage {
   readonly length: number
@@ -33,6 +35,14 @@ export interface GpuInfo {
   readonly isSoftware: boolean
 }
 
+/** What is thrown where a device has gone. */
+export function lostDevice(mode: GpuMode, reason: string): BackendError {
+  return new BackendError(
+    `the ${mode} device was lost${reason === '' ? '' : ` (${reason})`}: make another backend with createGpuBackend, or ` +
+      'use the CPU. Weights are there as the host last knew them, other values on the device are not',
+  )
+}
+
 /** Where kernels run. Everything happens in the order in which it is asked for. */
 export interface Device {
   readonly info: GpuInfo
@@ -50,6 +60,8 @@ export interface Device {
   run(program: Program, args: readonly (Storage | number)[], length: number, threads?: number): Storage
   read(storage: Storage): Promise<Float32Array>
   readSync?(storage: Storage): Float32Array
+  /** Whether it is gone, and everything on it. */
+  readonly isLost: boolean
   /** Called where memory is short, to give back what can be missed. */
   onShortage: () => void
   /** Gives memory back. What was started before still reads it. */

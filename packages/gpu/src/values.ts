@@ -43,6 +43,10 @@ export class Value {
   scope: Scope | undefined
   /** Whether it is to be left alone when a variable gets another value. */
   isPinned = false
+  /** Whether it was kept, as those of variables are. */
+  isKept = false
+  /** What the host last knew of it, or of those it stands in the place of. */
+  copy: HostArray | undefined
   /** Never touched; memory of the host that stands for memory of the device, so that collections come in time. */
   weight: ArrayBuffer | undefined
 
@@ -250,14 +254,19 @@ export class Values {
     else value.scope = scope.parent
   }
 
-  keep(value: Value): void {
+  keep(value: Value, before: Value | undefined): void {
+    value.isKept = true
+    if (before !== undefined) {
+      value.copy = before.host ?? before.copy
+      this.#replaced(before)
+    }
     if (value.scope === undefined) return
     if (value.holds) this.#move(value, undefined)
     else value.scope = undefined
   }
 
   /** The scope that is running gives back what a variable has held until now. */
-  replaced(value: Value): void {
+  #replaced(value: Value): void {
     if (this.#current === undefined || value.scope !== undefined || value.isPinned || !value.holds) return
     this.#unreachable.unregister(value)
     value.weight = undefined

@@ -1,5 +1,5 @@
 import { BackendError, LimitError } from '@adjoint/core'
-import type { Device, GpuInfo, Program, Source, Storage } from './device.js'
+import { type Device, type GpuInfo, lostDevice, type Program, type Source, type Storage } from './device.js'
 import { type DeviceFunction, functionsIn } from './functions.js'
 import type { Gl, GpuInstance, KernelInstance } from './gpujs.js'
 import { SETTINGS, textOf } from './text.js'
@@ -55,6 +55,15 @@ export class WebGlDevice implements Device {
     this.#mostBytes = mostBytes
     this.#framebuffer = gl.createFramebuffer()
     this.#mostSide = gl.getParameter(gl.MAX_TEXTURE_SIZE) as number
+  }
+
+  get isLost(): boolean {
+    return this.#gl.isContextLost()
+  }
+
+  /** @throws BackendError where the context is lost. */
+  #checkThere(): void {
+    if (this.isLost) throw lostDevice(this.info.mode, '')
   }
 
   get held(): { buffers: number; bytes: number } {
@@ -204,11 +213,7 @@ export class WebGlDevice implements Device {
     const { texture, spilled, width, height, length, channels } = storage as Texture
     if (spilled !== undefined) return spilled.slice()
     const gl = this.#gl
-    if (gl.isContextLost())
-      throw new BackendError(
-        `data: the ${this.info.mode} context was lost; make another backend with createGpuBackend`,
-        { op: 'data' },
-      )
+    this.#checkThere()
     gl.bindFramebuffer(gl.FRAMEBUFFER, this.#framebuffer)
     gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, texture!, 0)
     // The one format that every driver reads floats in.
@@ -223,6 +228,7 @@ export class WebGlDevice implements Device {
   // ---- memory
 
   #allocate(length: number, channels: number, inUse: readonly Texture[]): Texture {
+    this.#checkThere()
     const texels = length / channels
     // The nearest square whose side is a power of two: few sizes, so that textures are used again.
     const width = Math.min(this.#mostSide, 2 ** Math.ceil(Math.log2(texels) / 2))

@@ -1,5 +1,5 @@
 import { BackendError, LimitError } from '@adjoint/core'
-import type { Device, GpuInfo, Program, Source, Storage } from './device.js'
+import { type Device, type GpuInfo, lostDevice, type Program, type Source, type Storage } from './device.js'
 import { functionsIn } from './functions.js'
 import type {
   GpuBuffer,
@@ -23,6 +23,10 @@ const FOR_READING = 1
 /** Scalars of a run begin at multiples of this; so many bytes of them go to the driver at once. */
 const ALIGNMENT = 256
 const MOST_SCALARS = 2 ** 16
+
+const LOSS_TOLD_WITHIN_MS = 100
+
+const { setTimeout } = globalThis as unknown as { setTimeout(f: () => void, ms: number): unknown }
 
 /** Memory of the device, which one tensor has after the other. */
 interface Slot {
@@ -275,7 +279,9 @@ export class WebGpuDevice implements Device {
       await staging.mapAsync(FOR_READING)
       return new Float32Array(staging.getMappedRange(0, size).slice(0))
     } catch (error) {
-      if (this.#lost !== undefined) throw this.#lostError()
+      // The device tells of its loss, if that is what it is, after its calls have failed.
+      await this.#anyLoss()
+      this.#checkThere()
       throw new BackendError(`data: the ${this.info.mode} device failed: ${asError(error).message}`, {
         op: 'data',
         cause: error,
@@ -285,17 +291,27 @@ export class WebGpuDevice implements Device {
     }
   }
 
-  #lostError(): BackendError {
-    return new BackendError(
-      `data: the ${this.info.mode} device was lost (${this.#lost}); make another backend with createGpuBackend`,
-      { op: 'data' },
-    )
+  get isLost(): boolean {
+    return this.#lost !== undefined || this.#context.isLost
+  }
+
+  /** Waits a moment for the news that the device is lost. */
+  async #anyLoss(): Promise<void> {
+    const soon = new Promise<void>((resolve) => {
+      setTimeout(resolve, LOSS_TOLD_WITHIN_MS)
+    })
+    await Promise.race([this.#device.lost, soon])
+  }
+
+  /** @throws BackendError where the device is lost. */
+  #checkThere(): void {
+    if (this.isLost) throw lostDevice(this.info.mode, this.#lost ?? '')
   }
 
   // ---- memory
 
   #allocate(length: number): Buffer {
-    if (this.#lost !== undefined) throw this.#lostError()
+    this.#checkThere()
     const bytes = roundedUp(length * 4)
     const most = this.#device.limits.maxStorageBufferBindingSize
     if (bytes > most)

@@ -218,6 +218,11 @@ export abstract class Optimizer<N extends object = object> {
     return this.#groups().flat()
   }
 
+  /** Everything it remembers. @internal */
+  get slots(): readonly Variable[] {
+    return [...this.#entries.values()].flatMap(({ slots }) => Object.values(slots))
+  }
+
   /** Whether it remembers something of this variable. @internal */
   knows(v: Variable): boolean {
     return this.#entries.has(v)

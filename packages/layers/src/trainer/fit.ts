@@ -1,7 +1,7 @@
 import { DataError, NonFiniteError, ValueError } from '@adjoint/core'
 import { randomBits, randomState, type RandomState, setRandomState, show } from '@adjoint/core/extend'
 import { BackupAndRestore } from '../callbacks/backup-and-restore.js'
-import { warn } from '../host.js'
+import { now, warn } from '../host.js'
 import type { Model } from '../model.js'
 import { Air } from './air.js'
 import { captureData, type Dataset, partOf } from './batches.js'
@@ -114,6 +114,9 @@ export interface TrainingSources {
   readonly validation: Source | undefined
 }
 
+/** At the end of the first epoch after so long the host is told what the device has. */
+const COPY_EVERY_MS = 10_000
+
 /** The loop over epochs and steps. */
 export class Training {
   readonly #op: string
@@ -127,6 +130,8 @@ export class Training {
   /** Of one epoch, as far as that is known. */
   #steps: number | undefined
   readonly #air = new Air()
+  /** When the host last knew all that was trained. */
+  #copied = now()
   readonly #backup: BackupAndRestore | undefined
   readonly #history = { epoch: [] as number[], logs: {} as Record<string, number[]> }
   /** The draw of the program's random numbers that all of the training's come from. */
@@ -184,14 +189,24 @@ export class Training {
       if (logs === undefined) break
       from = undefined
       this.#record(epoch, logs)
+      if (now() - this.#copied > COPY_EVERY_MS) await this.#copy()
       await this.#backup?.save(this.#state(epoch + 1))
       isOver = this.#callbacks.stops
     }
     if (epochs > initialEpoch)
       this.#bound.run(() => this.#compiled.optimizer.finalize(this.#model.trainableVariables))
+    await this.#copy()
     await this.#callbacks.call('onTrainEnd')
     if (isDone) await this.#backup?.done()
     return new TrainingHistory(this.#history.epoch, this.#history.logs, this.#params())
+  }
+
+  /** Has the host know what was trained, where the device can be lost and all that is on it. */
+  async #copy(): Promise<void> {
+    if (this.#bound.backend.canBeLost !== true) return
+    const { optimizer } = this.#compiled
+    await Promise.all([...this.#model.weights, ...optimizer.slots].map((v) => v.data()))
+    this.#copied = now()
   }
 
   #record(epoch: number, logs: Logs): void {
