@@ -1,3 +1,4 @@
+import { rows } from '@adjoint/core/extend'
 import type { GpuMode } from '@adjoint/gpu'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { hasBrowser, type OpenPage, openPage } from '../support/browser.js'
@@ -9,11 +10,14 @@ if (!hasBrowser) console.log('skipped: there is no /usr/bin/chromium')
 /** Cases that a mode does not get right, and why. */
 const EXCEPT: { readonly [M in GpuMode]?: { readonly [id: string]: string } } = {
   webgl2: { 'atan2/zeros': 'whether a zero is negative is not seen through ANGLE' },
+  webgpu: { 'atan2/zeros': 'nor in shaders as Chromium compiles them' },
 }
 
 /** Of all cases one in so many, beginning with another one for each mode. */
 const ONE_IN = process.env['MODE'] === 'full' ? 1 : 12
+const startOf = (mode: GpuMode): number => (mode === 'webgl2' ? 0 : Math.floor(ONE_IN / 2))
 
+const someRows = (mode: GpuMode): string[] => [...rows.keys()].filter((_, i) => i % ONE_IN === startOf(mode))
 const cases = readVectors().filter((c) => missingOps(c).length === 0 && !c.tags?.includes('f64-only'))
 
 describe.skipIf(!hasBrowser)('in headless Chromium, minified', () => {
@@ -30,16 +34,59 @@ describe.skipIf(!hasBrowser)('in headless Chromium, minified', () => {
       expect(await inPage(`adjointPage.info('${mode}')`)).toMatchObject({ mode, isSoftware: true })
     })
 
+    test('falls into no trap of gpu.js', { timeout: 300_000 }, async () => {
+      expect(await inPage(`adjointPage.pitfalls('${mode}', ${ONE_IN === 1})`)).toEqual([])
+    })
+
     test('multiplies larger matrices as the CPU does', { timeout: 300_000 }, async () => {
       expect(await inPage(`adjointPage.matmuls('${mode}')`)).toEqual([])
     })
 
     test('agrees with the references', { timeout: 600_000 }, async () => {
       const known = EXCEPT[mode] ?? {}
-      const start = mode === 'webgl2' ? 0 : Math.floor(ONE_IN / 2)
-      const some: VectorCase[] = cases.filter((c, i) => i % ONE_IN === start && !(c.id in known))
+      const some: VectorCase[] = cases.filter((c, i) => i % ONE_IN === startOf(mode) && !(c.id in known))
       expect(await inPage(`adjointPage.vectors('${mode}', ${JSON.stringify(some)})`)).toEqual([])
     })
+  })
+
+  describe.each(['webgl2', 'webgpu'] as const)('%s', (mode) => {
+    test('computes each row as the CPU does', { timeout: 600_000 }, async () => {
+      expect(await inPage(`adjointPage.rows('${mode}', ${JSON.stringify(someRows(mode))})`)).toEqual([])
+    })
+
+    test('has the values of the CPU at the edges of formulas', { timeout: 300_000 }, async () => {
+      expect(await inPage(`adjointPage.edges('${mode}', ${JSON.stringify(someRows(mode))})`)).toEqual([])
+    })
+
+    test('runs random programs as the CPU does', { timeout: 600_000 }, async () => {
+      expect(await inPage(`adjointPage.programs('${mode}', ${ONE_IN === 1 ? 30 : 2})`)).toEqual([])
+    })
+
+    test('trains as the CPU does, and holds as many buffers after more steps', async () => {
+      const { want, got, added } = await inPage<{ want: number[]; got: number[]; added: number }>(
+        `adjointPage.training('${mode}')`,
+      )
+      got.forEach((loss, i) => expect(loss).toBeCloseTo(want[i]!, 3))
+      expect(added).toBe(0)
+    })
+
+    test('stays within its budget in a long loop without an await', async () => {
+      expect(await inPage(`adjointPage.loop('${mode}')`)).toBeCloseTo(1, 2)
+    })
+  })
+
+  test('anomalies are found on WebGL, which reads at once', async () => {
+    expect(await inPage('adjointPage.anomaly()')).toMatch(/: log: made NaN at position 0/)
+  })
+
+  test('a lost WebGL context is told, and weights are left as they were last read', async () => {
+    const { errors, weights, now } = await inPage<{ errors: string[]; weights: number[]; now: number[] }>(
+      'adjointPage.lose()',
+    )
+    const [known, ...told] = errors.toReversed()
+    expect(told).toHaveLength(3)
+    for (const error of told) expect(error).toMatch(/: the webgl2 device was lost: .*createGpuBackend/)
+    expect([known, weights, now]).toEqual(['2,3', [2, 3], [4, 6]])
   })
 
   test('WebGL moves values to the host when the budget is spent', async () => {

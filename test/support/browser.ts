@@ -35,7 +35,12 @@ async function bundle(): Promise<string> {
     format: 'esm',
     platform: 'browser',
     conditions: ['@adjoint/source'],
-    alias: { 'node:fs': stub, 'node:path': stub, 'node:url': stub },
+    alias: {
+      'node:fs': stub,
+      'node:path': stub,
+      'node:url': stub,
+      '@fast-check/vitest': join(pageFolder, 'fast-check.ts'),
+    },
     define: { 'process.env.ADJOINT_ORACLES': '""' },
     write: false,
     logLevel: 'error',

@@ -1,7 +1,7 @@
 import { abstractBackend } from './abstract.js'
 import { isFloat } from './dtype.js'
-import { isThenable } from './backend.js'
-import { NonFiniteError, ValueError } from './errors.js'
+import { isThenable, readNow } from './backend.js'
+import { BackendError, NonFiniteError, ValueError } from './errors.js'
 import { checkFunction } from './options.js'
 import { formatShape } from './shape.js'
 import type { Tensor } from './tensor.js'
@@ -17,7 +17,8 @@ export function isWatchingForAnomalies(): boolean {
 /**
  * Runs `f` and stops at the first op that makes a NaN or an Infinity from finite numbers, forward or in a gradient.
  * Slow: every value is looked at, and every op remembers where it was called. `f` must be synchronous.
- * @throws NonFiniteError naming the op, its shapes and the line that called it; ValueError when `f` is asynchronous.
+ * @throws NonFiniteError naming the op, its shapes and the line that called it; ValueError when `f` is asynchronous;
+ * BackendError where values can only be read asynchronously.
  */
 export function detectAnomalies<R>(f: () => R): R {
   checkFunction('detectAnomalies', f)
@@ -113,8 +114,16 @@ export function checkAnomaly(op: string, inputs: readonly Tensor[], out: Tensor)
 
 function firstNonFinite(x: Tensor): { value: number; position: number } | undefined {
   const { backend } = x
-  if (!isFloat(x.dtype) || backend === abstractBackend || backend.readSync === undefined) return undefined
-  const values = backend.readSync(x.handle, x) as ArrayLike<number>
+  if (!isFloat(x.dtype) || backend === abstractBackend) return undefined
+  const values = readNow(backend, x.handle, x) as ArrayLike<number> | undefined
+  if (values === undefined) {
+    if (backend.known === undefined) return undefined
+    throw new BackendError(
+      `detectAnomalies: the ${backend.name} backend reads asynchronously, so values cannot be looked at as they are ` +
+        'made; look for them on the CPU, or on WebGL',
+      { op: 'detectAnomalies' },
+    )
+  }
   for (let i = 0; i < values.length; i++)
     if (!Number.isFinite(values[i])) return { value: values[i]!, position: i }
   return undefined

@@ -85,9 +85,10 @@ const LIBRARY: readonly DeviceFunction[] = [
     const half = fnFloor(n * 0.5);
     return Math.exp((x - n * 0.693359375) + n * 0.00021219444005469058) * twoTo(half) * twoTo(n - half);
   }`),
+  // y where x is finite and above 0: of 0 and of what is below it some drivers have finite logarithms
   numbers(`function ofLog(x, y) {
-    if (x - x === 0) { return y; }
-    if (x > 0) { return x; }
+    if (x > 0) { if (x - x === 0) { return y; } return x; }
+    if (x === 0) { return -1 / Math.abs(x); }
     return fnNaN(x);
   }`),
   numbers(`function plainLog(x) { return ofLog(x, Math.log(x)); }`),
@@ -216,7 +217,9 @@ const LIBRARY: readonly DeviceFunction[] = [
   }`),
   // ---- trigonometric functions: x less the nearest multiple of pi / 2, in three parts (Cody and Waite 1980)
   numbers(`function quarter(x) { return fnFloor(x * ${2 / Math.PI} + 0.5); }`),
+  // There is no digit left of what is beyond where floats are whole numbers.
   numbers(`function beyond(x, k) {
+    if (Math.abs(x) > 8388608) { return 0; }
     return ((x - k * 1.5703125) - k * 0.000483751296997070312) - k * 0.0000000754978995489188216;
   }`),
   numbers(`function sinNear(r) {

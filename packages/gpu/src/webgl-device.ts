@@ -90,6 +90,7 @@ export class WebGlDevice implements Device {
   }
 
   #build(source: Source): Built {
+    this.#checkThere()
     const gl = this.#gl
     const text = textOf(source)
     const functions = functionsIn(text)

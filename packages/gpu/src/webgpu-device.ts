@@ -26,7 +26,7 @@ const MOST_SCALARS = 2 ** 16
 
 const LOSS_TOLD_WITHIN_MS = 100
 
-const { setTimeout } = globalThis as unknown as { setTimeout(f: () => void, ms: number): unknown }
+const host = globalThis as unknown as { setTimeout(f: () => void, ms: number): unknown }
 
 /** Memory of the device, which one tensor has after the other. */
 interface Slot {
@@ -298,7 +298,7 @@ export class WebGpuDevice implements Device {
   /** Waits a moment for the news that the device is lost. */
   async #anyLoss(): Promise<void> {
     const soon = new Promise<void>((resolve) => {
-      setTimeout(resolve, LOSS_TOLD_WITHIN_MS)
+      host.setTimeout(resolve, LOSS_TOLD_WITHIN_MS)
     })
     await Promise.race([this.#device.lost, soon])
   }

@@ -1,7 +1,30 @@
 /** What runs in the browser: tests ask for it by `window.adjointPage`. */
-import { matmul, ones, random, setBackend, withBackend } from '@adjoint/core'
-import { cpuBackend } from '@adjoint/core/extend'
+import {
+  detectAnomalies,
+  grad,
+  matmul,
+  ones,
+  random,
+  setBackend,
+  setSeed,
+  type Tensor,
+  tensor,
+  tidy,
+  valueAndGrads,
+  variable,
+  withBackend,
+  zeros,
+} from '@adjoint/core'
+import { cpuBackend, rows as table } from '@adjoint/core/extend'
 import { createGpuBackend, type GpuMode } from '@adjoint/gpu'
+import { dense, dropout, input, model } from '@adjoint/layers'
+import {
+  edgeDifferences,
+  programDifferences,
+  programs as randomPrograms,
+  rowDifferences,
+} from '../../support/gpu-rows.js'
+import { traps } from '../../support/gpu-traps.js'
 import type { VectorCase } from '../../support/oracles.js'
 import { failuresWhenRead } from '../../support/vectors.js'
 
@@ -72,5 +95,174 @@ async function spill(): Promise<number[]> {
   return results.map((x) => x.dataSync()[0]!)
 }
 
-export const page = { vectors, info, matmuls, spill }
+/** Traps that a mode falls into. */
+async function pitfalls(mode: GpuMode, isFull: boolean): Promise<string[]> {
+  const gpu = await createGpuBackend({ prefer: [mode], allowSoftware: true })
+  setBackend(gpu)
+  const fallen: string[] = []
+  try {
+    for (const { name, run, isSlow } of traps) {
+      if (isSlow === true && !isFull) continue
+      const [got, want] = (await run().catch((error: unknown) => [String(error), 'no error'])).map((x) =>
+        JSON.stringify(x, (_, value: unknown) => (typeof value === 'number' ? String(value) : value)),
+      )
+      if (got !== want) fallen.push(`${name}: ${got}, want ${want}`)
+    }
+  } finally {
+    setBackend(cpuBackend)
+  }
+  return fallen
+}
+
+/** What rows do otherwise than the CPU. */
+async function rows(mode: GpuMode, names: readonly string[]): Promise<string[]> {
+  const gpu = await createGpuBackend({ prefer: [mode], allowSoftware: true })
+  const wrong: string[] = []
+  for (const name of names)
+    try {
+      wrong.push(...(await rowDifferences(gpu, table.get(name)!, 5)))
+    } catch (error) {
+      wrong.push(`${name}: ${String(error).slice(0, 500)}`)
+    }
+  return wrong
+}
+
+/** What formulas give at their edges that they do not give on the CPU. */
+async function edges(mode: GpuMode, names: readonly string[]): Promise<string[]> {
+  const gpu = await createGpuBackend({ prefer: [mode], allowSoftware: true })
+  const wrong: string[] = []
+  for (const name of names) wrong.push(...(await edgeDifferences(gpu, table.get(name)!)))
+  return wrong
+}
+
+/** What random programs do otherwise than the CPU. */
+async function programs(mode: GpuMode, count: number): Promise<string[]> {
+  const gpu = await createGpuBackend({ prefer: [mode], allowSoftware: true })
+  const wrong: string[] = []
+  for (const [i, program] of randomPrograms(count).entries())
+    for (const found of await programDifferences(gpu, program)) wrong.push(`program ${i}: ${found}`)
+  return wrong
+}
+
+/** Losses of a small training on the CPU and on the GPU, and how many buffers more steps have added there. */
+async function training(mode: GpuMode): Promise<{ want: unknown; got: unknown; added: number }> {
+  const gpu = await createGpuBackend({ prefer: [mode], allowSoftware: true })
+  const losses = async (epochs: readonly number[]): Promise<{ losses: number[]; buffers: number[] }> => {
+    setSeed(7)
+    const x = input({ shape: [10] })
+    const h = dropout(0.2)(dense(16, { activation: 'relu' })(x))
+    const m = model({ inputs: x, outputs: dense(1)(h) })
+    m.compile({ optimizer: 'adam', loss: 'mse', metrics: ['mae'] })
+    const data = random.uniform([48, 10], { seed: 1 })
+    const targets = random.uniform([48, 1], { seed: 2 })
+    const found: { losses: number[]; buffers: number[] } = { losses: [], buffers: [] }
+    for (const count of epochs) {
+      const { history } = await m.fit(
+        await data.data().then((d) => tensor(d, { shape: [48, 10] })),
+        targets,
+        {
+          epochs: count,
+          batchSize: 16,
+          verbose: 0,
+        },
+      )
+      found.losses.push(...history.loss.map((loss) => Math.round(loss * 1e4) / 1e4))
+      found.buffers.push(gpu.memory().buffers)
+    }
+    return found
+  }
+  setBackend(cpuBackend)
+  const want = await losses([2, 4])
+  setBackend(gpu)
+  try {
+    const got = await losses([2, 4])
+    return { want: want.losses, got: got.losses, added: got.buffers[1]! - got.buffers[0]! }
+  } finally {
+    setBackend(cpuBackend)
+  }
+}
+
+/** A long loop without an await, of steps that together need many times the budget, and what it gave. */
+async function loop(mode: GpuMode): Promise<number> {
+  const gpu = await createGpuBackend({ prefer: [mode], allowSoftware: true, maxBytes: 2 ** 20 })
+  const w = variable(zeros([2 ** 12]))
+  withBackend(gpu, () => {
+    for (let i = 0; i < 150; i++)
+      tidy(() => {
+        const { grads } = valueAndGrads(() => w.sub(1).square().mean(), [w])
+        w.assign(w.sub(grads[0]!.mul(1000)))
+      })
+  })
+  return (await w.data())[0]!
+}
+
+/** How an op that makes a NaN is found on WebGL. */
+async function anomaly(): Promise<string> {
+  const gpu = await createGpuBackend({ prefer: ['webgl2'], allowSoftware: true })
+  return withBackend(gpu, () => {
+    try {
+      detectAnomalies(() => tensor([1]).sub(2).log())
+      return 'nothing'
+    } catch (error) {
+      return String(error)
+    }
+  })
+}
+
+/** What is said and what is left when the context is lost. */
+async function lose(): Promise<{ errors: string[]; weights: number[]; now: number[] }> {
+  const contexts: { getExtension(name: string): { loseContext(): void } | null }[] = []
+  const canvases = [globalThis.OffscreenCanvas, globalThis.HTMLCanvasElement].map((one) => one.prototype)
+  const before = canvases.map((canvas) => canvas.getContext)
+  for (const [i, canvas] of canvases.entries())
+    Object.assign(canvas, {
+      getContext(this: object, ...args: unknown[]) {
+        const context = (before[i] as (...given: unknown[]) => never).apply(this, args)
+        contexts.push(context)
+        return context
+      },
+    })
+  const gpu = await createGpuBackend({ prefer: ['webgl2'], allowSoftware: true })
+  for (const [i, canvas] of canvases.entries()) Object.assign(canvas, { getContext: before[i] })
+  setBackend(gpu)
+  try {
+    const w = variable([1, 2])
+    w.assign(w.add(1))
+    const known = [...w.dataSync()]
+    w.assign(w.add(1))
+    const made = tensor([1]).add(1)
+    for (const context of contexts) context?.getExtension('WEBGL_lose_context')?.loseContext()
+    const errors = [() => made.add(1), () => made.dataSync(), () => grad((x: Tensor) => x.sum())(made)].map(
+      (f) => {
+        try {
+          f()
+          return 'no error'
+        } catch (error) {
+          return String(error)
+        }
+      },
+    )
+    const weights = [...(await w.data())]
+    const next = await createGpuBackend({ prefer: ['webgl2'], allowSoftware: true })
+    const now = [...(await withBackend(next, () => w.mul(2)).data())]
+    return { errors: [...errors, String(known)], weights, now }
+  } finally {
+    setBackend(cpuBackend)
+  }
+}
+
+export const page = {
+  edges,
+  pitfalls,
+  anomaly,
+  vectors,
+  info,
+  matmuls,
+  spill,
+  rows,
+  programs,
+  training,
+  loop,
+  lose,
+}
 Object.assign(globalThis, { adjointPage: page })
