@@ -60,7 +60,7 @@ async function main(): Promise<void> {
 const COLOURS = ['#66727f', '#c4572f', '#2f6fc4', '#7aa53a', '#8a4fc4', '#c49a2f']
 const WIDTH = 420
 const HEIGHT = 260
-const EDGE = 40
+const EDGE = 64
 
 /** Time over size, both logarithmic: a line below the CPU's has overtaken it. */
 function charts(found: readonly Contender[], results: readonly Compared[]): string {
@@ -69,7 +69,7 @@ function charts(found: readonly Contender[], results: readonly Compared[]): stri
     .map(({ name }, i) => `<span style="color:${COLOURS[i]}">■ ${name}</span>`)
     .join(' &nbsp; ')
   return (
-    legend +
+    `<p>${legend}</p>` +
     kinds
       .map(
         (kind) =>
