@@ -52,12 +52,12 @@ describe.skipIf(gpu === undefined)('on webgpu', () => {
   afterAll(() => setBackend(cpuBackend))
 
   const cases = readVectors().filter((c) => missingOps(c).length === 0 && !c.tags?.includes('f64-only'))
-  test.each(cases)('$id agrees with its reference', async (c: VectorCase) => {
+  test.concurrent.each(cases)('$id agrees with its reference', async (c: VectorCase) => {
     expect(await failuresWhenRead(c, 'float32')).toEqual([])
   })
 
   const tables = readOracle<{ functions: UlpTable[] }>('vectors/ulp-tables.json').functions
-  test.each(tables)('$op $attrs is within its ulps', async ({ op, attrs, x, y32 }) => {
+  test.concurrent.each(tables)('$op $attrs is within its ulps', async ({ op, attrs, x, y32 }) => {
     const y = await (opNamed(op)(attrs, tensor([...x])) as Tensor).data()
     const most = MOST_ULPS[op] ?? OTHERWISE
     const wrong = x.flatMap((at, i) => {
