@@ -12,9 +12,12 @@ describe.skipIf(gpu === undefined)('on webgpu', () => {
     expect(await rowDifferences(gpu!, row, isFull ? 50 : 5)).toEqual([])
   })
 
-  test.each(all.filter((_, i) => isFull || i % 8 === 0))('$name computes it as a plan too', async ({ row }) => {
-    expect(await rowDifferences(gpu!, row, isFull ? 4 : 1, true)).toEqual([])
-  })
+  test.each(all.filter((_, i) => isFull || i % 8 === 0))(
+    '$name computes it as a plan too',
+    async ({ row }) => {
+      expect(await rowDifferences(gpu!, row, isFull ? 4 : 1, true)).toEqual([])
+    },
+  )
 
   test('formulas are at their edges what they are on the CPU', async () => {
     const wrong: string[] = []

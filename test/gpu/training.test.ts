@@ -62,6 +62,21 @@ describe.skipIf(gpu === undefined)('a model on webgpu', () => {
     const built = task()
     setBackend(gpu!)
     expectClose(await fitted(built, 4), want)
+    setBackend(cpuBackend)
+  })
+
+  test('goes on on the GPU with weights that were trained on the CPU, by plans here and there', async () => {
+    const [a, b] = [task(), task()]
+    for (const { m } of [a, b]) m.compile({ optimizer: 'adam', loss: 'mse' })
+    const on = async ({ m, x, y }: ReturnType<typeof task>, epochs: number): Promise<number[]> => {
+      const { history } = await m.fit(x, y, { epochs, batchSize: 32, verbose: 0, shuffle: false })
+      return [...history.loss, ...(await ((await m.predict(x)) as Tensor).data())]
+    }
+    const want = [await on(a, 5), await on(a, 2)].flat()
+    const got = await on(b, 5)
+    setBackend(gpu!)
+    got.push(...(await on(b, 2)))
+    expectClose(got, want)
   })
 
   const steps = isFull ? 10_000 : 60

@@ -69,8 +69,8 @@ export class Tensors {
       const { held } = variable
       const value = held.backend === this.#backend ? (held.handle as Value) : undefined
       if (!variable.isShared && value !== undefined && this.#values.move(value, part)) continue
-      if (value !== undefined) this.#values.replaced(value)
       const made = this.#values.inArena(part)
+      this.#values.keep(made, value)
       variable.hold(new Tensor(variable.aval, made, this.#backend))
     }
   }

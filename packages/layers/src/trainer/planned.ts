@@ -1,4 +1,4 @@
-import { BackendError, type DType, type Tensor, type Variable } from '@adjoint/core'
+import { type Backend, BackendError, type DType, type Tensor, type Variable } from '@adjoint/core'
 import {
   cpuBackend,
   currentBackend,
@@ -187,6 +187,8 @@ export function withTensors(batch: Batch, tensors: readonly Tensor[]): Batch {
 
 /** The plans of one model, as long as the same weights are trained. */
 export interface PlanSet {
+  /** Which runs them. */
+  readonly backend: Backend
   readonly variables: readonly Variable[]
   readonly train: Plans
   readonly test: Plans
@@ -201,10 +203,11 @@ export function plansOf(
   variables: readonly Variable[],
 ): PlanSet | undefined {
   const known = sets.get(compiled)
-  if (known !== undefined && isSameList(known.variables, variables)) return known
+  const backend = currentBackend()
+  if (known?.backend === backend && isSameList(known.variables, variables)) return known
   if (!mayBePlanned(model, compiled, variables)) return undefined
   const own = hasOwnCode(model, compiled)
-  const made = { variables, train: new Plans('fit', own), test: new Plans('evaluate', own) }
+  const made = { backend, variables, train: new Plans('fit', own), test: new Plans('evaluate', own) }
   sets.set(compiled, made)
   return made
 }
@@ -243,7 +246,7 @@ function holdsOwnCode(layer: LayerBase): boolean {
   return !isOfThisPackage(layer) || Object.values(layer.getConfig()).some(isOwn)
 }
 
-const inferences = new WeakMap<Model, Plans>()
+const inferences = new WeakMap<Model, { readonly backend: Backend; readonly plans: Plans }>()
 
 /** A model's outputs for batches of inputs, without training. */
 export class Inference {
@@ -256,11 +259,14 @@ export class Inference {
     this.#recording = recordingOf(model)
     if (!StepPlan.isPossible || model.compiled?.plan === false) return
     if (!endsOf(model, 'input').list.every(({ tensor }) => isOfNumbers(tensor))) return
-    let plans = inferences.get(model)
-    if (plans === undefined)
-      inferences.set(model, (plans = new Plans('predict', allLayers(model).some(holdsOwnCode))))
-    plans.doubt()
-    this.#plans = plans
+    const backend = currentBackend()
+    let known = inferences.get(model)
+    if (known?.backend !== backend) {
+      known = { backend, plans: new Plans('predict', allLayers(model).some(holdsOwnCode)) }
+      inferences.set(model, known)
+    }
+    known.plans.doubt()
+    this.#plans = known.plans
   }
 
   run(x: readonly Tensor[]): readonly Tensor<DType>[] {
