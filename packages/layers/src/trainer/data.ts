@@ -143,16 +143,8 @@ function captureTensor(spec: ColumnSpec, data: Tensor<DType>, lends: boolean): C
     throw new ShapeError(`${op}: ${name} needs rows, got a scalar tensor`, { shapes: [[]] })
   const { shape } = data
   const given = { name, shape, dtype }
-  if (lends && dtype !== 'string' && data.dtype === dtype && isAtHand(data)) {
-    const lent = data.detach()
-    return {
-      ...given,
-      lent,
-      get values() {
-        return valuesAtHand(lent as Tensor)
-      },
-    }
-  }
+  if (lends && dtype !== 'string' && data.dtype === dtype && isAtHand(data))
+    return new CapturedTensor(name, data.detach())
   const convert = (values: HostArray): HostArray => {
     if (dtype === 'string' || data.dtype === dtype) return values
     const cast = allocate(dtype, values.length)
@@ -163,6 +155,29 @@ function captureTensor(spec: ColumnSpec, data: Tensor<DType>, lends: boolean): C
   if (data.backend.readSync !== undefined || data.isDisposed)
     return { ...given, values: convert(data.dataSync()) }
   return { ...given, values: data.data().then(convert) }
+}
+
+/** A tensor as it was given, its values not copied. */
+class CapturedTensor implements Captured {
+  readonly name: string
+  readonly lent: Tensor<DType>
+
+  constructor(name: string, lent: Tensor<DType>) {
+    this.name = name
+    this.lent = lent
+  }
+
+  get shape(): readonly number[] {
+    return this.lent.shape
+  }
+
+  get dtype(): DType {
+    return this.lent.dtype
+  }
+
+  get values(): HostArray {
+    return valuesAtHand(this.lent as Tensor)
+  }
 }
 
 /** Whether a tensor's values are where ops run, and stay as they are. */
