@@ -13,6 +13,7 @@ import {
   matmul,
   norm,
   setBackend,
+  setDeterminism,
   softmax,
   tensor,
   type Tensor,
@@ -161,6 +162,28 @@ test.each([
       expectSame(f(...operands), same)
       expectSame(compile(f)(...operands), same)
     }
+})
+
+test('where numbers have to be portable, products and sums are rounded one by one', () => {
+  const [m, n, k] = [40, 33, 50] as const
+  const [a, b] = [noise([m, k], 1), noise([k, n], 2)]
+  const [x, y] = [a.dataSync() as Float32Array, b.dataSync() as Float32Array]
+  const sums = Float32Array.from({ length: m * n }, (_, at) => {
+    let sum = 0
+    for (let p = 0; p < k; p++)
+      sum = Math.fround(sum + Math.fround(x[Math.floor(at / n) * k + p]! * y[p * n + (at % n)]!))
+    return sum
+  })
+  const planned = compile((p: Tensor, q: Tensor) => matmul(p, q))
+  const before = [matmul(a, b), planned(a, b)]
+  setDeterminism('portable')
+  try {
+    for (const product of [matmul(a, b), planned(a, b)]) expectSame(product, tensor(sums, { shape: [m, n] }))
+  } finally {
+    setDeterminism('engine')
+  }
+  // Elsewhere engines that have one instruction for both may use it, always or never.
+  for (const product of [matmul(a, b), planned(a, b)]) for (const was of before) expectSame(product, was)
 })
 
 /** What moves, reduces and multiplies tensors of any shape, eagerly and in a plan, against the plain loops. */

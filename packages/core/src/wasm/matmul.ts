@@ -69,7 +69,7 @@ export function matmulSource(
   n: number,
   k: number,
 ): MatmulSource {
-  const { rows, vectors, fuses } = tileFor(m, n)
+  const { rows, vectors, fuses } = tileFor(m, n, k)
   // With one column, or one row of k, b lies in memory as its transpose does.
   const isTransposedB = transposeB && n > 1 && k > 1
   const isTransposedA = transposeA && m > 1 && k > 1
@@ -90,10 +90,10 @@ export function matmulSource(
 type Tile = Pick<MatmulSource, 'rows' | 'vectors' | 'fuses'>
 
 /**
- * The tile that is done with [m, n] soonest. Which one it is changes no number: each is a sum in the order of k. Whether
+ * The tile that multiplies [m, k] by [k, n] soonest. Which one it is changes no number: each is a sum in the order of k. Whether
  * products and sums are rounded once does, so it depends on nothing but the engine and {@link isPortable}.
  */
-function tileFor(m: number, n: number): Tile {
+function tileFor(m: number, n: number, k: number): Tile {
   const { madd, keepsMore } = relaxed()
   const fuses = madd && !isPortable()
   const tile = (rows: number, vectors: number): Tile => ({ rows: Math.min(rows, m), vectors, fuses })
@@ -104,7 +104,9 @@ function tileFor(m: number, n: number): Tile {
       leastBy(MORE_ROWS, (rows) => Math.ceil(m / rows) * (rows + 2)),
       2,
     )
-  const vectors = leastBy([4, 3, 2], (count) => Math.ceil(n / (4 * count)) * (4 * count + 0.5))
+  // As many columns as have room in the nearest cache.
+  const widths = k > 1024 ? [2] : [4, 2]
+  const vectors = leastBy(widths, (count) => Math.ceil(n / (4 * count)) * (4 * count + 0.5))
   return tile(ROWS[vectors - 1]!, vectors)
 }
 
