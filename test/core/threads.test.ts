@@ -219,6 +219,30 @@ describe('training on several threads', () => {
     }
   })
 
+  test.runIf(isFull)('so is fit, with dropout and shuffled rows', async () => {
+    // Not before: the layers add rows of their own to the table.
+    const { dense, dropout, input, model } = await import('@adjoint/layers')
+    const fitted = async (): Promise<string> => {
+      setSeed(5)
+      const x = input({ shape: [40] })
+      const hidden = dropout(0.3)(dense(300, { activation: 'relu' })(x))
+      const m = model({ inputs: x, outputs: dense(10, { activation: 'softmax' })(hidden) })
+      m.compile({ optimizer: 'adam', loss: 'categorical_crossentropy' })
+      const data = random.normal([640, 40], { seed: 1 })
+      const targets = softmax(random.normal([640, 10], { seed: 2 }))
+      const { history } = await m.fit(data, targets, { epochs: 10, batchSize: 64, verbose: 0 })
+      return [JSON.stringify(history), ...m.getWeights().map(bitsOf)].join(';')
+    }
+    const one = await fitted()
+    for (const threads of [2, 4, 1]) {
+      setThreads(threads)
+      await allUp()
+      const before = pool.helped
+      expect(await fitted()).toBe(one)
+      if (threads > 1) expect(pool.helped).toBeGreaterThan(before)
+    }
+  })
+
   test('a plan made for one thread is shared by those that come later, and the other way round', async () => {
     const one = train(12)
     await allUp()

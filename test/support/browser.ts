@@ -25,11 +25,11 @@ const FLAGS = [
 
 export const hasBrowser: boolean = existsSync(CHROMIUM)
 
-/** The page's script, as esbuild makes it for a release. */
-async function bundle(): Promise<string> {
+/** A page's script, as esbuild makes it for a release. */
+export async function bundleForPage(path: string = join(pageFolder, 'main.ts')): Promise<string> {
   const stub = join(pageFolder, 'no-files.ts')
   const { outputFiles } = await build({
-    entryPoints: [join(pageFolder, 'main.ts')],
+    entryPoints: [path],
     bundle: true,
     minify: true,
     format: 'esm',
@@ -53,12 +53,19 @@ export interface OpenPage {
   close(): Promise<void>
 }
 
+/** What isolates a page from other origins. */
+const ISOLATED = {
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-embedder-policy': 'require-corp',
+}
+
 /** A page that runs a script, the one of the tests unless given. */
-export async function openPage(given?: string): Promise<OpenPage> {
-  const script = given ?? (await bundle())
+export async function openPage(given?: string, isIsolated = false): Promise<OpenPage> {
+  const script = given ?? (await bundleForPage())
   const server = createServer((request, response) => {
     const isScript = request.url === '/main.js'
     response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html')
+    for (const [name, value] of Object.entries(isIsolated ? ISOLATED : {})) response.setHeader(name, value)
     response.end(
       isScript ? script : '<!doctype html><title>test</title><script type="module" src="/main.js"></script>',
     )
