@@ -184,6 +184,29 @@ describe('training by plans', () => {
     expect(byPlan).toEqual(await run(false))
   })
 
+  test.each(['predict', 'evaluate'] as const)(
+    '%s moves the statistics of a layer that always trains',
+    async (by) => {
+      const X = Array.from({ length: 64 }, (_, i) => [i, 1])
+      const moved = async (plan: boolean): Promise<number[][]> => {
+        const x = input({ shape: [2] })
+        const m: Model = model({
+          inputs: x,
+          outputs: batchNormalization({ momentum: 0.5 })(x, { training: true }),
+        })
+        m.compile({ loss: 'mse', plan })
+        await (by === 'predict'
+          ? m.predict(X, { batchSize: 4 })
+          : m.evaluate(X, X, { batchSize: 4, verbose: 0 }))
+        return weightsOf(m)
+      }
+      const given = spyOnPlans()
+      const [byPlan, byOps] = [await moved(true), await moved(false)]
+      expect(given()).toBeGreaterThan(5)
+      expect(byPlan).toEqual(byOps)
+    },
+  )
+
   test('predictions are the same with and without', async () => {
     const { a, b } = data()
     const m = build()

@@ -119,6 +119,11 @@ export class StepPlan {
     return true
   }
 
+  /** Gives variables what the computation itself assigned to them, for steps whose change is nothing. After all is read. */
+  settle(): void {
+    if (this.#program.assigned.length > 0) this.#plan.commit()
+  }
+
   toString(): string {
     return String(this.#plan)
   }

@@ -273,7 +273,10 @@ export class Inference {
     const plan = this.#plans?.for(onlyInputs(x), this.#recording)
     if (plan === undefined) return this.#model.compute(x, { training: false })
     plan.compute(x)
-    return this.#model.outputList.map((_, i) => plan.read(i))
+    const outputs = this.#model.outputList.map((_, i) => plan.read(i))
+    // Layers that train whatever the model does have other statistics now.
+    plan.settle()
+    return outputs
   }
 }
 

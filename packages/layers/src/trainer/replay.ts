@@ -131,12 +131,16 @@ export class Replayer {
       const plan = this.#plans.test.for(batch, this.#testRecording)
       if (plan === undefined) return undefined
       plan.compute(tensorsOf(batch))
-      return { read: plan.numbers(count), predictions: this.#predictions(plan, count) }
+      return { plan, read: plan.numbers(count), predictions: this.#predictions(plan, count) }
     })
     if (begun === undefined) return undefined
-    const { read, predictions } = begun
-    const outcome = (numbers: readonly number[]): Outcome =>
-      weighted(compiled, { ...this.#lossesOf(numbers), predictions })
+    const { plan, read, predictions } = begun
+    const outcome = (numbers: readonly number[]): Outcome => {
+      bound.run(() => {
+        plan.settle()
+      })
+      return weighted(compiled, { ...this.#lossesOf(numbers), predictions })
+    }
     return read instanceof Promise ? read.then(outcome) : outcome(read)
   }
 
