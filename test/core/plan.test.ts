@@ -368,6 +368,31 @@ test('what a step reads of a variable is what it held before', () => {
   expect([...read.dataSync(), ...w.dataSync()]).toEqual([1, 2, 0, 1])
 })
 
+test('foreseen numbers go where the change takes them, in steps of the kind that was recorded', () => {
+  const w = variable([1, 2])
+  const planBy = (used: (rate: number) => number): StepPlan => {
+    const plan = StepPlan.record(
+      {
+        compute: ([x]) => ({ read: [], grads: [x!] }),
+        foreseen: { kind: 'moves', numbers: [0.5] },
+        change: ([g], [rate] = [0.5]) => w.assign(w.sub(g!.mul(used(rate!)).mul(2))),
+      },
+      [tensor([1, 1])],
+      () => undefined,
+    )
+    plan.compute([tensor([1, 1])])
+    return plan
+  }
+  const plan = planBy((rate) => rate)
+  expect(plan.changeBy({ kind: 'rests', numbers: [3] })).toBe(false)
+  expect([...w.dataSync()]).toEqual([1, 2])
+  expect(plan.changeBy({ kind: 'moves', numbers: [3] })).toBe(true)
+  expect([...w.dataSync()]).toEqual([-5, -4])
+  // Only the change itself knows what is computed from a number.
+  expect(planBy((rate) => rate + 1).changeBy({ kind: 'moves', numbers: [3] })).toBe(false)
+  expect([...w.dataSync()]).toEqual([-5, -4])
+})
+
 test('tensors that were disposed are refused', () => {
   const f = compile((a: Tensor) => a.mul(2))
   const [gone, w] = [tensor([1, 2]), variable([1, 2])]
