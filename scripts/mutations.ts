@@ -50,8 +50,8 @@ export const mutations: readonly Mutation[] = [
     ['maximum: ties counted twice', "(x == y ? 0.5 : 0)'", "(x == y ? 1 : 0)'"],
     [
       'minimum: the gradient of the maximum',
-      'vjp: { x: ({ g, x, y }) => mul(g, share(y, x)), y: ({ g, x, y }) => mul(g, share(x, y)) }',
-      'vjp: { x: ({ g, x, y }) => mul(g, share(x, y)), y: ({ g, x, y }) => mul(g, share(y, x)) }',
+      'vjp: { x: ({ g, x, y }) => shareOf(g, y, x), y: ({ g, x, y }) => shareOf(g, x, y) }',
+      'vjp: { x: ({ g, x, y }) => shareOf(g, x, y), y: ({ g, x, y }) => shareOf(g, y, x) }',
     ],
     ['mod: no gradient by y', 'mul(g, neg(floor(div(x, y))))', 'mul(g, 0)'],
     ['hypot: 0 / 0 at the origin', 'where(equal(out, 0), 0, div(x, out))', 'div(x, out)'],
@@ -603,8 +603,8 @@ export const mutations: readonly Mutation[] = [
     ],
     [
       'broadcast: second derivative cut',
-      'reshape(sum(cotangent, axes), primal.shape)',
-      'reshape(sum(cotangent.detach(), axes), primal.shape)',
+      'const summed = sum(cotangent, axes)',
+      'const summed = sum(cotangent.detach(), axes)',
     ],
     [
       'cotangents keep the dtype of the output',

@@ -235,6 +235,11 @@ describe('masks keep what they hide out of gradients', () => {
     expect(
       [...grad((t: Tensor) => t.maximum(-3).minimum(3).square().sum())(bad).dataSync()].map((g) => g + 0),
     ).toEqual([0, 0, -2, 4])
+    // Also where what comes back to it is infinite: the slope of log at 0, of sqrt at 0.
+    const slopes = (f: (t: Tensor) => Tensor): number[] =>
+      Array.from(grad((t: Tensor) => f(t).sum())(bad).dataSync(), Math.abs)
+    expect(slopes((t) => t.maximum(0).log())).toEqual([0, 0, 0, 0.5])
+    expect(slopes((t) => t.neg().minimum(0).neg().sqrt())).toEqual([0, 0, 0, 0.5 / Math.SQRT2])
   })
 
   it('scores of -Infinity have no share, and no gradient', () => {

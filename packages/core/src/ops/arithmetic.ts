@@ -173,7 +173,7 @@ export const maximum: Binary = binary({
   args: ['x', 'y'],
   expr: 'max(x, y)',
   dtype: 'same',
-  vjp: { x: ({ g, x, y }) => mul(g, share(x, y)), y: ({ g, x, y }) => mul(g, share(y, x)) },
+  vjp: { x: ({ g, x, y }) => shareOf(g, x, y), y: ({ g, x, y }) => shareOf(g, y, x) },
 })
 
 /** The smaller of both; NaN where either is. At ties each side gets half of the gradient. */
@@ -182,7 +182,7 @@ export const minimum: Binary = binary({
   args: ['x', 'y'],
   expr: 'min(x, y)',
   dtype: 'same',
-  vjp: { x: ({ g, x, y }) => mul(g, share(y, x)), y: ({ g, x, y }) => mul(g, share(x, y)) },
+  vjp: { x: ({ g, x, y }) => shareOf(g, y, x), y: ({ g, x, y }) => shareOf(g, x, y) },
 })
 
 /** 1 where x > y, 1/2 where they are equal, else 0. @internal */
@@ -192,6 +192,11 @@ const share: Binary = binary({
   expr: 'x > y ? 1 : (x == y ? 0.5 : 0)',
   vjp: { x: null, y: null },
 })
+
+/** What of g belongs to x, where the larger of x and y was taken; nothing of a g that is infinite or NaN elsewhere. */
+function shareOf(g: Tensor, x: Tensor, y: Tensor): Tensor {
+  return where(less(x, y), 0, mul(g, share(x, y)))
+}
 
 /** Floored remainder: has the sign of y, as in Python. */
 export const mod: Binary = binary({
