@@ -12,6 +12,7 @@ import {
   variable,
 } from '@adjoint/core'
 import { cpuBackend, StepPlan } from '@adjoint/core/extend'
+import { createGpuBackend } from '@adjoint/gpu'
 import { concatenate, dense, input, model } from '@adjoint/layers'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { openGpu } from '../support/gpu.js'
@@ -136,6 +137,41 @@ describe.skipIf(gpu === undefined)('a plan on webgpu', () => {
   test.runIf(isFull)('trains B1 as the CPU does', async () => {
     const { plan } = await expectSameTraining('B1', 12)
     expect(plan.match(/dispatch /g)!.length).toBeLessThanOrEqual(12)
+  })
+
+  test('has kernels of gpu.js alone where gpu.js or the driver takes no others', async () => {
+    const { losses } = await trained('B1', 3)
+    const { gpuJs } = (await import('../../packages/gpu/src/vendor.js')) as unknown as {
+      gpuJs: { WebGPUKernel: { prototype: { assembleWGSL: () => string } } }
+    }
+    const { prototype } = gpuJs.WebGPUKernel
+    const assemble = Object.getOwnPropertyDescriptor(prototype, 'assembleWGSL')!
+    const assembled = prototype.assembleWGSL
+    // gpu.js tells what a driver does not take.
+    const told = vi.spyOn(console, 'error').mockImplementation(() => undefined)
+    try {
+      for (const own of [undefined, (text: string) => `${text}\nnonsense`]) {
+        let texts = 0
+        Object.defineProperty(prototype, 'assembleWGSL', {
+          configurable: true,
+          get(): unknown {
+            return assembled
+          },
+          // What a device would have a kernel be compiled from.
+          set(this: object, value: () => string) {
+            texts++
+            if (own !== undefined) Object.defineProperty(this, 'assembleWGSL', { value: () => own(value()) })
+          },
+        })
+        setBackend(await createGpuBackend({ prefer: ['webgpu'], allowSoftware: true }))
+        const other = await trained('B1', 3)
+        expect(texts).toBeGreaterThan(5)
+        other.losses.forEach((loss, i) => expect(loss).toBeCloseTo(losses[i]!, 5))
+      }
+    } finally {
+      told.mockRestore()
+      Object.defineProperty(prototype, 'assembleWGSL', assemble)
+    }
   })
 
   test('variables move, and what was read of them stays', async () => {

@@ -13,6 +13,8 @@ export interface Source {
   readonly width?: number
   /** The same kernel in WGSL, from its entry point on, where a thread writes more than gpu.js lets it return. */
   readonly wgsl?: string
+  /** Whether that reads its arrays by four values at once. */
+  readonly readsVectors?: boolean
 }
 
 /** `vectors` is an array of which each element is four values; whole numbers are exact to 32 bits. */

@@ -23,8 +23,9 @@ export interface KernelInstance {
   /** A promise on WebGPU; done at once elsewhere. */
   build(...args: unknown[]): Promise<void> | undefined
   readonly context: unknown
-  /** WebGPU: the whole text of the shader. */
+  /** WebGPU: the whole text of the shader, and what was made of it. */
   assembleWGSL(): string
+  readonly compiledSource: string | undefined
   /** WebGL: the compiled shaders, and the buffer of the corners. */
   readonly program: object | undefined
   readonly buffer: object

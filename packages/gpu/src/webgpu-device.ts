@@ -119,6 +119,7 @@ export class WebGpuDevice implements Device {
   #build(source: Source): Built {
     const isOwn = source.wgsl !== undefined
     const kernel = this.#translate(source, isOwn)
+    const { wgsl } = source
     const args = source.args.map(() => 0)
     const done = (): void => {
       built.isReady = true
@@ -126,13 +127,16 @@ export class WebGpuDevice implements Device {
     const failed = (error: unknown): void => {
       built.error = asError(error)
     }
-    const ready = kernel.build(...args)!.then(done, (error: unknown) => {
-      if (!isOwn) return failed(error)
-      // The driver does not take our WGSL: what gpu.js makes of the body does the same.
+    // What gpu.js makes of the body does the same, where it or the driver does not take our WGSL.
+    const fallBack = (): Promise<void> => {
       built.isOwn = false
       built.kernel = this.#translate(source, false)
       return built.kernel.build(...args)!.then(done, failed)
-    })
+    }
+    const ready = kernel.build(...args)!.then(
+      () => (wgsl !== undefined && kernel.compiledSource?.includes(wgsl) !== true ? fallBack() : done()),
+      (error: unknown) => (isOwn ? fallBack() : failed(error)),
+    )
     const built: Built = { source, kernel, isOwn, width: source.width ?? 1, ready, isReady: false }
     return built
   }
@@ -150,7 +154,8 @@ export class WebGpuDevice implements Device {
     const assemble = kernel.assembleWGSL.bind(kernel)
     kernel.assembleWGSL = () => {
       const whole = assemble()
-      return whole.slice(0, whole.lastIndexOf('@compute')) + source.wgsl!
+      const begun = whole.slice(0, whole.lastIndexOf('@compute'))
+      return (source.readsVectors === true ? byVectors(begun) : begun) + source.wgsl!
     }
     return kernel
   }
@@ -356,6 +361,13 @@ export class WebGpuDevice implements Device {
     else list.push(slot)
     this.#freeBytes += bytes
   }
+}
+
+/** A shader's beginning in which arrays are read by four values, without gpu.js' functions that read one. */
+function byVectors(begun: string): string {
+  return begun
+    .replace(/(var<storage, read> \w+ : )array<f32>/g, '$1array<vec4<f32>>')
+    .replace(/fn get_user_\w+\([^)]*\) -> f32 \{[^}]*\}/g, '')
 }
 
 const ARGUMENT_TYPES = { array: 'Array', vectors: 'Array', number: 'Number', integer: 'Integer' } as const

@@ -16,7 +16,7 @@ import { rewrite } from './rewrite.js'
 import { type Dispatch, kindOfArray, schedule } from './schedule.js'
 import { shaderOf } from './wgsl.js'
 import type { Placed, Tensors } from './tensors.js'
-import { orderOf, type Place, SLOTS, type Written, written } from './text.js'
+import { orderOf, type Place, SLOTS, spanOf, type Written, written } from './text.js'
 
 interface Step extends Dispatch {
   readonly text: Written | undefined
@@ -59,7 +59,7 @@ export class GpuPlan implements Replay {
     )
     const place = (id: ValueId, array: string, at: number): number => {
       this.#places.set(id, { array, at })
-      return at + sizeOf(values[id]!.shape)
+      return at + spanOf(values[id]!.shape)
     }
     const lengths = ordered.map(({ outs }, i) =>
       outs.reduce((at, id) => {
@@ -114,7 +114,7 @@ export class GpuPlan implements Replay {
         text,
         program: device.program(`plan|${text.arrays.join()}|${text.body}`, () => ({
           ...text,
-          ...(shader !== undefined && { wgsl: shader.wgsl }),
+          ...(shader !== undefined && { wgsl: shader.wgsl, readsVectors: shader.readsVectors }),
         })),
         length: lengths[i]!,
         threads: shader?.threads,
@@ -168,12 +168,17 @@ export class GpuPlan implements Replay {
   }
 
   commit(numbers: ArrayLike<number> = []): void {
-    if (numbers.length > 0) this.#arrays.set(SLOTS, this.#device.upload(Float32Array.from(numbers)))
+    if (numbers.length > 0) this.#arrays.set(SLOTS, this.#device.upload(padded(numbers)))
     this.#run(false)
     if (this.#changing.length > 0) {
-      const parts = this.#changing.map((step) => ({ storage: this.#arrays.get(`out${step}`)!, isOwn: true }))
+      let length = 0
+      const parts = this.#changing.map((step) => {
+        const storage = this.#arrays.get(`out${step}`)!
+        length += storage.length
+        return { storage, isOwn: true, at: length - storage.length }
+      })
       for (const step of this.#changing) this.#arrays.delete(`out${step}`)
-      const storage = parts.length === 1 ? parts[0]!.storage : this.#joined(parts)
+      const storage = parts.length === 1 ? parts[0]!.storage : this.#joined(parts, length)
       this.#tensors.hold({ storage, users: 0 }, this.#changed)
     }
     this.#clear()
@@ -246,7 +251,7 @@ export class GpuPlan implements Replay {
   #lengthOf(array: string): number {
     let length = 0
     for (const [id, place] of this.#places)
-      if (place.array === array) length = Math.max(length, place.at + sizeOf(this.#program.values[id]!.shape))
+      if (place.array === array) length = Math.max(length, place.at + spanOf(this.#program.values[id]!.shape))
     return length
   }
 
@@ -276,22 +281,23 @@ export class GpuPlan implements Replay {
     if (this.#given.length === 0) return
     if (hosts.every((host) => host !== undefined)) {
       const all = this.#upload((values) => {
-        let at = 0
-        for (const host of hosts) {
-          values.set(host as ArrayLike<number>, at)
-          at += host.length
-        }
+        hosts.forEach((host, i) => {
+          values.set(host as ArrayLike<number>, this.#places.get(this.#given[i]!.id)!.at)
+        })
       }, this.#lengthOf('given'))
       this.#arrays.set('given', all!)
       return
     }
     const parts = hosts.map((host, i) => {
-      const { source } = this.#program.values[this.#given[i]!.id]!
-      return source.kind === 'argument'
-        ? this.#tensors.storageOf(args[source.index]!.read())
-        : { storage: this.#device.upload(Float32Array.from(host as ArrayLike<number>)), isOwn: true }
+      const { id } = this.#given[i]!
+      const { source } = this.#program.values[id]!
+      const { storage, isOwn } =
+        source.kind === 'argument'
+          ? this.#tensors.storageOf(args[source.index]!.read())
+          : { storage: this.#device.upload(padded(host as ArrayLike<number>)), isOwn: true }
+      return { storage, isOwn, at: this.#places.get(id)!.at }
     })
-    this.#arrays.set('given', this.#joined(parts))
+    this.#arrays.set('given', this.#joined(parts, this.#lengthOf('given')))
   }
 
   /** Makes sure that variables lie where the steps read them. */
@@ -308,28 +314,37 @@ export class GpuPlan implements Replay {
       return
     }
     const inOrder = [...variables].sort((a, b) => a.at - b.at)
-    const storages: { storage: Storage; isOwn: boolean }[] = []
-    let end = 0
-    for (const { variable, at } of inOrder) {
-      if (at > end) storages.push({ storage: this.#device.upload(new Float32Array(at - end)), isOwn: true })
-      storages.push(this.#tensors.storageOf(variable.held))
-      end = at + variable.size
-    }
-    const storage = this.#joined(storages)
+    const parts = inOrder.map(({ variable, at }) => ({ ...this.#tensors.storageOf(variable.held), at }))
+    const last = inOrder.at(-1)!
+    const storage = this.#joined(parts, last.at + spanOf(last.variable.shape))
     this.#tensors.hold({ storage, users: 0 }, variables)
     this.#arrays.set(array, storage)
   }
 
-  /** Storages behind each other in a new one; those that are nobody else's are given back. */
-  #joined(parts: readonly { readonly storage: Storage; readonly isOwn: boolean }[]): Storage {
-    const operands = parts.map(({ storage }): Operand => ({
+  /** A new storage in which others lie from `at` on, in order; those that are nobody else's are given back. */
+  #joined(
+    parts: readonly { readonly storage: Storage; readonly isOwn: boolean; readonly at: number }[],
+    length: number,
+  ): Storage {
+    const pieces: { readonly storage: Storage; readonly isOwn: boolean }[] = []
+    let end = 0
+    const fill = (until: number): void => {
+      if (until > end)
+        pieces.push({ storage: this.#device.upload(new Float32Array(until - end)), isOwn: true })
+    }
+    for (const part of parts) {
+      fill(part.at)
+      pieces.push(part)
+      end = part.at + part.storage.length
+    }
+    fill(length)
+    const operands = pieces.map(({ storage }): Operand => ({
       shape: [storage.length],
       dtype: 'float32',
       storage,
     }))
-    const length = parts.reduce((sum, { storage }) => sum + storage.length, 0)
     const made = concat(this.#device, 0, operands, { shape: [length], dtype: 'float32' })
-    for (const { storage, isOwn } of parts) if (isOwn) this.#device.free(storage)
+    for (const { storage, isOwn } of pieces) if (isOwn) this.#device.free(storage)
     return made
   }
 
@@ -401,9 +416,16 @@ function layoutOf(held: readonly Placed[], tensors: Tensors): Placed[] {
   let end = 0
   return held.map(({ variable }) => {
     const at = end
-    end += variable.size
+    end += spanOf(variable.shape)
     return { variable, at }
   })
+}
+
+/** As the device takes them: by fours. */
+function padded(values: ArrayLike<number>): Float32Array {
+  const all = new Float32Array(spanOf([values.length]))
+  all.set(values)
+  return all
 }
 
 function checkRange(host: HostArray | undefined, { limit, fail }: Program['checks'][number]): void {

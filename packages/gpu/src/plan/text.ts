@@ -16,6 +16,11 @@ export interface Written extends Source {
   readonly arrays: readonly string[]
 }
 
+/** How far from a value the next one begins: at a multiple of four, so that it can be read by fours. */
+export function spanOf(shape: readonly number[]): number {
+  return Math.ceil(sizeOf(shape) / 4) * 4
+}
+
 /** The array of the numbers that are others in every run. */
 export const SLOTS = 'slots'
 
@@ -43,7 +48,7 @@ export function written(
   let begin = 0
   groups.forEach(({ template, members }, g) => {
     const first = begin
-    const ends = members.map(({ id }) => (begin += sizeOf(program.values[id]!.shape)))
+    const ends = members.map(({ id }) => (begin += spanOf(program.values[id]!.shape)))
     const text = [
       ...(members.length === 1
         ? [`let ${HERE} = 0;`, `${HERE}++;`, `${HERE} = ${I}${first === 0 ? '' : ` - ${first}`};`]

@@ -1,12 +1,18 @@
 import { inputsOf, type Program, sizeOf, type ValueId } from '@adjoint/core/extend'
-import { WGSL } from './language.js'
-import { type Place, SLOTS } from './text.js'
+import { type Language, WGSL } from './language.js'
+import { type Place, SLOTS, spanOf } from './text.js'
 import { Writer } from './writer.js'
 
 /** Threads of one group; each value's begin with a group of their own. */
 const GROUP = 64
 
 const HERE = 'here'
+
+/** Where arrays are of four values an element. */
+const WGSL_BY_FOURS: Language = {
+  ...WGSL,
+  read: (array, at) => `user_${array}[(${at}) >> 2u][(${at}) & 3]`,
+}
 
 /** Products of fewer elements than this are computed one by one, so that enough threads share the work. */
 const LEAST_FOR_TILES = 1024
@@ -20,22 +26,28 @@ export function shaderOf(
   outs: readonly ValueId[],
   isLoaded: (id: ValueId) => boolean,
   placeOf: (id: ValueId) => Place,
-): { readonly wgsl: string; readonly threads: number } {
+): { readonly wgsl: string; readonly threads: number; readonly readsVectors: boolean } {
   const parts: string[] = []
   let threads = 0
-  for (const { template, members } of groupsOf(program, outs, isLoaded, placeOf)) {
+  const readsVectors = outs.some((id) => productsIn(program, id, isLoaded).length > 0)
+  const language = readsVectors ? WGSL_BY_FOURS : WGSL
+  const groups = groupsOf(language, program, outs, isLoaded, placeOf)
+  for (const { template, members } of groups) {
     const begin = threads
     const ends = members.map(({ count }) => (threads += count))
-    // A loop and no branch, which costs software more.
     parts.push(
-      `for (var mine = t >= ${begin} && t < ${threads}; mine; mine = false) {`,
+      groups.length === 1
+        ? `if (t >= ${threads}) { return; }`
+        : // A loop and no branch, which costs software more.
+          `for (var mine = t >= ${begin} && t < ${threads}; mine; mine = false) {`,
       ...(members.length === 1 ? [`let here = t - ${begin};`] : []),
       filled(
+        language,
         template,
         members.map(({ leaves }) => leaves),
         [begin, ...ends],
       ),
-      '}',
+      ...(groups.length === 1 ? [] : ['}']),
     )
     threads = Math.ceil(threads / GROUP) * GROUP
   }
@@ -47,7 +59,11 @@ export function shaderOf(
     '}',
   ].join('\n')
   // gpu.js puts this before the names of functions.
-  return { wgsl: wgsl.replace(/\b(?=(?:fn[A-Z]\w*|toInt32|toUint8|position)\()/g, 'fn_'), threads }
+  return {
+    wgsl: wgsl.replace(/\b(?=(?:fn[A-Z]\w*|toInt32|toUint8|position)\()/g, 'fn_'),
+    threads,
+    readsVectors,
+  }
 }
 
 /** What one thread does, with what it reads and writes at its own position left open. */
@@ -62,6 +78,7 @@ interface GroupOfThreads {
 
 /** Threads that do the same to other places, such as an optimizer to parameters, are one group. */
 function groupsOf(
+  language: Language,
   program: Program,
   outs: readonly ValueId[],
   isLoaded: (id: ValueId) => boolean,
@@ -74,9 +91,21 @@ function groupsOf(
     const load = (id: ValueId, at: string): string => {
       const { array, at: from } = placeOf(id)
       if (at === HERE) return leaf({ array, at: from })
-      return WGSL.read(array, at === '0' ? String(from) : from === 0 ? at : `${at} + ${from}`)
+      return language.read(array, at === '0' ? String(from) : from === 0 ? at : `${at} + ${from}`)
     }
-    const writer = new Writer(WGSL, program, isLoaded, load, (slot) => leaf({ array: SLOTS, at: -1 - slot }))
+    const loadFour = (id: ValueId, at: string): string => {
+      const { array, at: from } = placeOf(id)
+      return `user_${array}[(${at} + ${from}) >> 2u]`
+    }
+    const slot = (at: number): string => leaf({ array: SLOTS, at: -1 - at })
+    const writer = new Writer(
+      language,
+      program,
+      isLoaded,
+      load,
+      slot,
+      language === WGSL ? undefined : loadFour,
+    )
     const first = together[0]!
     const { shape } = program.values[first]!
     const products = together.length === 1 ? productsIn(program, first, isLoaded) : []
@@ -94,7 +123,10 @@ function groupsOf(
       }
     const template = [writer.lines, ...stores].join('\n')
     // Only what reads nothing but its own position can stand anywhere.
-    const key = new RegExp(`\\b${HERE}\\b`).test(template) ? `${first}` : template
+    const isFlat = !new RegExp(`\\b${HERE}\\b`).test(template)
+    const key = isFlat ? template : `${first}`
+    // Where values lie is padded to a multiple of four, and so are threads that go from one to the next.
+    if (isFlat) count = spanOf(shape)
     const group = groups.get(key)
     if (group === undefined) groups.set(key, { template, members: [{ count, leaves }] })
     else group.members.push({ count, leaves })
@@ -103,7 +135,12 @@ function groupsOf(
 }
 
 /** The template for all of its members, each of which lies between two ends. */
-function filled(template: string, members: readonly (readonly Place[])[], ends: readonly number[]): string {
+function filled(
+  language: Language,
+  template: string,
+  members: readonly (readonly Place[])[],
+  ends: readonly number[],
+): string {
   /** Of texts by member the one for this thread. */
   const choice = (texts: readonly (number | string)[]): string =>
     texts
@@ -127,7 +164,7 @@ function filled(template: string, members: readonly (readonly Place[])[], ends: 
       const nearest = (m: number): Place =>
         places.find((place, i) => i >= m && place.array === array) ??
         places.findLast((place) => place.array === array)!
-      return WGSL.read(array, index(places.map((_, m) => ({ array, at: nearest(m).at }))))
+      return language.read(array, index(places.map((_, m) => ({ array, at: nearest(m).at }))))
     })
     before.push(
       `let leaf${leaf} : f32 = ${choice(places.map(({ array }) => reads[arrays.indexOf(array)]!))};`,

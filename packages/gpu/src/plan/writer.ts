@@ -39,12 +39,14 @@ export class Writer {
   readonly #program: Program
   readonly #isLoaded: (id: ValueId) => boolean
   readonly #load: Load
+  readonly #loadFour: Load | undefined
   readonly #slot: (slot: number) => string
   #blocks: Block[] = [{ lines: [], known: new Map(), trips: 1, isBranch: false }]
   /** In which block a name stands. */
   readonly #depths = new Map<string, number>()
   #count = 0
   /** Products that were computed for several elements at once: their sums, by row and column. */
+  readonly #fours = new Map<string, { readonly first: string; readonly i: number }>()
   readonly #tiles = new Map<ValueId, (row: string, col: string) => string>()
   /** About how many operations one element takes. */
   work = 0
@@ -55,12 +57,15 @@ export class Writer {
     isLoaded: (id: ValueId) => boolean,
     load: Load,
     slot: (slot: number) => string,
+    /** How four values are read that begin at a multiple of four. */
+    loadFour?: Load,
   ) {
     this.#language = language
     this.#program = program
     this.#isLoaded = isLoaded
     this.#load = load
     this.#slot = slot
+    this.#loadFour = loadFour
   }
 
   /** What was written so far. */
@@ -97,10 +102,10 @@ export class Writer {
       row: this.#integer(`(${line} - ${batch} * ${down}) * 4`),
       col: this.#integer(`(${tile} - ${line} * ${across}) * 4`),
     }
-    const along = (first: string, side: number): string[] =>
-      [0, 1, 2, 3].map((i) =>
-        this.#integer(side % 4 === 0 ? `${first} + ${i}` : `min(${first} + ${i}, ${side - 1})`),
-      )
+    const along = (first: string, side: number): readonly string[] =>
+      side % 4 === 0
+        ? this.#fourFrom(first)
+        : [0, 1, 2, 3].map((i) => this.#integer(`min(${first} + ${i}, ${side - 1})`))
     const [rows, cols] = [along(from.row, m), along(from.col, n)]
     const outer = this.#digits({ shape: shape.slice(0, -2), flat: batch })
     for (const product of products) {
@@ -109,13 +114,17 @@ export class Writer {
         this.#say(`var ${name} = vec4<f32>();`)
         return name
       })
-      this.#loop(this.#lengthOf(product), (k) => {
-        const y = cols.map((col) => this.#factors(product, [...outer, '0', col], k)[1])
-        const name = this.#name('y', 1)
-        this.#say(`let ${name} = vec4<f32>(${y.join(', ')});`)
-        rows.forEach((row, r) => {
-          this.#say(`${sums[r]} += ${this.#factors(product, [...outer, row, '0'], k)[0]} * ${name};`)
-        })
+      const length = this.#lengthOf(product)
+      const step = length % 4 === 0 ? 4 : 1
+      this.#loop(length / step, (k) => {
+        for (const at of step === 1 ? [k] : this.#fourFrom(this.#integer(`${k} * 4`))) {
+          const y = cols.map((col) => this.#factor(product, 1, [...outer, '0', col], at))
+          const name = this.#name('y', this.#blocks.length - 1)
+          this.#say(`let ${name} = vec4<f32>(${y.join(', ')});`)
+          rows.forEach((row, r) => {
+            this.#say(`${sums[r]} += ${this.#factor(product, 0, [...outer, row, '0'], at)} * ${name};`)
+          })
+        }
       })
       this.#tiles.set(product, (row, col) => `${sums[rows.indexOf(row)]}[${cols.indexOf(col)}]`)
     }
@@ -135,26 +144,42 @@ export class Writer {
     })
   }
 
+  /** Four whole numbers from a multiple of four on: what is read at all of them is read at once. */
+  #fourFrom(first: string): readonly string[] {
+    return [0, 1, 2, 3].map((i) => {
+      const name = this.#integer(`${first} + ${i}`)
+      this.#fours.set(name, { first, i })
+      return name
+    })
+  }
+
+  /** The value of a stored element, as one of four that are read at once if it stands among such. */
+  #loaded(id: ValueId, at: At): string {
+    const four = this.#fours.get(at.digits?.at(-1) ?? '')
+    if (this.#loadFour === undefined || four === undefined || at.shape.at(-1)! % 4 !== 0)
+      return this.#number(this.#load(id, this.#flat(at)))
+    const first = this.#flat({ shape: at.shape, digits: [...at.digits!.slice(0, -1), four.first] })
+    const all = this.#declared('w', this.#loadFour(id, first), (name, text) => [`let ${name} = ${text};`])
+    return `${all}[${four.i}]`
+  }
+
   #lengthOf(product: ValueId): number {
     const { source } = this.#program.values[product]!
     if (source.kind !== 'kernel' || source.kernel.kind !== 'matmul') throw new Error('no product')
     return this.#program.values[source.inputs[0]!]!.shape.at(source.kernel.transposeA ? -2 : -1)!
   }
 
-  /** The two factors of term `k` of a product's element. */
-  #factors(product: ValueId, own: readonly string[], k: string): [string, string] {
+  /** The first or second factor of term `k` of a product's element. */
+  #factor(product: ValueId, which: 0 | 1, own: readonly string[], k: string): string {
     const { source, shape } = this.#program.values[product]!
     if (source.kind !== 'kernel' || source.kernel.kind !== 'matmul') throw new Error('no product')
-    const { transposeA, transposeB } = source.kernel
-    const [i, j] = own.slice(-2) as [string, string]
+    const input = source.inputs[which]!
+    const { shape: side } = this.#program.values[input]!
     const batch = { shape: shape.slice(0, -2), digits: own.slice(0, -2) }
-    const of = (input: ValueId, last: readonly string[]): string => {
-      const { shape: side } = this.#program.values[input]!
-      const outer = this.#digits(this.#broadcast(batch, side.slice(0, -2)))
-      return this.#valueAt(input, { shape: side, digits: [...outer, ...last] })
-    }
-    const [x, y] = source.inputs as [ValueId, ValueId]
-    return [of(x, transposeA ? [k, i] : [i, k]), of(y, transposeB ? [j, k] : [k, j])]
+    const outer = this.#digits(this.#broadcast(batch, side.slice(0, -2)))
+    const free = own.at(which === 0 ? -2 : -1)!
+    const isLast = which === 0 ? source.kernel.transposeA : !source.kernel.transposeB
+    return this.#valueAt(input, { shape: side, digits: [...outer, ...(isLast ? [k, free] : [free, k])] })
   }
 
   // ---- statements
@@ -314,9 +339,7 @@ export class Writer {
     const depth = this.#depthOf(...(at.digits ?? [at.flat!]))
     return this.#within(depth, () => {
       const value =
-        source.kind !== 'kernel' || this.#isLoaded(id)
-          ? this.#number(this.#load(id, this.#flat(at)))
-          : this.#computed(id, at)
+        source.kind !== 'kernel' || this.#isLoaded(id) ? this.#loaded(id, at) : this.#computed(id, at)
       this.#blocks[depth]!.known.set(key, value)
       return value
     })
@@ -449,7 +472,7 @@ export class Writer {
         const tile = this.#tiles.get(id)
         if (tile !== undefined) return tile(own.at(-2)!, own.at(-1)!)
         return this.#fold('sum', [this.#lengthOf(id)], ([k]) =>
-          this.#number(this.#factors(id, own, k!).join(' * ')),
+          this.#number(`${this.#factor(id, 0, own, k!)} * ${this.#factor(id, 1, own, k!)}`),
         )
       }
       case 'cumulate':
