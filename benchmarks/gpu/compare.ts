@@ -33,7 +33,10 @@ export function casesOf(isQuick: boolean): GpuCase[] {
     caseOf('softmax 1000 wide', isQuick ? 16 : 1024, (c) => c.softmax(isQuick ? 16 : 1024, 1000)),
     ...lengths.map((size) => caseOf('read back', size, (c) => c.readBack(size))),
     ...steps.flatMap((which) =>
-      batches.map((batch) => caseOf(`step ${which}`, batch, (c) => c.step?.(which, batch))),
+      batches.flatMap((batch) => [
+        caseOf(`step ${which}`, batch, (c) => c.step?.(which, batch)),
+        caseOf(`step ${which} op by op`, batch, (c) => c.stepByOps?.(which, batch)),
+      ]),
     ),
   ]
 }

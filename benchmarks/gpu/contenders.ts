@@ -28,6 +28,8 @@ export interface Contender {
   mul(size: number): Run
   softmax(rows: number, columns: number): Run
   step?(which: StepName, batch: number): Run
+  /** The same op by op, where {@link step} is a plan. */
+  stepByOps?(which: StepName, batch: number): Run
   /** Reads a result of so many values back. */
   readBack(size: number): Run
 }
@@ -57,6 +59,23 @@ function adjoint(name: string, backend: Backend, adapter: string, isSoftware: bo
       out?.dispose()
       return values
     }
+  const training = (which: StepName, batch: number, plan: boolean): Run => {
+    setBackend(backend)
+    const { m, x, y } = MODELS[which](batch, plan)
+    setBackend(cpuBackend)
+    return async (times) => {
+      setBackend(backend)
+      try {
+        let loss = 0
+        for (let i = 0; i < times; i++) loss = (await m.trainOnBatch(x, y)).loss!
+        // Weights are not everybody's same, so there is nothing to compare; but it must be a number.
+        if (!Number.isFinite(loss)) throw new Error(`the loss became ${loss}`)
+        return []
+      } finally {
+        setBackend(cpuBackend)
+      }
+    }
+  }
   return {
     name,
     adapter,
@@ -73,23 +92,11 @@ function adjoint(name: string, backend: Backend, adapter: string, isSoftware: bo
       const x = resident(make([rows, columns], 1))
       return of(() => softmax(x))
     },
-    step(which, batch) {
-      setBackend(backend)
-      const { m, x, y } = MODELS[which](batch)
-      setBackend(cpuBackend)
-      return async (times) => {
-        setBackend(backend)
-        try {
-          let loss = 0
-          for (let i = 0; i < times; i++) loss = (await m.trainOnBatch(x, y)).loss!
-          // Weights are not everybody's same, so there is nothing to compare; but it must be a number.
-          if (!Number.isFinite(loss)) throw new Error(`the loss became ${loss}`)
-          return []
-        } finally {
-          setBackend(cpuBackend)
-        }
-      }
-    },
+    step: (which, batch) => training(which, batch, true),
+    // On the CPU op by op is measured by npm run bench.
+    ...(backend !== cpuBackend && {
+      stepByOps: (which: StepName, batch: number) => training(which, batch, false),
+    }),
     readBack(size) {
       const x = resident(make([size], 1))
       return async (times) => {
@@ -107,22 +114,26 @@ interface Task {
 }
 
 /** The models of ARCHITECTURE: what they are is said in the README. */
-const MODELS: { readonly [N in StepName]: (batch: number) => Task } = {
-  B1(batch) {
+const MODELS: { readonly [N in StepName]: (batch: number, plan: boolean) => Task } = {
+  B1(batch, plan) {
     const [a, b] = [input({ shape: [10] }), input({ shape: [5] })]
     const h = concatenate([dense(64, { activation: 'relu' })(a), dense(32, { activation: 'relu' })(b)])
-    const m = model({ inputs: [a, b], outputs: dense(1)(h) }).compile({ optimizer: 'adam', loss: 'mse' })
+    const m = model({ inputs: [a, b], outputs: dense(1)(h) }).compile({
+      optimizer: 'adam',
+      loss: 'mse',
+      plan,
+    })
     return { m, x: [uniform([batch, 10]), uniform([batch, 5])], y: uniform([batch, 1]) }
   },
-  B2(batch) {
+  B2(batch, plan) {
     const [a, id] = [input({ shape: [10] }), input({ shape: [1], dtype: 'int32' })]
     const h = concatenate([dense(64, { activation: 'relu' })(a), flatten()(embedding(100, 32)(id))])
     const m = model({ inputs: [a, id], outputs: dense(1, { activation: 'sigmoid' })(h) })
-    m.compile({ optimizer: 'adam', loss: 'binary_crossentropy' })
+    m.compile({ optimizer: 'adam', loss: 'binary_crossentropy', plan })
     const ids = random.randint(0, 100, [batch, 1], { seed: 3 })
     return { m, x: [uniform([batch, 10]), ids], y: random.bernoulli(0.5, [batch, 1], { seed: 4 }) }
   },
-  B3(batch) {
+  B3(batch, plan) {
     const x = input({ shape: [20] })
     const h64 = dense(64, { activation: 'relu' })(dense(128, { activation: 'relu' })(x))
     const h32 = dense(32, { activation: 'relu' })(h64)
@@ -134,6 +145,7 @@ const MODELS: { readonly [N in StepName]: (batch: number) => Task } = {
     const m = model({ inputs: x, outputs }).compile({
       optimizer: 'adam',
       loss: ['mse', 'binary_crossentropy', 'categorical_crossentropy'],
+      plan,
     })
     const y = [
       uniform([batch, 1]),
@@ -142,11 +154,11 @@ const MODELS: { readonly [N in StepName]: (batch: number) => Task } = {
     ]
     return { m, x: uniform([batch, 20]), y }
   },
-  B4(batch) {
+  B4(batch, plan) {
     const x = input({ shape: [784] })
     const h = dense(128, { activation: 'relu' })(dense(256, { activation: 'relu' })(x))
     const m = model({ inputs: x, outputs: dense(10, { activation: 'softmax' })(h) })
-    m.compile({ optimizer: 'adam', loss: 'categorical_crossentropy' })
+    m.compile({ optimizer: 'adam', loss: 'categorical_crossentropy', plan })
     return { m, x: uniform([batch, 784]), y: softmax(uniform([batch, 10])) }
   },
 }

@@ -42,6 +42,10 @@ describe.skipIf(!hasBrowser)('in headless Chromium, minified', () => {
       expect(await inPage(`adjointPage.matmuls('${mode}')`)).toEqual([])
     })
 
+    test('trains by plans as the CPU does', { timeout: 300_000 }, async () => {
+      expect(await inPage(`adjointPage.plans('${mode}')`)).toBeLessThan(1e-4)
+    })
+
     test('agrees with the references', { timeout: 600_000 }, async () => {
       const known = EXCEPT[mode] ?? {}
       const some: VectorCase[] = cases.filter((c, i) => i % ONE_IN === startOf(mode) && !(c.id in known))

@@ -114,7 +114,10 @@ describe.skipIf(gpu === undefined)('a plan on webgpu', () => {
   afterAll(() => setBackend(cpuBackend))
 
   test('is few dispatches, and trains B4 as the CPU does', async () => {
+    const warned = vi.spyOn(console, 'warn').mockImplementation(() => undefined)
     const { plan } = await expectSameTraining('B4', 3)
+    expect(warned).not.toHaveBeenCalled()
+    warned.mockRestore()
     expect(outline(plan)).toMatchInlineSnapshot(`
       "1: [128,256]
       2: [128,128]
@@ -130,7 +133,14 @@ describe.skipIf(gpu === undefined)('a plan on webgpu', () => {
   })
 
   test('takes many outputs and losses in few dispatches: B3', async () => {
+    const warned = vi.spyOn(console, 'warn').mockImplementation(() => undefined)
     const { plan } = await expectSameTraining('B3', isFull ? 12 : 3)
+    expect(warned.mock.calls.flat()).toEqual([
+      expect.stringMatching(/step of this model is about .* operations, which the CPU makes sooner/),
+    ])
+    await trained('B1', 3)
+    expect(warned).toHaveBeenCalledOnce()
+    warned.mockRestore()
     expect(plan.match(/dispatch /g)!.length).toBeLessThanOrEqual(16)
   })
 

@@ -17,7 +17,7 @@ import {
 } from '@adjoint/core'
 import { cpuBackend, rows as table } from '@adjoint/core/extend'
 import { createGpuBackend, type GpuMode } from '@adjoint/gpu'
-import { dense, dropout, input, model } from '@adjoint/layers'
+import { concatenate, dense, dropout, input, model } from '@adjoint/layers'
 import {
   edgeDifferences,
   programDifferences,
@@ -251,6 +251,34 @@ async function lose(): Promise<{ errors: string[]; weights: number[]; now: numbe
   }
 }
 
+/** Losses and predictions of a small model with two outputs, the steps a plan but for the first. */
+async function trainedByPlan(): Promise<number[]> {
+  setSeed(1)
+  const x = input({ shape: [20] })
+  const h = dense(32, { activation: 'relu' })(x)
+  const g = dense(16, { activation: 'tanh' })(h)
+  const c = dense(5, { activation: 'softmax' })(concatenate([h, g]))
+  const m = model({ inputs: x, outputs: [dense(1)(h), c] })
+  m.compile({ optimizer: 'adam', loss: ['mse', 'categorical_crossentropy'] })
+  const uniform = (side: number, seed: number): Tensor => random.uniform([64, side], { seed })
+  const [data, a, b] = [uniform(20, 3), uniform(1, 4), uniform(5, 5)]
+  const { history } = await m.fit(data, [a, b], { epochs: 4, batchSize: 32, shuffle: false, verbose: 0 })
+  const [first] = await m.predict(data)
+  return [...history['loss'], ...(await first.data())]
+}
+
+/** How far training by plans is on a mode from training on the CPU. */
+async function plans(mode: GpuMode): Promise<number> {
+  const want = await trainedByPlan()
+  setBackend(await createGpuBackend({ prefer: [mode], allowSoftware: true }))
+  try {
+    const got = await trainedByPlan()
+    return Math.max(...want.map((value, i) => Math.abs(value - got[i]!)))
+  } finally {
+    setBackend(cpuBackend)
+  }
+}
+
 export const page = {
   edges,
   pitfalls,
@@ -259,6 +287,7 @@ export const page = {
   info,
   matmuls,
   spill,
+  plans,
   rows,
   programs,
   training,

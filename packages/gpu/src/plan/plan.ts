@@ -14,6 +14,7 @@ import type { Device, Program as DeviceProgram, Storage } from '../device.js'
 import { concat, copy, type Operand } from '../kernels.js'
 import { rewrite } from './rewrite.js'
 import { type Dispatch, kindOfArray, schedule } from './schedule.js'
+import { tellSmall } from './small.js'
 import { shaderOf } from './wgsl.js'
 import type { Placed, Tensors } from './tensors.js'
 import { orderOf, type Place, SLOTS, spanOf, type Written, written } from './text.js'
@@ -135,7 +136,9 @@ export class GpuPlan implements Replay {
     const isFit = program.values.every(
       ({ dtype, shape }) => dtype !== 'float64' && dtype !== 'string' && sizeOf(shape) > 0,
     )
-    return isFit ? new GpuPlan(device, tensors, program) : undefined
+    if (!isFit) return undefined
+    tellSmall(program)
+    return new GpuPlan(device, tensors, program)
   }
 
   #rootOf(id: ValueId): ValueId {
