@@ -57,26 +57,37 @@ class Ring {
 
   /** A block of so many bytes, a multiple of 16. Blocks made before may move. */
   block(bytes: number): Block {
-    let segment = this.#open
-    if (segment === undefined || segment.top + bytes > segment.end) segment = this.#next(bytes)
+    // A segment is kept as long as anything in it is: larger blocks hold nothing but themselves.
+    const isLarge = bytes > this.segmentBytes / 8
+    let segment = isLarge ? this.#next(bytes) : this.#open
+    if (segment === undefined || segment.top + bytes > segment.end)
+      segment = this.#open = this.#next(this.segmentBytes)
     const offset = segment.top - segment.base
     segment.top += bytes
     return new Block(segment, offset, bytes)
   }
 
-  #next(bytes: number): Segment {
-    const size = Math.max(bytes, this.segmentBytes)
+  #next(size: number): Segment {
     if (this.#head + size > this.start + this.bytes) {
-      while (this.#queue.length > 0 && this.#queue[0]!.base >= this.#head) moveOut(this.#queue.shift()!)
+      this.#moveOutUpTo(Infinity)
       this.#head = this.start
     }
     const end = this.#head + size
-    while (this.#queue.length > 0 && this.#queue[0]!.base >= this.#head && this.#queue[0]!.base < end)
-      moveOut(this.#queue.shift()!)
+    this.#moveOutUpTo(end)
     const segment = new Segment(this.#head, size)
     this.#head = end
     this.#queue.push(segment)
-    return (this.#open = segment)
+    return segment
+  }
+
+  /** Makes room between the head and an address. */
+  #moveOutUpTo(end: number): void {
+    for (let oldest = this.#queue[0]; oldest !== undefined; oldest = this.#queue[0]) {
+      if (oldest.base < this.#head || oldest.base >= end) return
+      if (oldest === this.#open) this.#open = undefined
+      moveOut(oldest)
+      this.#queue.shift()
+    }
   }
 }
 
