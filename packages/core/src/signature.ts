@@ -18,9 +18,10 @@ export class Signature {
   readonly #row: AnyRow
   readonly #inputs: readonly Aval[]
   readonly #kernel: Kernel
-  /** The names and values of the attributes, in order. */
-  readonly #names: readonly string[]
-  readonly #values: readonly unknown[]
+  readonly #attrs: unknown
+  /** The names of the attributes, and their values, in order; once they are asked for. */
+  #names: readonly string[] | undefined
+  #values: readonly unknown[] = []
   /** On it depends what is made of whole numbers. */
   readonly #floatx = floatx()
   /** And on it what products are. */
@@ -39,14 +40,17 @@ export class Signature {
     checkSize(row.name, shape, dtype)
     this.#kernel = row.kernel(attrs, inputs, this.out)
     if (dtype === 'string' && this.#kernel.kind !== 'view') throw stringsStay(row.name)
-    this.#names = isRecord(attrs) ? Object.keys(attrs) : []
-    this.#values = isRecord(attrs) ? Object.values(attrs) : []
+    this.#attrs = attrs
   }
 
   /** Whether it is for these attributes. */
   fits(attrs: unknown): boolean {
     if (this.#floatx !== floatx() || this.#isPortable !== isPortable()) return false
     if (this.#row.isParametric === true) return true
+    if (this.#names === undefined) {
+      this.#names = Object.keys(this.#attrs as object)
+      this.#values = Object.values(this.#attrs as object)
+    }
     let count = 0
     for (const name in attrs as Readonly<Record<string, unknown>>) {
       if (name !== this.#names[count]) return false
@@ -76,19 +80,44 @@ function stringsStay(op: string): DTypeError {
   )
 }
 
+/** So many sets of attributes are remembered with operands; the oldest makes room for the next. */
+const MOST_ATTRIBUTES = 4
+/** After so many that were new, nothing more is expected of them: they may count something. */
+const MOST_MISSES = 32
+
 /** What is known of an op whose operands begin with certain shapes and dtypes. */
 class Known {
   /** By the next operand. */
-  readonly longer = new Map<Aval, Known>()
-  /** Where there is none: one for each set of attributes. */
-  readonly signatures: Signature[] = []
+  longer: Map<Aval, Known> | undefined
+  /** Where there is none: one for each of the latest sets of attributes. */
+  readonly #signatures: Signature[] = []
+  #misses = 0
+
+  find(attrs: unknown): Signature | undefined {
+    for (let i = 0; i < this.#signatures.length; i++) {
+      const signature = this.#signatures[i]!
+      if (!signature.fits(attrs)) continue
+      this.#misses = 0
+      return signature
+    }
+    return undefined
+  }
+
+  /** Whether a signature is worth being remembered here. */
+  get isSteady(): boolean {
+    return this.#misses < MOST_MISSES
+  }
+
+  add(signature: Signature): void {
+    this.#signatures[this.#misses++ % MOST_ATTRIBUTES] = signature
+  }
 }
 
 /** What is remembered of an op: up to so much, then all of it is forgotten. */
 class Memory {
-  static readonly #most = 1000
-  #count = Memory.#most
-  #root!: Known
+  static readonly #most = 4000
+  #count = 0
+  #root = new Known()
 
   /** What is known of operands of these shapes and dtypes. */
   at(inputs: readonly Tensor[]): Known {
@@ -99,6 +128,7 @@ class Memory {
     let at = this.#root
     for (let i = 0; i < inputs.length; i++) {
       const { aval } = inputs[i]!
+      at.longer ??= new Map()
       let next = at.longer.get(aval)
       if (next === undefined) {
         at.longer.set(aval, (next = new Known()))
@@ -108,30 +138,42 @@ class Memory {
     }
     return at
   }
-
-  add(at: Known, signature: Signature): void {
-    at.signatures.push(signature)
-    this.#count++
-  }
 }
 
+/** Ops on more operands are worked out every time. */
+const MOST_OPERANDS = 16
 const memories = new WeakMap<AnyRow, Memory>()
 
 /** @throws what the row's `infer` does; LimitError where the output would be too large; DTypeError for strings. */
 export function signatureOf(row: AnyRow, inputs: readonly Tensor[], attrs: unknown): Signature {
+  if (inputs.length > MOST_OPERANDS) return new Signature(row, avalsOf(inputs), attrs)
   let memory = memories.get(row)
   if (memory === undefined) memories.set(row, (memory = new Memory()))
-  const at = memory.at(inputs)
-  const { signatures } = at
-  for (let i = 0; i < signatures.length; i++) if (signatures[i]!.fits(attrs)) return signatures[i]!
-  const avals = inputs.map(({ aval }) => aval)
-  if (!isRecord(attrs) || !Object.values(attrs).every((value) => isPlain(value, 2)))
-    return new Signature(row, avals, attrs)
-  // The caller may change its lists afterwards.
-  const own = Object.fromEntries(Object.entries(attrs).map(([name, value]) => [name, copyOf(value)]))
-  const signature = new Signature(row, avals, own)
-  memory.add(at, signature)
+  const known = memory.at(inputs)
+  if (!known.isSteady) return new Signature(row, avalsOf(inputs), attrs)
+  const found = known.find(attrs)
+  if (found !== undefined) return found
+  const own = copyOfPlain(attrs)
+  const signature = new Signature(row, avalsOf(inputs), own ?? attrs)
+  if (own !== undefined) known.add(signature)
   return signature
+}
+
+function avalsOf(inputs: readonly Tensor[]): Aval[] {
+  const avals: Aval[] = []
+  for (let i = 0; i < inputs.length; i++) avals.push(inputs[i]!.aval)
+  return avals
+}
+
+/** Attributes of which those that are equal now will be so later; undefined where that cannot be told. The caller may change its lists. */
+function copyOfPlain(attrs: unknown): Record<string, unknown> | undefined {
+  if (!isRecord(attrs)) return undefined
+  const copy: Record<string, unknown> = {}
+  for (const name of Object.keys(attrs)) {
+    if (!isPlain(attrs[name], 2)) return undefined
+    copy[name] = copyOf(attrs[name])
+  }
+  return copy
 }
 
 /** Shapes, axes and paddings are no longer. */

@@ -82,7 +82,7 @@ function vectorized(
   const isLarge = [...inputs, out].some(({ dtype, shape }) => sizeOf(shape) * BYTES[dtype] > LARGEST)
   if (choice.hasRows === true && isLarge) return (stored) => rowsInPieces(f, choice, stored, out, size)
   const place = new Place(out.dtype, size)
-  const args = new Array<number>(count + 1).fill(0).concat(choice.sizes, 0)
+  const args: number[] = [...inputs.map(() => 0), 0, ...choice.sizes, 0]
   return (stored) => {
     resetScratch()
     const to = place.make()
