@@ -130,7 +130,8 @@ function constructsOf(source: ts.SourceFile): { construct: Construct; position: 
 function constructOf(node: ts.Node): Construct | undefined {
   if (isDynamicImport(node)) return 'import()'
   if (ts.isMetaProperty(node) && node.keywordToken === ts.SyntaxKind.ImportKeyword) return 'import.meta'
-  if (ts.isIdentifier(node) && node.text === 'eval') return 'eval'
+  // As the name of an option it evaluates nothing: Node's workers have one of that name.
+  if (ts.isIdentifier(node) && node.text === 'eval' && !isNameOfOption(node)) return 'eval'
   if (ts.isCallExpression(node) || ts.isNewExpression(node)) {
     const callee = ts.isPropertyAccessExpression(node.expression) ? node.expression.name : node.expression
     if (ts.isIdentifier(callee) && callee.text === 'Function') return 'new Function'
@@ -138,6 +139,10 @@ function constructOf(node: ts.Node): Construct | undefined {
   }
   if (isAwait(node) && !ts.findAncestor(node, ts.isFunctionLike)) return 'top-level await'
   return undefined
+}
+
+function isNameOfOption(node: ts.Identifier): boolean {
+  return ts.isPropertyAssignment(node.parent) && node.parent.name === node
 }
 
 function isDynamicImport(node: ts.Node): node is ts.CallExpression {
@@ -180,6 +185,8 @@ const plants: readonly [file: string, text: string, found: string | null][] = [
   [`${core}/a.ts`, `async function f() { await g() }`, null],
   [`${core}/a.ts`, `new URL('./b.wasm', import.meta.url)`, 'uses import.meta'],
   [`${core}/a.ts`, `globalThis.eval('1')`, 'uses eval'],
+  [`${core}/a.ts`, `const f = { g: eval }`, 'uses eval'],
+  [`${core}/a.ts`, `new Worker(source, { eval: true })`, null],
   [`${core}/a.ts`, `// eval, import('x') and new Function() in words\nconst s = "import('x')"`, null],
   [`${core}/testing/a.ts`, `import type fc from 'fast-check'`, null],
   [`${core}/testing/a.ts`, `import fc from 'fast-check'`, 'imports fast-check'],
