@@ -411,6 +411,7 @@ describe('anything at all, as arguments', () => {
     ],
     ['an unknown option of grad', calls.get('grad(…)(…)')!, [square, { argnum: 1 }, x, x], core.ValueError],
     ['a norm of what is no text', core.norm, [x, { ord: Object.create(null) as unknown }], core.ValueError],
+    ['keeping what is no tensor', core.keep, [undefined], core.ValueError],
     ['a tensor of holes', core.tensor, [holes()], core.DTypeError],
     ['a beginning of holes', core.slice, [x, holes()], core.ValueError],
     ['axes of holes', core.sum, [x, holes()], core.ValueError],

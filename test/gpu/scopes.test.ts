@@ -11,7 +11,7 @@ import {
   setBackend,
   tensor,
   type Tensor,
-  tidy,
+  scope,
   valueAndGrads,
   variable,
   vjp,
@@ -30,8 +30,8 @@ const values = async (x: Tensor): Promise<number[]> => [...(await x.data())]
 const made = (...numbers: number[]): Tensor => tensor(numbers).add(0)
 
 describe('on the CPU', () => {
-  test('tidy and keep leave everything as it is', () => {
-    const made = tidy(() => ({ x: keep(tensor([1])), list: [2, 'three'] }))
+  test('scopes and keep leave everything as it is', () => {
+    const made = scope(() => ({ x: keep(tensor([1])), list: [2, 'three'] }))
     expect(made).toMatchObject({ list: [2, 'three'] })
     expect(made.x.arraySync()).toEqual([1])
   })
@@ -70,11 +70,11 @@ describe.skipIf(gpu === undefined)('on webgpu', () => {
     ).toBe(2)
   })
 
-  test('a loop in tidy adds nothing, whatever it makes', async () => {
+  test('a loop in scopes adds nothing, whatever it makes', async () => {
     const w = variable([[1], [2]])
     const optimizer = adam({ learningRate: 0.1 })
     const step = (): void =>
-      tidy(() => {
+      scope(() => {
         const { grads } = valueAndGrads(
           () =>
             matmul(tensor([[1, 2]]), w)
@@ -88,15 +88,15 @@ describe.skipIf(gpu === undefined)('on webgpu', () => {
     expect(await values(w)).toHaveLength(2)
   })
 
-  test('what tidy returns, a variable holds, or was kept is still there', async () => {
+  test('what a scope returns, a variable holds, or was kept is still there', async () => {
     const w = variable([1, 2])
     let kept: Tensor
-    const { a } = tidy(() => {
+    const { a } = scope(() => {
       kept = keep(made(5))
       w.assign(made(3, 4))
       return { a: made(7), text: 'x' }
     })
-    for (let i = 0; i < 3; i++) tidy(() => made(1))
+    for (let i = 0; i < 3; i++) scope(() => made(1))
     expect([await values(a), await values(w), await values(kept!)]).toEqual([[7], [3, 4], [5]])
   })
 
@@ -128,8 +128,8 @@ describe.skipIf(gpu === undefined)('on webgpu', () => {
     const tape = gradientTape({ persistent: true })
     tape.watch(x)
     const slope = inner(x).sum()
-    tidy(() => made(1))
-    tidy(() => made(1))
+    scope(() => made(1))
+    scope(() => made(1))
     expect(await values(tape.gradient(slope, x))).toEqual([12])
     tape.close()
   })
@@ -146,7 +146,7 @@ describe.skipIf(gpu === undefined)('on webgpu', () => {
     const w = variable([1]) // held on the host too
     w.assign(made(2))
     const [copy, view] = [w.detach(), w.reshape([1, 1])]
-    for (let i = 0; i < 4; i++) tidy(() => w.assign(w.add(1)))
+    for (let i = 0; i < 4; i++) scope(() => w.assign(w.add(1)))
     expect([await values(copy), await values(view), await values(w)]).toEqual([[2], [2], [6]])
   })
 
@@ -164,14 +164,14 @@ describe.skipIf(gpu === undefined)('on webgpu', () => {
   test('a scope gives back what it made when it fails', () => {
     const fail = (): void => {
       expect(() =>
-        tidy(() => {
+        scope(() => {
           made(1, 2)
           throw new Error('no')
         }),
       ).toThrow('no')
     }
     expect(added(fail)).toBe(0)
-    expect(() => tidy(async () => made(1))).toThrow(/tidy: the function is asynchronous/)
+    expect(() => scope(async () => made(1))).toThrow(/scope: the function is asynchronous/)
   })
 
   test('a long loop without an await stays within the budget where its steps are in scopes', async () => {
@@ -184,7 +184,7 @@ describe.skipIf(gpu === undefined)('on webgpu', () => {
         const { grads } = valueAndGrads(loss, [w])
         w.assign(w.sub(grads[0]!.mul(1000)))
       }
-      for (let i = 0; i < 300; i++) tidy(step)
+      for (let i = 0; i < 300; i++) scope(step)
       expect((await w.data())[0]).toBeCloseTo(1, 2)
       const all: Tensor[] = []
       expect(() => {

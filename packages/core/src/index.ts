@@ -23,7 +23,7 @@ export type { Operand } from './op.js'
 export * from './ops/index.js'
 export type { Dim, Shape, Sizes } from './shape.js'
 export { random, setSeed } from './random.js'
-export { keep, tidy } from './scope.js'
+export { keep, scope } from './scope.js'
 export {
   arange,
   eye,

@@ -1,5 +1,5 @@
 import { currentBackend, isThenable } from './backend.js'
-import { BackendError } from './errors.js'
+import { BackendError, typeName, ValueError } from './errors.js'
 import { checkFunction } from './options.js'
 import { isTaping } from './tape.js'
 import { Tensor } from './tensor.js'
@@ -17,13 +17,13 @@ export function inScope<R>(
 ): R {
   const backend = currentBackend()
   if (backend.openScope === undefined || isTaping()) return f()
-  const scope = backend.openScope()
+  const opened = backend.openScope()
   try {
-    const made = scope.run(f)
-    for (const x of results(made)) scope.keep(x.handle)
+    const made = opened.run(f)
+    for (const x of results(made)) opened.keep(x.handle)
     return made
   } finally {
-    scope.close(atOnce)
+    opened.close(atOnce)
   }
 }
 
@@ -38,22 +38,27 @@ export function tensorsWithin(result: unknown): Tensor[] {
  * call ends. Never needed where there is an `await` now and then: then it comes back by itself. A long loop without one
  * is what this is for.
  * @throws BackendError when `f` is asynchronous.
- * @example for (let i = 0; i < 10_000; i++) tidy(() => w.assign(w.sub(grad(loss)(w).mul(0.1))))
+ * @example for (let i = 0; i < 10_000; i++) scope(() => w.assign(w.sub(grad(loss)(w).mul(0.1))))
  */
-export function tidy<R>(f: () => R): R {
-  checkFunction('tidy', f)
+export function scope<R>(f: () => R): R {
+  checkFunction('scope', f)
   return inScope(() => {
     const result = f()
     if (isThenable(result))
-      throw new BackendError('tidy: the function is asynchronous; use it around what is synchronous', {
-        op: 'tidy',
+      throw new BackendError('scope: the function is asynchronous; use it around what is synchronous', {
+        op: 'scope',
       })
     return result
   }, tensorsWithin)
 }
 
-/** Has a tensor outlive the gradient, training step or {@link tidy} that it is made in, and returns it. */
+/**
+ * Has a tensor outlive the gradient, training step or {@link scope} that it is made in, and returns it.
+ * @throws ValueError for what is no tensor.
+ */
 export function keep<T extends Tensor>(x: T): T {
+  if (!(x instanceof Tensor))
+    throw new ValueError(`keep: expected a tensor, got ${typeName(x)}`, { op: 'keep' })
   x.backend.keep?.(x.handle)
   return x
 }

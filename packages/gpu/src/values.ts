@@ -303,7 +303,7 @@ function asFloats(values: HostArray): Float32Array {
 
 function gone(op: string): DisposedError {
   return new DisposedError(
-    `${op}: the values were made in a gradient, a training step or tidy, and their memory was given back when the ` +
+    `${op}: the values were made in a gradient, a training step or scope, and their memory was given back when the ` +
       'next one ended; return them, assign them to a variable, or keep(x) them',
     { op },
   )

@@ -348,7 +348,7 @@ export class WebGpuDevice implements Device {
       throw new LimitError(
         `${bytes} more bytes are over the GPU's budget of ${this.#mostBytes}, of which ${this.#bytes} are held by ` +
           `${this.#buffers} tensors; await now and then (memory is given back between tasks), put the steps of a loop ` +
-          'into tidy(() => …), or dispose() of tensors',
+          'into scope(() => …), or dispose() of tensors',
       )
   }
 

@@ -9,7 +9,7 @@ import {
   setSeed,
   type Tensor,
   tensor,
-  tidy,
+  scope,
   valueAndGrads,
   variable,
   withBackend,
@@ -188,7 +188,7 @@ async function loop(mode: GpuMode): Promise<number> {
   const w = variable(zeros([2 ** 12]))
   withBackend(gpu, () => {
     for (let i = 0; i < 150; i++)
-      tidy(() => {
+      scope(() => {
         const { grads } = valueAndGrads(() => w.sub(1).square().mean(), [w])
         w.assign(w.sub(grads[0]!.mul(1000)))
       })
