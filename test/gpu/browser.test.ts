@@ -66,12 +66,13 @@ describe.skipIf(!hasBrowser)('in headless Chromium, minified', () => {
       expect(await inPage(`adjointPage.programs('${mode}', ${ONE_IN === 1 ? 30 : 2})`)).toEqual([])
     })
 
-    test('trains as the CPU does, and holds as many buffers after more steps', async () => {
+    test('trains as the CPU does, and holds no more buffers after more steps', async () => {
       const { want, got, added } = await inPage<{ want: number[]; got: number[]; added: number }>(
         `adjointPage.training('${mode}')`,
       )
       got.forEach((loss, i) => expect(loss).toBeCloseTo(want[i]!, 3))
-      expect(added).toBe(0)
+      // Fewer, where a collection came in between.
+      expect(added).toBeLessThanOrEqual(0)
     })
 
     test('stays within its budget in a long loop without an await', async () => {
