@@ -180,7 +180,7 @@ export const layerCases: readonly LayerCase[] = [
     make: () => globalAveragePooling1D({ keepDims: true }),
     shapes: one(2, 2),
   },
-  { name: 'globalMaxPooling1D', make: () => globalMaxPooling1D(), shapes: one(2, 2) },
+  { name: 'globalMaxPooling1D', make: () => globalMaxPooling1D(), shapes: one(2, 2), distinct: true },
   { name: 'permute', make: () => permute([2, 1]), shapes: one(2, 2) },
   { name: 'lambda', make: () => lambda(squareLast), shapes: one(1, 3) },
   { name: 'normalization', make: () => normalization({ mean: 0.5, variance: 4 }), shapes: one(1, 3) },
