@@ -45,7 +45,9 @@ export {
   type STAGED,
   type Unary,
   unary,
+  withoutValues,
 } from './op.js'
+export { now, warn } from './host.js'
 export { methods, type MethodName } from './ops/index.js'
 export { broadcastShapes, checkAxis, checkShape, formatShape, sameShape, sizeOf, stridesOf } from './shape.js'
 export type { SlicedShape, SliceWhere } from './slice-text.js'
@@ -60,6 +62,7 @@ export {
   formatValue,
   formatVariable,
   inputsOf,
+  neededForResults,
   type Program,
   type Replay,
   type ValueId,

@@ -31,7 +31,8 @@ export type RuleContext<A extends string, P> = {
 
 /**
  * The cotangent of one argument, written in ops. What a rule is given or makes it must not keep for later: with the
- * gradient it is gone. `at` tells which of a variadic argument's tensors is meant. */
+ * gradient it is gone. `at` tells which of a variadic argument's tensors is meant.
+ */
 export type Rule<A extends string, P> = (context: RuleContext<A, P>, at: number) => Tensor
 
 /** All there is to know about an op. */
@@ -154,7 +155,8 @@ export function composite<const A extends string, P>(spec: CompositeSpec<A, P>):
   return row
 }
 
-function withoutValues({ shape, dtype }: Aval): Tensor {
+/** A tensor of which only this is known. @internal */
+export function withoutValues({ shape, dtype }: Aval): Tensor {
   const aval = avalOf(shape, dtype as NumericDType)
   return new Tensor(aval, abstractBackend.upload([], aval), abstractBackend)
 }

@@ -1,5 +1,7 @@
 // What is known of the program's surroundings. There may be none: browsers have no process, workers no terminal.
 
+export { now, warn } from '@adjoint/core/extend'
+
 interface Process {
   readonly stdout?: {
     readonly isTTY?: boolean
@@ -13,13 +15,11 @@ interface Process {
 
 interface Console {
   log(...values: unknown[]): void
-  warn(...values: unknown[]): void
 }
 
 interface Surroundings {
   readonly process?: Process
   readonly console?: Console
-  readonly performance?: { now(): number }
   readonly setTimeout?: (f: () => void, ms: number) => unknown
   readonly setImmediate?: (f: () => void) => unknown
   readonly TextEncoder?: new () => { encode(text: string): Uint8Array }
@@ -134,15 +134,6 @@ export function write(text: string): void {
 
 export function writeLine(line: string): void {
   surroundings.console?.log(line)
-}
-
-export function warn(message: string): void {
-  surroundings.console?.warn(message)
-}
-
-/** Milliseconds on a clock that never goes back. */
-export function now(): number {
-  return surroundings.performance?.now() ?? Date.now()
 }
 
 /** Lets everything that waits for the event loop have its turn. */

@@ -20,7 +20,6 @@ import {
 } from '@adjoint/core'
 import {
   abstractBackend,
-  avalOf,
   baseBackend,
   checkShape,
   currentBackend,
@@ -34,6 +33,7 @@ import {
   setRandomState,
   show,
   typeName,
+  withoutValues,
 } from '@adjoint/core/extend'
 import { Callable } from './callable.js'
 import { constrain, resolveConstraint } from './constraints.js'
@@ -770,8 +770,7 @@ function symbolicAval(x: Leaf): SymbolicAval {
 
 function abstractTensor(x: Sym.Any, standIn: StandIn): Tensor {
   const shape = [standIn.batch, ...x.shape.map((side) => side ?? standIn.side)]
-  const aval = avalOf(shape, x.dtype as NumericDType)
-  return new Tensor(aval, abstractBackend.upload([], aval), abstractBackend)
+  return withoutValues({ shape, dtype: x.dtype })
 }
 
 function unique<T>(list: readonly T[]): T[] {

@@ -127,7 +127,7 @@ function make<A extends readonly unknown[], R>(f: (...args: A) => R, args: A): K
   return {
     backend,
     plan: planOn(backend, first.program),
-    avals: args.every(isTensor) ? tensorsOf(args).map(({ shape, dtype }) => ({ shape, dtype })) : undefined,
+    avals: args.every(isTensor) ? tensorsOf(args).map((x) => x.aval) : undefined,
     result: first.result,
   }
 }

@@ -3,7 +3,7 @@ import { sameShape, type Sizes, sizeOf } from '../shape.js'
 import { choose, MOST_OPERANDS } from '../wasm/choose.js'
 import { isVectorized } from '../wasm/lanes.js'
 import type { Program, ValueId } from './program.js'
-import { inputsOf } from './program.js'
+import { inputsOf, neededForResults } from './program.js'
 
 /**
  * Kernels that run as one: several elementwise ones over the same shape, perhaps after the product of matrices that they
@@ -201,13 +201,4 @@ function rootsOf({ values }: Program): ValueId[] {
     roots.push(isView ? roots[source.inputs[0]!]! : id)
   })
   return roots
-}
-
-/** 1 for what results and checks are computed from. */
-function neededForResults({ values, results, checks }: Program): Uint8Array {
-  const needed = new Uint8Array(values.length)
-  for (const id of [...results, ...checks.map(({ value }) => value)]) needed[id] = 1
-  for (let id = values.length - 1; id >= 0; id--)
-    if (needed[id] === 1) for (const input of inputsOf(values[id]!.source)) needed[input] = 1
-  return needed
 }

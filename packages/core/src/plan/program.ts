@@ -61,6 +61,15 @@ export function inputsOf(source: Source): readonly ValueId[] {
   return source.kind === 'kernel' ? source.inputs : []
 }
 
+/** 1 for what results and checks are computed from. */
+export function neededForResults({ values, results, checks }: Program): Uint8Array {
+  const needed = new Uint8Array(values.length)
+  for (const id of [...results, ...checks.map(({ value }) => value)]) needed[id] = 1
+  for (let id = values.length - 1; id >= 0; id--)
+    if (needed[id] === 1) for (const input of inputsOf(values[id]!.source)) needed[input] = 1
+  return needed
+}
+
 /** A kernel without its operands, for people: `matmul(transposeB)`, `max(x, 0)`. */
 function formatKernel(kernel: Kernel): string {
   if (kernel.kind === 'map') {

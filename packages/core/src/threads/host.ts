@@ -10,8 +10,6 @@ export interface Link {
 
 interface Surroundings {
   readonly process?: { getBuiltinModule?(name: string): unknown }
-  readonly console?: { warn(message: string): void }
-  readonly performance?: { now(): number }
   readonly Worker?: new (
     url: string,
     options: { readonly type: 'module'; readonly name: string },
@@ -70,15 +68,6 @@ function startWebWorker(source: string, gone: () => void): Link {
     send: (message) => worker.postMessage(message),
     stop: () => worker.terminate(),
   }
-}
-
-/** Milliseconds on a clock that never goes back. */
-export function now(): number {
-  return surroundings.performance?.now() ?? Date.now()
-}
-
-export function warn(message: string): void {
-  surroundings.console?.warn(message)
 }
 
 /** Whether this thread may sleep: the main thread of a page may not. */

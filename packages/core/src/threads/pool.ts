@@ -1,3 +1,4 @@
+import { now, warn } from '../host.js'
 import { free, isShared, planMemory, reserve } from '../plan/heap.js'
 import type { CompiledModule } from '../wasm/host.js'
 import {
@@ -21,7 +22,7 @@ import {
   WAITING,
   WORKERS,
 } from './control.js'
-import { type Link, maySleep, now, startWorker, warn } from './host.js'
+import { type Link, maySleep, startWorker } from './host.js'
 import { type Message, WORKER_SOURCE } from './worker.js'
 
 // A stage of a plan is shared in parts. The main thread publishes it and takes parts like everybody else, so that it never

@@ -1,5 +1,5 @@
 import { show, ValueError } from '../errors.js'
-import { warn } from './host.js'
+import { warn } from '../host.js'
 import { hasThreads, pool } from './pool.js'
 
 let hasWarned = false

@@ -1,4 +1,11 @@
-import { inputsOf, type Kernel, type Program, sizeOf, type ValueId } from '@adjoint/core/extend'
+import {
+  inputsOf,
+  type Kernel,
+  neededForResults,
+  type Program,
+  sizeOf,
+  type ValueId,
+} from '@adjoint/core/extend'
 import { GPU_JS } from './language.js'
 import { isWritable, Writer } from './writer.js'
 
@@ -135,14 +142,6 @@ function readsSlots(program: Program, id: ValueId, isLoaded: (id: ValueId) => bo
   if (source.kind !== 'kernel') return false
   if (source.slots !== undefined) return true
   return source.inputs.some((input) => !isLoaded(input) && readsSlots(program, input, isLoaded))
-}
-
-function neededForResults({ values, results, checks }: Program): Uint8Array {
-  const needed = new Uint8Array(values.length)
-  for (const id of [...results, ...checks.map(({ value }) => value)]) needed[id] = 1
-  for (let id = values.length - 1; id >= 0; id--)
-    if (needed[id] === 1) for (const input of inputsOf(values[id]!.source)) needed[input] = 1
-  return needed
 }
 
 /** Which values have a place of their own, and which of these are read from it where they are used. */

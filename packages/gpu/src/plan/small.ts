@@ -1,4 +1,4 @@
-import { type Program, sizeOf } from '@adjoint/core/extend'
+import { type Program, sizeOf, warn } from '@adjoint/core/extend'
 
 /** So many operations take a CPU less than half a millisecond, in which a GPU has hardly been told what to do. */
 const SMALL = 2 ** 24
@@ -17,8 +17,7 @@ export function tellSmall({ values, slotCount }: Program): void {
   }, 0)
   if (operations >= SMALL) return
   hasSaid = true
-  const { console } = globalThis as { console?: { warn(message: string): void } }
-  console?.warn(
+  warn(
     `a training step of this model is about ${operations.toPrecision(1)} operations, which the CPU makes sooner than a ` +
       'GPU is told to: it trains faster without setBackend, or with larger batches',
   )

@@ -1,14 +1,13 @@
 import {
   type Dim,
   logicalOr,
-  type NumericDType,
   reshape,
   type Shape,
   ShapeError,
-  Tensor,
+  type Tensor,
   withBackend,
 } from '@adjoint/core'
-import { abstractBackend, avalOf, formatShape, isRecord, typeName } from '@adjoint/core/extend'
+import { abstractBackend, formatShape, isRecord, typeName, withoutValues } from '@adjoint/core/extend'
 import { type CallContext, type CallOptions, LayerBase, type SymbolicAval } from '../layer.js'
 import { alignedMask } from '../masks.js'
 import type { LayerOptions, NumIn } from '../types.js'
@@ -74,13 +73,7 @@ export abstract class Merge<
 
   override inferOutput(inputs: readonly SymbolicAval[]): SymbolicAval {
     // Sides that are not known would not broadcast as stand-ins; the dtype is the same for any shape.
-    const ones = inputs.map(({ shape, dtype }) => {
-      const one = avalOf(
-        shape.map(() => 1),
-        dtype as NumericDType,
-      )
-      return new Tensor(one, abstractBackend.upload([], one), abstractBackend)
-    })
+    const ones = inputs.map(({ shape, dtype }) => withoutValues({ shape: shape.map(() => 1), dtype }))
     const { dtype } = withBackend(abstractBackend, () => this.call(ones))
     return { shape: this.#mergedShape(inputs), dtype }
   }
