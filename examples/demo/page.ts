@@ -20,6 +20,18 @@ function element<E extends HTMLElement>(selector: string): E {
   return found
 }
 
+/** A device's panel with nothing in it yet, in the place of one that was there before. */
+function emptyPanel(device: Device): HTMLElement {
+  const panel = element<HTMLTemplateElement>('template').content.firstElementChild!.cloneNode(
+    true,
+  ) as HTMLElement
+  panel.id = device
+  const before = document.getElementById(device)
+  if (before === null) element('#sides').append(panel)
+  else before.replaceWith(panel)
+  return panel
+}
+
 /** One side of the page: a worker, its curves and its words. */
 class Side {
   readonly done: Promise<FromWorker>
@@ -31,10 +43,8 @@ class Side {
     readonly device: Device,
     readonly settings: Settings,
   ) {
-    this.#panel = element(`#${device}`)
-    this.#panel.hidden = false
-    this.#panel.querySelector('progress')!.value = 0
-    this.#words('.scores', '')
+    this.#panel = emptyPanel(device)
+    this.#words('h2', device.toUpperCase())
     this.#words('.status', 'Starting …')
     this.#draw()
     this.done = new Promise((resolve) => {
