@@ -1,12 +1,4 @@
-import {
-  type Dim,
-  logicalOr,
-  reshape,
-  type Shape,
-  ShapeError,
-  type Tensor,
-  withBackend,
-} from '@adjoint/core'
+import { type Dim, logicalOr, reshape, type Shape, ShapeError, type Tensor, withBackend } from '@adjoint/core'
 import { abstractBackend, formatShape, isRecord, typeName, withoutValues } from '@adjoint/core/extend'
 import { type CallContext, type CallOptions, LayerBase, type SymbolicAval } from '../layer.js'
 import { alignedMask } from '../masks.js'
