@@ -393,6 +393,28 @@ test('foreseen numbers go where the change takes them, in steps of the kind that
   expect([...w.dataSync()]).toEqual([-5, -4])
 })
 
+test('large arguments may be the same tensors again, others, or variables that change', () => {
+  const of = (seed: number): Tensor => random.normal([40, 40], { seed })
+  const [x, y, w] = [of(1), of(2), variable(of(3))]
+  const f = (a: Tensor, b: Tensor): Tensor => matmul(a, b).add(a)
+  const planned = compile(f)
+  const change = compile(() => w.assign(w.mul(2)))
+  const calls: readonly (readonly [Tensor, Tensor])[] = [
+    [x, y],
+    [x, y],
+    [y, x],
+    [y, y],
+    [w, x],
+    [w, x],
+    [x, w],
+  ]
+  for (const [a, b] of calls) {
+    expect(values([planned(a, b)])).toEqual(values([f(a, b)]))
+    change()
+    expect(values([planned(a, b)])).toEqual(values([f(a, b)]))
+  }
+})
+
 test('tensors that were disposed are refused', () => {
   const f = compile((a: Tensor) => a.mul(2))
   const [gone, w] = [tensor([1, 2]), variable([1, 2])]
@@ -400,6 +422,10 @@ test('tensors that were disposed are refused', () => {
   expect([...g(gone).dataSync()]).toEqual([1, 4])
   gone.dispose()
   expect(() => f(gone)).toThrow(DisposedError)
+  const large = random.normal([40, 40], { seed: 1 })
+  f(large)
+  large.dispose()
+  expect(() => f(large)).toThrow(DisposedError)
   w.dispose()
   expect(() => g(tensor([1, 2]))).toThrow(DisposedError)
 })

@@ -56,8 +56,9 @@ interface Known {
   readonly plan: Replay | undefined
   /** The arguments it was made for, where all of them are tensors. */
   readonly avals: readonly Aval[] | undefined
-  /** The result with the capture's tensors in it. */
+  /** The result with the capture's tensors in it, and how many these are. */
   readonly result: unknown
+  readonly results: number
 }
 
 /** A function that runs as a plan. */
@@ -79,11 +80,7 @@ export function compile<A extends readonly unknown[], R>(f: (...args: A) => R): 
   checkFunction('compile', f)
   const all = new WeakMap<Backend, Map<string, Known>>()
   let latest: Known | undefined
-  const known = (args: A, tensors: readonly Tensor[]): Known => {
-    const backend = currentBackend()
-    // Most calls are like the one before.
-    if (latest?.backend === backend && latest.avals !== undefined && areLike(args, latest.avals))
-      return latest
+  const known = (backend: Backend, args: A, tensors: readonly Tensor[]): Known => {
     const plans = all.get(backend) ?? new Map<string, Known>()
     all.set(backend, plans)
     const key = keyOf(args, tensors)
@@ -92,18 +89,23 @@ export function compile<A extends readonly unknown[], R>(f: (...args: A) => R): 
     return (latest = found)
   }
   const run = (...args: A): R => {
-    if (!hasPlans(currentBackend()) || isRecording()) return f(...args)
-    const tensors = tensorsOf(args)
-    const { plan, result } = known(args, tensors)
+    const backend = currentBackend()
+    if (!hasPlans(backend) || isRecording()) return f(...args)
+    // Most calls are like the one before.
+    const isLike = latest?.backend === backend && latest.avals !== undefined && areLike(args, latest.avals)
+    const tensors = isLike ? (args as readonly unknown[] as readonly Tensor[]) : tensorsOf(args)
+    const { plan, result, results } = isLike ? latest! : known(backend, args, tensors)
     if (plan === undefined) return f(...args)
     plan.compute(tensors)
-    const results = tensorsOf(result).map((_, i) => plan.result(i))
+    const made: Tensor[] = []
+    for (let at = 0; at < results; at++) made.push(plan.result(at))
     plan.commit()
+    if (isTensor(result)) return made[0] as R
     let next = 0
-    return replaceTensors(result as R, () => results[next++]!)
+    return replaceTensors(result as R, () => made[next++]!)
   }
   const planFor = (...args: A): Replay => {
-    const { plan, backend } = known(args, tensorsOf(args))
+    const { plan, backend } = known(currentBackend(), args, tensorsOf(args))
     if (plan === undefined)
       throw new BackendError(`compile: the ${backend.name} backend runs this function op by op`, {
         op: 'compile',
@@ -126,9 +128,10 @@ function make<A extends readonly unknown[], R>(f: (...args: A) => R, args: A): K
   const backend = currentBackend()
   return {
     backend,
-    plan: planOn(backend, first.program),
+    plan: planOn(backend, first.program, true),
     avals: args.every(isTensor) ? tensorsOf(args).map((x) => x.aval) : undefined,
     result: first.result,
+    results: first.program.results.length,
   }
 }
 

@@ -19,16 +19,28 @@ export interface Layout {
   readonly bytes: number
   /** What has to be copied to variables at the end, because it could not be written there. */
   readonly copies: readonly { readonly variable: Variable; readonly value: ValueId }[]
+  /** Arguments that nothing is written over: they are there in the next run too. */
+  readonly kept: ReadonlySet<ValueId>
 }
 
-/** Finds a place for every value that is stored. Values that are not needed at the same time share memory. */
-export function layOut(program: Program, { stages, roots }: Schedule): Layout {
+/** Arguments of fewer bytes are copied in as fast as they are looked up. */
+const LEAST_KEPT = 4096
+
+/**
+ * Finds a place for every value that is stored. Values that are not needed at the same time share memory.
+ * @param keepsArguments whether large arguments share none, because the next run may be given the same.
+ */
+export function layOut(program: Program, { stages, roots }: Schedule, keepsArguments: boolean): Layout {
   const { values } = program
   const stageOf = new Map<ValueId, number>()
   stages.forEach(({ members }, at) => {
     for (const member of members) stageOf.set(member, at)
   })
-  const lives = livesOf(program, stages, roots, stageOf)
+  const kept = new Set<ValueId>()
+  values.forEach(({ source }, id) => {
+    if (keepsArguments && source.kind === 'argument' && bytesOf(program, id) >= LEAST_KEPT) kept.add(id)
+  })
+  const lives = livesOf(program, stages, roots, stageOf, kept)
   const places = new Map<ValueId, Place>()
   values.forEach(({ source }, id) => {
     if (source.kind === 'variable') places.set(id, { kind: 'variable', variable: source.variable })
@@ -59,7 +71,7 @@ export function layOut(program: Program, { stages, roots }: Schedule): Layout {
     places.set(id, { kind: 'arena', offset: start })
     bytes = Math.max(bytes, start + size)
   }
-  return { places, bytes, copies }
+  return { places, bytes, copies, kept }
 }
 
 export function bytesOf({ values }: Program, id: ValueId): number {
@@ -83,6 +95,7 @@ function livesOf(
   stages: readonly Stage[],
   roots: readonly ValueId[],
   stageOf: ReadonlyMap<ValueId, number>,
+  kept: ReadonlySet<ValueId>,
 ): Map<ValueId, Life> {
   const { values, results, assigned, checks } = program
   const last = new Map<ValueId, number>()
@@ -105,7 +118,7 @@ function livesOf(
     const isGiven = source.kind !== 'kernel'
     lives.set(id, {
       from: isGiven ? -1 : stageOf.get(id)!,
-      to: source.kind === 'constant' ? stages.length : to,
+      to: source.kind === 'constant' || kept.has(id) ? stages.length : to,
     })
   })
   return lives

@@ -1,15 +1,15 @@
-import { avalOf } from '../aval.js'
-import type { Backend, Stored } from '../backend.js'
+import { type Aval, avalOf } from '../aval.js'
+import type { Backend, Handle, Stored } from '../backend.js'
 import { compute, firstOutside } from '../cpu/index.js'
 import { isPortable } from '../determinism.js'
-import { allocate, type HostArray, type NumericArray } from '../dtype.js'
+import { allocate, type HostArray, type NumericArray, type NumericDType } from '../dtype.js'
 import { randomState, setRandomState } from '../random.js'
 import { sizeOf } from '../shape.js'
 import { Tensor, type Variable } from '../tensor.js'
 import { wasmBackend } from '../wasm/backend.js'
 import { type SharedCode, pool } from '../threads/pool.js'
 import { buildModule, type Compiled, instantiate } from '../wasm/host.js'
-import { viewAt } from '../wasm/memory.js'
+import { ownArray, viewAt } from '../wasm/memory.js'
 import { emit, type Operand, scratchOf } from './emit.js'
 import { schedule, type Schedule } from './fuse.js'
 import { free, isShared as isMemoryShared, planMemory, reserve } from './heap.js'
@@ -18,9 +18,12 @@ import { bytesOf, layOut, type Layout } from './layout.js'
 import { formatValue, formatVariable, type Program, type Replay, type ValueId } from './program.js'
 import { simplify } from './simplify.js'
 
-/** How `backend` runs a program again and again; undefined where it runs op by op. */
-export function planOn(backend: Backend, program: Program): Replay | undefined {
-  return backend === wasmBackend ? new Plan(program) : backend.plan?.(program)
+/**
+ * How `backend` runs a program again and again; undefined where it runs op by op.
+ * @param keepsArguments whether large arguments may be the same tensors from run to run.
+ */
+export function planOn(backend: Backend, program: Program, keepsArguments = false): Replay | undefined {
+  return backend === wasmBackend ? new Plan(program, keepsArguments) : backend.plan?.(program)
 }
 
 /** Whether `backend` may have plans at all. */
@@ -35,11 +38,16 @@ class Plan implements Replay {
   readonly #layout: Layout
   readonly #arena: Arena
   readonly #homes = new Map<Variable, Home>()
-  readonly #changed: ReadonlySet<Variable>
+  /** The same, and whether this changes what they hold. */
+  readonly #held: readonly { readonly variable: Variable; readonly home: Home; readonly changes: boolean }[]
   #code: PlanCode
   readonly #drawn: readonly { readonly id: ValueId; readonly make: () => HostArray }[]
   /** By argument; undefined for one that is not used. */
   readonly #arguments: readonly (ValueId | undefined)[]
+  /** Those that are in the plan's memory, of the arguments that stay there. */
+  readonly #taken: (Handle | undefined)[] = []
+  /** Of the results. */
+  readonly #avals: readonly Aval<NumericDType>[]
   /** Constants that are numbers given to every run. */
   readonly #slots: readonly { readonly id: ValueId; readonly slot: number }[]
   /** Views of values by number, of the memory as it was when they were made. */
@@ -47,16 +55,21 @@ class Plan implements Replay {
   #numbers = new Float64Array()
   #buffer: ArrayBuffer | undefined
 
-  constructor(captured: Program) {
+  constructor(captured: Program, keepsArguments: boolean) {
     const program = (this.#program = simplify(captured))
     this.#schedule = schedule(program)
-    this.#layout = layOut(program, this.#schedule)
-    this.#changed = new Set(program.assigned.map(({ variable }) => variable))
+    this.#layout = layOut(program, this.#schedule, keepsArguments)
+    const changed = new Set(program.assigned.map(({ variable }) => variable))
     const scratch = scratchOf(program, this.#schedule)
     this.#arena = new Arena(this.#layout.bytes, scratch, program.slotCount)
     for (const { source } of program.values)
       if (source.kind === 'variable') this.#homes.set(source.variable, homeOf(source.variable))
-    for (const variable of this.#changed) this.#homes.set(variable, homeOf(variable))
+    for (const variable of changed) this.#homes.set(variable, homeOf(variable))
+    this.#held = Array.from(this.#homes, ([variable, home]) => ({
+      variable,
+      home,
+      changes: changed.has(variable),
+    }))
     this.#code = this.#compile()
     this.#drawn = program.values.flatMap(({ source }, id) =>
       source.kind === 'drawn' ? [{ id, make: source.make }] : [],
@@ -68,6 +81,10 @@ class Plan implements Replay {
         this.#view(id).set(source.values as NumericArray)
     })
     this.#arguments = places
+    this.#avals = program.results.map((id) => {
+      const { shape, dtype } = program.values[id]!
+      return avalOf(shape, dtype as NumericDType)
+    })
     this.#slots = program.values.flatMap(({ source }, id) =>
       source.kind === 'constant' && source.slot !== undefined && this.#layout.places.has(id)
         ? [{ id, slot: source.slot }]
@@ -130,16 +147,23 @@ class Plan implements Replay {
     return (this.#views[id] ??= viewAt(planMemory.buffer, this.#addressOf(id), dtype, sizeOf(shape)))
   }
 
+  /** Copies an argument in, unless it is there from the run before: what a tensor holds never changes. */
+  #take(index: number, x: Tensor): void {
+    const id = this.#arguments[index]
+    if (id === undefined) return
+    const isKept = this.#layout.kept.has(id) && x.backend === wasmBackend && !x.isVariable
+    if (isKept && x.handle === this.#taken[index]) return
+    this.#taken[index] = undefined
+    this.#view(id).set(valuesOf(x.read()))
+    if (isKept) this.#taken[index] = x.handle
+  }
+
   /** Runs what results need. Nothing has changed afterwards but the plan's own memory. */
   compute(args: readonly Tensor[]): void {
     const { isShared, isPortable: wasPortable } = this.#code
     if (isShared !== pool.threads > 1 || wasPortable !== isPortable()) this.#code = this.#compile()
-    for (const [variable, home] of this.#homes) home.settle(variable, this.#changed.has(variable))
-    for (let i = 0; i < args.length; i++) {
-      const id = this.#arguments[i]
-      if (id === undefined) continue
-      this.#view(id).set(valuesOf(args[i]!.read()))
-    }
+    for (const { variable, home, changes } of this.#held) home.settle(variable, changes)
+    for (let i = 0; i < args.length; i++) this.#take(i, args[i]!)
     const random = randomState()
     for (const { id, make } of this.#drawn) {
       const values = make() as NumericArray
@@ -180,8 +204,10 @@ class Plan implements Replay {
 
   result(at: number): Tensor {
     const id = this.#program.results[at]!
-    const { shape, dtype } = this.#program.values[id]!
-    return new Tensor(avalOf(shape, dtype as 'float32'), this.#view(id).slice(), wasmBackend)
+    const aval = this.#avals[at]!
+    const values = ownArray(aval.dtype, sizeOf(aval.shape))
+    values.set(this.#view(id))
+    return new Tensor(aval, values, wasmBackend)
   }
 
   numbers(count: number): readonly number[] {
