@@ -128,7 +128,8 @@ describe.skipIf(gpu === undefined)('a plan on webgpu', () => {
       7: [256] [784,256] [1,128,1]
       8: [1,448,1]
       9: [] [] [] [] [] [] []
-      10, for the change: [784,256] [256] [256,128] [128] [128,10] [10] [784,256] [256] [256,128] [128] [128,10] [10] [784,256] [256] [256,128] [128] [128,10] [10]"
+      10, for the change: []
+      11, for the change: [784,256] [256] [256,128] [128] [128,10] [10] [784,256] [256] [256,128] [128] [128,10] [10] [784,256] [256] [256,128] [128] [128,10] [10] []"
     `)
   })
 
@@ -217,6 +218,17 @@ describe.skipIf(gpu === undefined)('a plan on webgpu', () => {
     await expect(asked).rejects.toThrow(NonFiniteError)
     expect(await values()).toEqual(before)
     expect((await m.trainOnBatch(batch, tensor([[1, 0]]))).loss).toBeLessThan(10)
+  })
+
+  test('plans of the same ops for other shapes are others', async () => {
+    const w = random.uniform([10, 16], { seed: 1 })
+    const f = compile((x: Tensor) => x.matmul(w).tanh().mean(0))
+    for (const rows of [16, 13, 3, 15, 16]) {
+      const x = random.uniform([rows, 10], { seed: rows })
+      const want = x.matmul(w).tanh().mean(0)
+      const [got, right] = await Promise.all([f(x).data(), want.data()])
+      got.forEach((value, i) => expect(value).toBeCloseTo(right[i]!, 6))
+    }
   })
 
   test('bad indices are told before anything is changed', async () => {

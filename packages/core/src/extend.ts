@@ -64,6 +64,7 @@ export {
   inputsOf,
   neededForResults,
   type Program,
+  type Later,
   type Replay,
   type ValueId,
 } from './plan/program.js'

@@ -45,6 +45,12 @@ export function lostDevice(mode: GpuMode, reason: string): BackendError {
   )
 }
 
+/** A part of a storage, from `at` on. */
+export interface Into {
+  readonly storage: Storage
+  readonly at: number
+}
+
 /** Where kernels run. Everything happens in the order in which it is asked for. */
 export interface Device {
   readonly info: GpuInfo
@@ -57,9 +63,17 @@ export interface Device {
   upload(values: Float32Array): Storage
   /**
    * Starts a program that computes `length` values. Arguments stand in the order of its source; `threads` is how many
-   * of its WGSL run.
+   * of its WGSL run. What is written `into` another storage is a part of that, and is not given back by itself.
    */
-  run(program: Program, args: readonly (Storage | number)[], length: number, threads?: number): Storage
+  run(
+    program: Program,
+    args: readonly (Storage | number)[],
+    length: number,
+    threads?: number,
+    into?: Into,
+  ): Storage
+  /** Where programs can write into others' storages: a storage for that, and how far apart the parts may begin. */
+  readonly parts?: { readonly apart: number; readonly allocate: (length: number) => Storage }
   read(storage: Storage): Promise<Float32Array>
   readSync?(storage: Storage): Float32Array
   /** Whether it is gone, and everything on it. */

@@ -6,6 +6,9 @@ export interface Words {
   readonly literal: (value: number) => string
   readonly choose: (test: string, a: string, b: string) => string
   readonly equal: string
+  /** Whether a value is NaN, or finite, where that is better told by its bits. */
+  readonly isNaN?: (x: string) => string
+  readonly isFinite?: (x: string) => string
 }
 
 /** What gpu.js reads. */
@@ -50,6 +53,8 @@ function truthOf(e: Expr, words: Words): string {
   }
   if (e.kind === 'call1') {
     if (e.fn === 'not') return `(!${truthOf(e.x, words)})`
+    if (e.fn === 'isNaN' && words.isNaN) return words.isNaN(of(e.x))
+    if (e.fn === 'isFinite' && words.isFinite) return words.isFinite(of(e.x))
     if (e.fn === 'isNaN') return `(!(${of(e.x)} ${words.equal} ${of(e.x)}))`
     if (e.fn === 'isFinite') return `(${of(e.x)} - ${of(e.x)} ${words.equal} 0)`
   }

@@ -1,5 +1,13 @@
 import { BackendError, LimitError } from '@adjoint/core'
-import { type Device, type GpuInfo, lostDevice, type Program, type Source, type Storage } from './device.js'
+import {
+  type Device,
+  type GpuInfo,
+  type Into,
+  lostDevice,
+  type Program,
+  type Source,
+  type Storage,
+} from './device.js'
 import { functionsIn } from './functions.js'
 import type {
   GpuBuffer,
@@ -20,7 +28,7 @@ const UNIFORM = 64
 const STORAGE = 128
 const FOR_READING = 1
 
-/** Scalars of a run begin at multiples of this; so many bytes of them go to the driver at once. */
+/** Scalars of a run, and parts of a storage, begin at multiples of this; so many bytes of them go to the driver at once. */
 const ALIGNMENT = 256
 const MOST_SCALARS = 2 ** 16
 
@@ -40,6 +48,9 @@ interface Buffer extends Storage {
   readonly bytes: number
   /** What went wrong while it was computed. */
   error?: Error
+  /** What it is a part of, and from which byte on. */
+  readonly whole?: Buffer
+  readonly offset?: number
 }
 
 interface Built extends Program {
@@ -193,9 +204,20 @@ export class WebGpuDevice implements Device {
     return made
   }
 
-  run(program: Program, args: readonly (Storage | number)[], length: number, threads?: number): Storage {
+  readonly parts: NonNullable<Device['parts']> = {
+    apart: ALIGNMENT / 4,
+    allocate: (length: number): Storage => this.#allocate(length),
+  }
+
+  run(
+    program: Program,
+    args: readonly (Storage | number)[],
+    length: number,
+    threads?: number,
+    into?: Into,
+  ): Storage {
     const built = program as Built
-    const out = this.#allocate(length)
+    const out = into === undefined ? this.#allocate(length) : partOf(into, length)
     this.#enqueue(() => this.#dispatch(built, args, out, threads), built.isReady ? undefined : built.ready)
     return out
   }
@@ -210,7 +232,10 @@ export class WebGpuDevice implements Device {
     if (error !== undefined) out.error = error
     for (const arg of args)
       if (typeof arg !== 'number' && (arg as Buffer).error) out.error = (arg as Buffer).error!
-    if (out.error !== undefined) return
+    if (out.error !== undefined) {
+      if (out.whole !== undefined) out.whole.error = out.error
+      return
+    }
     const { arrayArgs, scalarArgs, byteLength } = kernel.paramsLayout
     if (this.#scalarBytes + byteLength > MOST_SCALARS) this.#flush()
     const offset = this.#scalarBytes
@@ -224,7 +249,7 @@ export class WebGpuDevice implements Device {
       buffer.slot.batch = this.#batch
       entries.push({
         binding: entries.length,
-        resource: { buffer: buffer.slot.buffer, offset: 0, size: buffer.length * 4 },
+        resource: { buffer: buffer.slot.buffer, offset: buffer.offset ?? 0, size: buffer.length * 4 },
       })
     }
     for (const { index, dimsOffset } of arrayArgs) {
@@ -361,6 +386,11 @@ export class WebGpuDevice implements Device {
     else list.push(slot)
     this.#freeBytes += bytes
   }
+}
+
+function partOf({ storage, at }: Into, length: number): Buffer {
+  const whole = storage as Buffer
+  return { length, slot: whole.slot, bytes: 0, whole, offset: at * 4 }
 }
 
 /** A shader's beginning in which arrays are read by four values, without gpu.js' functions that read one. */

@@ -71,14 +71,23 @@ export class ProgressBar {
     this.#start = options.now()
   }
 
+  /** Whether it would draw now. */
+  get isDue(): boolean {
+    return this.#options.now() - this.#lastDraw >= REDRAW_MS
+  }
+
   /** `current` steps are done. */
   update(current: number, values: Progress['values'] = []): void {
     const now = this.#options.now()
     const secondsPerStep = this.#secondsPerStep(current, now)
-    if (current === 1) this.#firstStepEnd = now
+    this.count(current)
+    if (now - this.#lastDraw >= REDRAW_MS) this.#draw(values, now, secondsPerStep, false)
+  }
+
+  /** `current` steps are done, and nothing is drawn. */
+  count(current: number): void {
+    if (current === 1) this.#firstStepEnd = this.#options.now()
     this.#current = current
-    if (now - this.#lastDraw < REDRAW_MS) return
-    this.#draw(values, now, secondsPerStep, false)
   }
 
   /** Draws the last state, whatever the time, and ends the line. */

@@ -51,10 +51,20 @@ export interface Replay {
   result(at: number): Tensor
   /** The only values of the first so many results: at once where the backend can. */
   numbers(count: number): readonly number[] | Promise<readonly number[]>
+  /**
+   * Has the same numbers kept, to be read when somebody asks, after the change too. After {@link compute}, before
+   * {@link commit}. Only where reading takes time.
+   */
+  later?(count: number): Later
   /** Gives variables their new values. @param numbers those that are others in every run. */
   commit(numbers?: ArrayLike<number>): void
   /** What runs, and what runs as one. */
   toString(): string
+}
+
+/** Numbers that a device keeps until they are read, once. */
+export interface Later {
+  read(): Promise<readonly number[]>
 }
 
 export function inputsOf(source: Source): readonly ValueId[] {

@@ -13,14 +13,22 @@ import { withoutRecording } from '../tape.js'
 import { Tensor, type Variable } from '../tensor.js'
 import { type Foreseen, marksFor, Placing } from './foreseen.js'
 import { Capture, type Happening } from './capture.js'
+import { guarded } from './guard.js'
 import { hasPlans, planOn } from './plan.js'
-import type { Program, Replay, ValueId } from './program.js'
+import type { Later, Program, Replay, ValueId } from './program.js'
 import { difference } from './simplify.js'
 
 /** What a step does: computes from the batch and the variables, and then changes variables by what it found. */
 export interface StepFunctions {
   /** Returns what is read after every step, and what the change is made from. */
-  compute(batch: readonly Tensor[]): { readonly read: readonly Tensor[]; readonly grads: readonly Tensor[] }
+  compute(batch: readonly Tensor[]): {
+    readonly read: readonly Tensor[]
+    readonly grads: readonly Tensor[]
+    /** 1 where variables may be changed by what was found, else 0. For steps that are {@link guard}ed. */
+    readonly isSound?: Tensor
+  }
+  /** What `isSound` becomes. Where it is 0, no variable is changed; so steps need not be looked at before they change. */
+  readonly guard?: Variable | undefined
   /** The numbers of the change as it would be now, if they are known without running it. */
   readonly foreseen?: Foreseen | undefined
   /**
@@ -43,14 +51,16 @@ export class StepPlan {
   /** Where foreseen numbers go, and for steps of which kind. */
   readonly #placing: Placing | undefined
   readonly #kind: string | undefined
+  readonly #isGuarded: boolean
 
   private constructor(
     { program, varying, variables, grads }: Recorded,
-    foreseen: Foreseen | undefined,
+    { foreseen, guard }: StepFunctions,
     marked: Program,
   ) {
     this.#placing = foreseen && Placing.of(foreseen, program, marked)
     this.#kind = foreseen?.kind
+    this.#isGuarded = guard !== undefined
     const backend = currentBackend()
     const plan = planOn(backend, program)
     if (plan === undefined) throw new BackendError(`the ${backend.name} backend runs this step op by op`)
@@ -77,7 +87,7 @@ export class StepPlan {
     const second = record(step, batch, putBack, foreseen && marksFor(foreseen))
     const why = difference(first.program, second.program)
     if (why !== undefined) throw new BackendError(`the step is not the same every time: ${why}`)
-    return new StepPlan(first, foreseen, second.program)
+    return new StepPlan(first, step, second.program)
   }
 
   /** Whether the step would be recorded as the same plan now. */
@@ -99,6 +109,16 @@ export class StepPlan {
     return this.#plan.numbers(count)
   }
 
+  /** Whether {@link changeBy} may follow without a look at the numbers, which are then read {@link later}. */
+  canChangeUnseen(foreseen: Foreseen): boolean {
+    return this.#isGuarded && this.#plan.later !== undefined && this.#isFor(foreseen)
+  }
+
+  /** As {@link numbers}, to be read when somebody asks. */
+  later(count: number): Later {
+    return this.#plan.later!(count)
+  }
+
   /** What is read first, second, … as a tensor of its own. Before the change. */
   read(at: number): Tensor {
     return this.#plan.result(at)
@@ -113,10 +133,14 @@ export class StepPlan {
   }
 
   /** As {@link change}, by foreseen numbers; false, and nothing is changed, where steps of that kind are others. */
-  changeBy({ kind, numbers }: Foreseen): boolean {
-    if (this.#placing === undefined || kind !== this.#kind) return false
-    this.#plan.commit(this.#placing.slotsFor(numbers))
+  changeBy(foreseen: Foreseen): boolean {
+    if (!this.#isFor(foreseen)) return false
+    this.#plan.commit(this.#placing!.slotsFor(foreseen.numbers))
     return true
+  }
+
+  #isFor({ kind }: Foreseen): boolean {
+    return this.#placing !== undefined && kind === this.#kind
   }
 
   /** Gives variables what the computation itself assigned to them, for steps whose change is nothing. After all is read. */
@@ -146,13 +170,16 @@ function record(
   try {
     return withBackend(capture, () => {
       const staged = batch.map((x, i) => new Tensor(x.aval, capture.argument(i, x.aval), capture))
-      const { read, grads } = step.compute(staged)
+      const { read, grads, isSound } = step.compute(staged)
       capture.varies()
       step.change(grads, numbers)
       const program = capture.finish(read)
       const { varying, variables } = capture
       return {
-        program,
+        program:
+          step.guard === undefined || isSound === undefined
+            ? program
+            : guarded(program, capture.idOf(isSound), step.guard),
         varying,
         variables,
         grads: grads.map((g) => ({ shape: g.shape, dtype: g.dtype, id: capture.idOf(g) })),

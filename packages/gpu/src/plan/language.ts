@@ -41,6 +41,9 @@ export const WGSL: Language = {
   },
   choose: (test, a, b) => `select(${b}, ${a}, ${test})`,
   equal: '==',
+  // Drivers may take it that there are neither NaN nor infinities.
+  isNaN: (x) => `((bitcast<u32>(${x}) & 0x7fffffffu) > 0x7f800000u)`,
+  isFinite: (x) => `((bitcast<u32>(${x}) & 0x7f800000u) != 0x7f800000u)`,
   integer: (name, text) => [`let ${name} : i32 = ${text};`],
   number: (name, text) => [`let ${name} : f32 = ${text};`],
   variable: (name, first) => [`var ${name} : f32 = ${first};`],

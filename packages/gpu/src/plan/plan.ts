@@ -2,6 +2,7 @@ import { type HostArray, LimitError, type Tensor } from '@adjoint/core'
 import {
   formatValue,
   formatVariable,
+  type Later,
   type Program,
   randomState,
   type Replay,
@@ -10,10 +11,10 @@ import {
   sizeOf,
   type ValueId,
 } from '@adjoint/core/extend'
-import type { Device, Program as DeviceProgram, Storage } from '../device.js'
+import type { Device, Into, Program as DeviceProgram, Storage } from '../device.js'
 import { concat, copy, type Operand } from '../kernels.js'
 import { rewrite } from './rewrite.js'
-import { type Dispatch, kindOfArray, schedule } from './schedule.js'
+import { type Dispatch, kindOfArray, type Schedule, schedule } from './schedule.js'
 import { tellSmall } from './small.js'
 import { shaderOf } from './wgsl.js'
 import type { Placed, Tensors } from './tensors.js'
@@ -28,6 +29,7 @@ interface Step extends Dispatch {
 }
 
 const HALF_EXACT = 2 ** 24
+const NONE: ReadonlySet<string> = new Set()
 
 /** A program as a few dispatches: nothing goes up but its arguments, nothing comes down but what is asked for. */
 export class GpuPlan implements Replay {
@@ -40,21 +42,25 @@ export class GpuPlan implements Replay {
   readonly #given: readonly { readonly id: ValueId; readonly size: number }[]
   readonly #held: readonly Placed[]
   readonly #changed: readonly Placed[]
-  /** The steps whose outputs, one behind the other, are the changed variables. */
+  /** The steps whose outputs, one behind the other, are the changed variables, where they begin, and what they take. */
   readonly #changing: readonly number[]
+  readonly #begins: ReadonlyMap<number, number>
+  readonly #changedLength: number
   /** The last step that reads an array. */
   readonly #lastUse = new Map<string, number>()
   #fixed: Storage | undefined
   /** What this run has made, by array. */
   #arrays = new Map<string, Storage>()
+  /** Those of them that somebody else gives back. */
+  #kept: ReadonlySet<string> = NONE
   readonly #checked: readonly { readonly index: number; readonly check: Program['checks'][number] }[]
 
-  private constructor(device: Device, tensors: Tensors, program: Program) {
+  private constructor(device: Device, tensors: Tensors, program: Program, planned: Schedule) {
     this.#device = device
     this.#tensors = tensors
     this.#program = program
     const { values, assigned } = program
-    const { dispatches, isLoaded } = schedule(program, device.mostArrays)
+    const { dispatches, isLoaded } = planned
     const ordered = dispatches.map((dispatch) =>
       dispatch.isForeign ? dispatch : { ...dispatch, outs: orderOf(program, dispatch.outs, isLoaded) },
     )
@@ -71,10 +77,14 @@ export class GpuPlan implements Replay {
     // Variables lie as the steps that change them leave them, and behind each other where they do not change.
     this.#changing = [...new Set(assigned.map(({ value }) => this.#stepOf.get(value)!))].sort((a, b) => a - b)
     const begins = new Map<number, number>()
-    this.#changing.reduce((at, step) => {
-      begins.set(step, at)
-      return at + lengths[step]!
+    // They may be written there, where the device lets one begin.
+    const apart = device.parts?.apart ?? 1
+    this.#changedLength = this.#changing.reduce((at, step) => {
+      const begin = Math.ceil(at / apart) * apart
+      begins.set(step, begin)
+      return begin + lengths[step]!
     }, 0)
+    this.#begins = begins
     this.#changed = assigned.map(({ variable, value }) => ({
       variable,
       at: begins.get(this.#stepOf.get(value)!)! + this.#places.get(value)!.at,
@@ -113,7 +123,8 @@ export class GpuPlan implements Replay {
       return {
         ...dispatch,
         text,
-        program: device.program(`plan|${text.arrays.join()}|${text.body}`, () => ({
+        // One body may do for several sizes, which are written into the WGSL.
+        program: device.program(`plan|${text.arrays.join()}|${text.body}|${shader?.wgsl ?? ''}`, () => ({
           ...text,
           ...(shader !== undefined && { wgsl: shader.wgsl, readsVectors: shader.readsVectors }),
         })),
@@ -130,15 +141,17 @@ export class GpuPlan implements Replay {
     })
   }
 
-  /** A plan for what was recorded; undefined where a device does not hold such values. */
+  /** A plan for what was recorded; undefined where a device does not hold such values, or so many at once. */
   static of(device: Device, tensors: Tensors, recorded: Program): GpuPlan | undefined {
     const program = rewrite(simplify(recorded))
     const isFit = program.values.every(
       ({ dtype, shape }) => dtype !== 'float64' && dtype !== 'string' && sizeOf(shape) > 0,
     )
     if (!isFit) return undefined
+    const planned = schedule(program, device.mostArrays)
+    if (planned === undefined) return undefined
     tellSmall(program)
-    return new GpuPlan(device, tensors, program)
+    return new GpuPlan(device, tensors, program, planned)
   }
 
   #rootOf(id: ValueId): ValueId {
@@ -172,31 +185,48 @@ export class GpuPlan implements Replay {
 
   commit(numbers: ArrayLike<number> = []): void {
     if (numbers.length > 0) this.#arrays.set(SLOTS, this.#device.upload(padded(numbers)))
-    this.#run(false)
+    const arena = this.#arena()
+    try {
+      this.#run(false, arena)
+    } catch (error) {
+      if (arena !== undefined) {
+        for (const step of this.#changing) this.#arrays.delete(`out${step}`)
+        this.#device.free(arena)
+      }
+      throw error
+    }
     if (this.#changing.length > 0) {
-      let length = 0
       const parts = this.#changing.map((step) => {
         const storage = this.#arrays.get(`out${step}`)!
-        length += storage.length
-        return { storage, isOwn: true, at: length - storage.length }
+        this.#arrays.delete(`out${step}`)
+        return { storage, isOwn: true, at: this.#begins.get(step)! }
       })
-      for (const step of this.#changing) this.#arrays.delete(`out${step}`)
-      const storage = parts.length === 1 ? parts[0]!.storage : this.#joined(parts, length)
+      const storage =
+        arena ?? (parts.length === 1 ? parts[0]!.storage : this.#joined(parts, this.#changedLength))
       this.#tensors.hold({ storage, users: 0 }, this.#changed)
     }
     this.#clear()
   }
 
-  #run(isFirst: boolean): void {
+  /** What the changing steps write into side by side, where they are several and nothing reads them before. */
+  #arena(): Storage | undefined {
+    const { parts } = this.#device
+    const isLast = (i: number): boolean => !this.#steps[i]!.isForeign && !this.#lastUse.has(`out${i}`)
+    if (parts === undefined || this.#changing.length < 2 || !this.#changing.every(isLast)) return undefined
+    return parts.allocate(this.#changedLength)
+  }
+
+  #run(isFirst: boolean, arena?: Storage): void {
     this.#steps.forEach((step, i) => {
       if (step.isFirst !== isFirst) return
-      this.#arrays.set(`out${i}`, this.#runStep(step))
+      const into = arena && { storage: arena, at: this.#begins.get(i)! }
+      this.#arrays.set(`out${i}`, this.#runStep(step, this.#begins.has(i) ? into : undefined))
       for (const array of this.#readBy(step))
         if (this.#lastUse.get(array) === i && this.#isOwn(array)) this.#drop(array)
     })
   }
 
-  #runStep({ text, program, length, threads, outs }: Step): Storage {
+  #runStep({ text, program, length, threads, outs }: Step, into?: Into): Storage {
     if (text !== undefined)
       return this.#device.run(
         program!,
@@ -206,6 +236,7 @@ export class GpuPlan implements Replay {
         ],
         length,
         threads,
+        into,
       )
     const { source, shape, dtype } = this.#program.values[outs[0]!]!
     if (source.kind !== 'kernel') throw new Error('only kernels are run')
@@ -239,7 +270,7 @@ export class GpuPlan implements Replay {
   #drop(array: string): void {
     const storage = this.#arrays.get(array)
     if (storage === undefined) return
-    this.#device.free(storage)
+    if (!this.#kept.has(array)) this.#device.free(storage)
     this.#arrays.delete(array)
   }
 
@@ -247,6 +278,7 @@ export class GpuPlan implements Replay {
     for (const array of this.#arrays.keys())
       if (array === 'given' || array === SLOTS || array.startsWith('out')) this.#drop(array)
     this.#arrays.clear()
+    this.#kept = NONE
   }
 
   // ---- what goes up
@@ -354,17 +386,34 @@ export class GpuPlan implements Replay {
   // ---- what comes down
 
   numbers(count: number): readonly number[] | Promise<readonly number[]> {
-    const ids = this.#program.results.slice(0, count)
-    const arrays = [...new Set(ids.map((id) => this.#places.get(id)!.array))]
-    const pick = (all: readonly Float32Array[]): number[] =>
-      ids.map((id) => {
-        const { array, at } = this.#places.get(id)!
-        return all[arrays.indexOf(array)]![at]!
-      })
+    const { arrays, pick } = this.#numbersOf(count)
     const storages = arrays.map((array) => this.#arrays.get(array)!)
     if (this.#device.readSync !== undefined)
       return pick(storages.map((storage) => this.#device.readSync!(storage)))
     return Promise.all(storages.map((storage) => this.#device.read(storage))).then(pick)
+  }
+
+  later(count: number): Later {
+    const { arrays, pick } = this.#numbersOf(count)
+    const storages = arrays.map((array) => this.#arrays.get(array)!)
+    this.#kept = new Set(arrays)
+    return {
+      read: async () => {
+        const all = Promise.all(storages.map((storage) => this.#device.read(storage)))
+        for (const storage of storages) this.#device.free(storage)
+        return pick(await all)
+      },
+    }
+  }
+
+  /** In which arrays the first results' only values are, and what picks them. */
+  #numbersOf(count: number): {
+    readonly arrays: readonly string[]
+    readonly pick: (all: readonly Float32Array[]) => number[]
+  } {
+    const places = this.#program.results.slice(0, count).map((id) => this.#places.get(id)!)
+    const arrays = [...new Set(places.map(({ array }) => array))]
+    return { arrays, pick: (all) => places.map(({ array, at }) => all[arrays.indexOf(array)]![at]!) }
   }
 
   result(at: number): Tensor {

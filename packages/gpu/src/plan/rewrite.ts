@@ -1,4 +1,4 @@
-import { inputsOf, type Program, sizeOf, type ValueId } from '@adjoint/core/extend'
+import { inputsOf, neededForResults, type Program, sizeOf, type ValueId } from '@adjoint/core/extend'
 
 type Value = Program['values'][number]
 
@@ -14,54 +14,56 @@ export function rewrite(program: Program): Program {
   const values: Value[] = []
   const renumbered: ValueId[] = []
   const add = (value: Value): ValueId => values.push(value) - 1
-  for (const value of program.values) {
-    const { source } = value
-    if (source.kind !== 'kernel') {
-      renumbered.push(add(value))
-      continue
-    }
-    const inputs = source.inputs.map((id) => renumbered[id]!)
-    const moved: Value = { ...value, source: { ...source, inputs } }
-    renumbered.push(inTwoSteps(moved, values, add) ?? add(moved))
-  }
-  const copies = new Map<ValueId, ValueId>()
   const copied = (id: ValueId): ValueId => {
     const { shape, dtype } = values[id]!
-    let copy = copies.get(id)
-    if (copy === undefined)
-      copies.set(
-        id,
-        (copy = add({ shape, dtype, source: { kind: 'kernel', kernel: { kind: 'view' }, inputs: [id] } })),
-      )
+    return add({ shape, dtype, source: { kind: 'kernel', kernel: { kind: 'view' }, inputs: [id] } })
+  }
+  const isMade = (id: ValueId): boolean => {
+    const { source } = values[id]!
+    return source.kind === 'kernel' && source.kernel.kind !== 'view'
+  }
+  const copies = new Map<ValueId, ValueId>()
+  /** The change of variables reads numbers where they are put together. */
+  const placed = (id: ValueId): ValueId => (sizeOf(values[id]!.shape) === 1 ? (copies.get(id) ?? id) : id)
+  const take = (value: Value): ValueId => {
+    const { source } = value
+    if (source.kind !== 'kernel') return add(value)
+    const inputs = source.inputs.map((id) => placed(renumbered[id]!))
+    const moved: Value = { ...value, source: { ...source, inputs } }
+    return inTwoSteps(moved, values, add) ?? add(moved)
+  }
+  const isFirst = neededForResults(program)
+  program.values.forEach((value, id) => {
+    if (isFirst[id] === 1) renumbered[id] = take(value)
+  })
+  // Numbers are read together, so they are put together; what is given or a view of something is copied.
+  const own = (id: ValueId): ValueId => {
+    if (isMade(id) && sizeOf(values[id]!.shape) !== 1) return id
+    const copy = copies.get(id) ?? copied(id)
+    copies.set(id, copy)
     return copy
   }
-  /** Numbers are read together, so they are put together; what is given or a view of something is copied. */
-  const own = (id: ValueId): ValueId => {
-    const { source, shape } = values[id]!
-    const isMade = source.kind === 'kernel' && source.kernel.kind !== 'view'
-    return isMade && sizeOf(shape) !== 1 ? id : copied(id)
-  }
+  const results = program.results.map((id) => own(renumbered[id]!))
+  program.values.forEach((value, id) => {
+    if (isFirst[id] === 0) renumbered[id] = take(value)
+  })
+  // Two variables may be given the same value: each has a place of its own. So has a number that others are made from: it
+  // changes with them.
   const taken = new Set<ValueId>()
+  for (const { source } of values)
+    for (const id of inputsOf(source)) if (sizeOf(values[id]!.shape) === 1) taken.add(id)
+  const assigned = program.assigned.map(({ variable, value }) => {
+    const made = renumbered[value]!
+    const id = isMade(made) && !taken.has(made) ? made : copied(made)
+    taken.add(id)
+    return { variable, value: id }
+  })
   return {
     values,
     slotCount: program.slotCount,
     checks: program.checks.map((check) => ({ ...check, value: renumbered[check.value]! })),
-    results: program.results.map((id) => own(renumbered[id]!)),
-    // Two variables may be given the same value: each has a place of its own.
-    assigned: program.assigned.map(({ variable, value }) => {
-      const { source, shape, dtype } = values[renumbered[value]!]!
-      const isMade = source.kind === 'kernel' && source.kernel.kind !== 'view'
-      const id =
-        isMade && !taken.has(renumbered[value]!)
-          ? renumbered[value]!
-          : add({
-              shape,
-              dtype,
-              source: { kind: 'kernel', kernel: { kind: 'view' }, inputs: [renumbered[value]!] },
-            })
-      taken.add(id)
-      return { variable, value: id }
-    }),
+    results,
+    assigned,
   }
 }
 

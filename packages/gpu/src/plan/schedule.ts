@@ -33,9 +33,10 @@ const MOST_ALL = 2 ** 22
 /**
  * Decides what is stored and what is computed where it is used, and puts what does not need each other into one
  * dispatch: their number is the length of the longest chain of stored values.
+ * Undefined where one value alone is computed from more arrays than that.
  * @param mostArrays how many arrays one dispatch may read.
  */
-export function schedule(program: Program, mostArrays: number): Schedule {
+export function schedule(program: Program, mostArrays: number): Schedule | undefined {
   const { stored, loaded } = storedOf(program)
   const isLoaded = (id: ValueId): boolean => loaded.has(id)
   const { values, results } = program
@@ -85,6 +86,7 @@ export function schedule(program: Program, mostArrays: number): Schedule {
       const arrays = new Set<unknown>()
       for (const input of loads.get(id)!) arrays.add(dispatchOf.get(input) ?? kindOfArray(program, input))
       if (readsSlots(program, id, isLoaded)) arrays.add('slots')
+      if (arrays.size > mostArrays) return undefined
       const isNumber = numbers.has(id)
       let group = groups.find(
         (g) => numbers.has(g.outs[0]!) === isNumber && new Set([...g.arrays, ...arrays]).size <= mostArrays,

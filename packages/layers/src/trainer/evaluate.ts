@@ -78,7 +78,8 @@ export async function evaluateOn(
       } finally {
         bound.end()
       }
-      if (report?.isLive === true) report.step(step, await meter.logs())
+      if (report?.isDue === true) report.step(step, await meter.logs())
+      else report?.pass(step)
       if (air.isDue) await air.breathe()
     }
     return pass.isCutShort ? undefined : await meter.logs(prefix)

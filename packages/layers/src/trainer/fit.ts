@@ -3,6 +3,7 @@ import { randomBits, randomState, type RandomState, setRandomState, show } from 
 import { BackupAndRestore } from '../callbacks/backup-and-restore.js'
 import { now, warn } from '../host.js'
 import type { Model } from '../model.js'
+import { Ahead } from './ahead.js'
 import { Air } from './air.js'
 import { captureData, type Dataset, partOf } from './batches.js'
 import { Bound } from './bound.js'
@@ -17,7 +18,7 @@ import type { MeterState, TrainingShape, TrainingState } from './position.js'
 import { Report, type Verbosity } from './report.js'
 import { restore, stateOf } from './resume.js'
 import { type FitSettings, fitSettings, type LoopSettings } from './settings.js'
-import { RowSource, type Source } from './source.js'
+import { type Pass, RowSource, type Source } from './source.js'
 import { Stepper } from './step.js'
 import type { FitOptions, FitParams, History, Logs } from './types.js'
 
@@ -127,6 +128,7 @@ export class Training {
   readonly #callbacks: CallbackRun
   readonly #sources: TrainingSources
   readonly #stepper: Stepper
+  readonly #ahead: Ahead
   /** Of one epoch, as far as that is known. */
   #steps: number | undefined
   readonly #air = new Air()
@@ -154,6 +156,7 @@ export class Training {
     this.#callbacks = callbacks
     this.#sources = sources
     this.#stepper = new Stepper(model, compiled, bound)
+    this.#ahead = new Ahead(this.#stepper, bound)
     this.#steps = sources.training.steps
     const params = this.#params()
     callbacks.begin(model, params)
@@ -242,33 +245,22 @@ export class Training {
       this.#bound.random = from.random
       meter.setState(from.meter)
     }
-    let step = from?.step ?? 0
-    const pass = await training.begin(epoch, seed, step)
-    let isOver = false
-    for (; !isOver && step !== training.steps; step++) {
-      if (this.#callbacks.hearsBatchBegin || this.#callbacks.hearsBatchEnd) this.#stepper.doubt()
-      if (this.#callbacks.hearsBatchBegin) await this.#callbacks.call('onBatchBegin', step)
-      const next = pass.next()
-      const batch = next instanceof Promise ? await next : next
-      if (batch === undefined) break
-      this.#bound.begin()
+    const first = from?.step ?? 0
+    const pass = await training.begin(epoch, seed, first)
+    let step: number
+    try {
       try {
-        const trained = this.#stepper.train(batch, { op: this.#op, epoch, step })
-        meter.add(batch, trained instanceof Promise ? await trained : trained)
-      } catch (error) {
-        if (error instanceof NonFiniteError && this.#callbacks.accepts(error)) return undefined
-        throw error
+        step = await this.#walk(epoch, first, pass, meter, report)
       } finally {
-        this.#bound.end()
+        // What an earlier step found comes first.
+        await this.#ahead.settle()
       }
-      if (this.#callbacks.hearsBatchEnd) await this.#callbacks.call('onBatchEnd', step, await meter.logs())
-      if (this.#backup?.isDue(step + 1) === true) await this.#backup.save(this.#state(epoch, step + 1, meter))
-      if (report.isLive) report.step(step + 1, await meter.logs())
-      if (isAborted(signal)) return undefined
-      isOver = this.#callbacks.hearsBatchEnd && this.#callbacks.stops
-      if (this.#air.isDue) await this.#air.breathe()
+    } catch (error) {
+      if (error instanceof NonFiniteError && this.#callbacks.accepts(error)) return undefined
+      throw error
     }
-    if (pass.isCutShort) return undefined
+    if (pass.isCutShort || isAborted(signal)) return undefined
+    const isOver = this.#callbacks.hearsBatchEnd && this.#callbacks.stops
     if (!isOver) this.#steps ??= step
     const logs = await meter.logs()
     if (validation !== undefined) {
@@ -283,6 +275,34 @@ export class Training {
     report.end(logs, step)
     await this.#callbacks.call('onEpochEnd', epoch, logs)
     return logs
+  }
+
+  /** Trains on the batches of a pass, and returns how many steps of the epoch are done. */
+  async #walk(epoch: number, first: number, pass: Pass, meter: Meter, report: Report): Promise<number> {
+    const { hearsBatchBegin, hearsBatchEnd } = this.#callbacks
+    const isHeard = hearsBatchBegin || hearsBatchEnd
+    let step = first
+    while (step !== this.#sources.training.steps) {
+      if (isHeard) this.#stepper.doubt()
+      if (hearsBatchBegin) await this.#callbacks.call('onBatchBegin', step)
+      const next = pass.next()
+      const batch = next instanceof Promise ? await next : next
+      if (batch === undefined) break
+      const isSaved = this.#backup?.isDue(step + 1) === true
+      const place = { op: this.#op, epoch, step }
+      const trained = this.#ahead.train({ batch, place, meter }, isHeard || isSaved)
+      if (trained instanceof Promise) await trained
+      if (hearsBatchEnd) await this.#callbacks.call('onBatchEnd', step, await meter.logs())
+      step++
+      if (isSaved) await this.#backup.save(this.#state(epoch, step, meter))
+      if (report.isDue) {
+        await this.#ahead.settle()
+        report.step(step, await meter.logs())
+      } else report.pass(step)
+      if (isAborted(this.#settings.signal) || (hearsBatchEnd && this.#callbacks.stops)) break
+      if (this.#air.isDue) await this.#air.breathe()
+    }
+    return step
   }
 
   /** Each epoch has random numbers of its own, so that an epoch does not depend on how those before it went. */

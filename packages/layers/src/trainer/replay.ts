@@ -1,4 +1,15 @@
-import { abs, BackendError, max, type Tensor, type Variable } from '@adjoint/core'
+import {
+  abs,
+  BackendError,
+  isFinite,
+  lessEqual,
+  logicalAnd,
+  max,
+  tensor,
+  type Tensor,
+  type Variable,
+  where,
+} from '@adjoint/core'
 import { randomState, setRandomState, type StepFunctions, StepPlan } from '@adjoint/core/extend'
 import { maskOf } from '../masks.js'
 import type { Model } from '../model.js'
@@ -70,6 +81,46 @@ export class Replayer {
     )
   }
 
+  /**
+   * A step of training whose numbers are read later: it changes nothing where they are not sound, and nor do those
+   * after it. Undefined where nothing was done: such a step has to be looked at before it changes anything.
+   */
+  trainUnseen(batch: Batch, bound: Bound): Begun | undefined {
+    const { compiled, variables } = this.#subject
+    const { optimizer } = compiled
+    const guard = this.#plans.guard
+    const foreseen = guard && optimizer.foresee(variables)
+    if (foreseen === undefined || optimizer.largestRate > LARGEST_RATE) return undefined
+    const { random } = bound
+    return drawing(bound, { random, statistics: [] }, () => {
+      const plan = this.#plans.train.ready(batch, this.#trainRecording)
+      if (plan?.canChangeUnseen(foreseen) !== true) return undefined
+      plan.compute(tensorsOf(batch))
+      const count = this.#lossCount + variables.length
+      const predictions = this.#predictions(plan, count)
+      const later = plan.later(count)
+      // Before the change, after which schedules are a step further.
+      const outcome = weighted(compiled, { ...this.#lossesOf([]), predictions })
+      const putBack = optimizer.mark()
+      plan.changeBy(foreseen)
+      optimizer.advance(variables)
+      return {
+        predictions,
+        found: async () => {
+          const numbers = await later.read()
+          return numbers.every(isSound) ? { ...outcome, ...this.#lossesOf(numbers) } : undefined
+        },
+        undo: () => {
+          putBack()
+          bound.run(() => {
+            guard!.assign(tensor(1))
+          })
+          bound.random = random
+        },
+      }
+    })
+  }
+
   /** The whole step where numbers can be read at once. */
   #begin(batch: Batch, before: Kept, place: Place): Outcome | Waiting | undefined {
     const plan = this.#plans.train.for(batch, this.#trainRecording)
@@ -98,6 +149,8 @@ export class Replayer {
       if (!Number.isFinite(size)) throw badGradient(this.#subject, i, size, place)
       most = Math.max(most, size)
     }
+    // What a guarded plan would not change variables by.
+    if (this.#plans.guard !== undefined && !numbers.every(isSound)) return undefined
     // Such a step has to be looked at after it was made, and maybe taken back.
     if (isRisky(compiled.optimizer, most)) return undefined
     // Before the change, after which schedules are a step further.
@@ -164,12 +217,18 @@ export class Replayer {
   #training(): Recording {
     const { compiled, objective, variables } = this.#subject
     const { optimizer } = compiled
+    const { guard } = this.#plans
     const functions = (batch: Batch): StepFunctions => ({
       compute: (tensors) => {
         const open = objective.open(withTensors(batch, tensors))
         const read = [...scalarsOf(open.total, open), ...open.grads.map((g) => max(abs(g)))]
-        return { read: [...read, ...this.#toRead(open.predictions)], grads: open.grads }
+        return {
+          read: [...read, ...this.#toRead(open.predictions)],
+          grads: open.grads,
+          ...(guard !== undefined && { isSound: read.reduce<Tensor>(soundBeside, guard.read()) }),
+        }
       },
+      guard,
       foreseen: optimizer.foresee(variables),
       change: (grads, numbers) =>
         numbers === undefined
@@ -230,6 +289,28 @@ export class Replayer {
       throw new BackendError('metrics need the masks of predictions, which a plan does not keep')
     return predictions
   }
+}
+
+/** A step that was made, and whose numbers nobody has asked for yet. */
+export interface Begun {
+  readonly predictions: readonly Tensor[]
+  /** What it found; undefined where its numbers were not sound: then neither it nor a step after it has changed anything. */
+  found(): Promise<Outcome | undefined>
+  /** Has the host forget the step, and those after it. */
+  undo(): void
+}
+
+/** Steps with larger numbers are looked at before they change anything. They may be as they should. */
+const LARGEST = 2 ** 50
+const LARGEST_RATE = 2 ** 30
+
+function isSound(x: number): boolean {
+  return Math.abs(x) <= LARGEST
+}
+
+/** `sound` where `x` is too, else 0. */
+function soundBeside(sound: Tensor, x: Tensor): Tensor {
+  return where(logicalAnd(isFinite(x), lessEqual(abs(x), LARGEST)), sound, 0)
 }
 
 /** A step whose numbers a device gives later. */

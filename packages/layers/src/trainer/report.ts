@@ -32,12 +32,17 @@ export class Report {
   }
 
   /** Whether `step` would be shown, so that its logs are wanted. */
-  get isLive(): boolean {
-    return this.#bar !== undefined
+  get isDue(): boolean {
+    return this.#bar?.isDue === true
   }
 
   step(done: number, logs: Logs | undefined): void {
     this.#bar?.update(done, entriesOf(logs))
+  }
+
+  /** A step that is not shown. */
+  pass(done: number): void {
+    this.#bar?.count(done)
   }
 
   /** @param steps how many there were, where that was not known. */

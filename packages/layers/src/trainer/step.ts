@@ -11,7 +11,7 @@ import { Objective, type Opened, structured } from './objective.js'
 import { type Outcome, outcomeOf, scalarsOf } from './outcome.js'
 import { plansOf } from './planned.js'
 import { readMagnitudes, readScalars } from './read.js'
-import { Replayer } from './replay.js'
+import { type Begun, Replayer } from './replay.js'
 import { isRisky } from './risk.js'
 import { type Kept, Undo } from './undo.js'
 
@@ -78,6 +78,11 @@ export class Stepper {
     if (replayed instanceof Promise)
       return replayed.then((outcome) => outcome ?? this.#trainByOps(batch, place))
     return replayed ?? this.#trainByOps(batch, place)
+  }
+
+  /** The same, to be asked later what it found; undefined, and nothing is done, where it must be looked at. */
+  trainUnseen(batch: Batch): Begun | undefined {
+    return this.#replay?.trainUnseen(batch, this.#bound)
   }
 
   #trainByOps(batch: Batch, place: Place): Outcome | Promise<Outcome> {

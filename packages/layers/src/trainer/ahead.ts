@@ -1,0 +1,122 @@
+import { now } from '../host.js'
+import type { Batch } from './batches.js'
+import type { Bound } from './bound.js'
+import type { Meter } from './logs.js'
+import type { Place } from './non-finite.js'
+import type { Begun } from './replay.js'
+import type { Stepper } from './step.js'
+
+/** So long a device may be ahead of what is known of its steps, and how many steps that may be. */
+const LONG_MS = 100
+const MOST_STEPS = 64
+const MOST_BYTES = 2 ** 26
+
+/** A step of training: by what, where, and who is told of it. */
+interface Task {
+  readonly batch: Batch
+  readonly place: Place
+  readonly meter: Meter
+}
+
+interface Unseen extends Task {
+  readonly step: Begun
+}
+
+/**
+ * Steps that are made one after the other without waiting for what they found. Where one turns out to be unsound, nothing
+ * was changed since; it is made again, and so are those after it, in the ordinary way.
+ */
+export class Ahead {
+  readonly #stepper: Stepper
+  readonly #bound: Bound
+  #unseen: Unseen[] = []
+  #bytes = 0
+  #since = 0
+  /** How many steps take about {@link LONG_MS}. */
+  #most = 1
+
+  constructor(stepper: Stepper, bound: Bound) {
+    this.#stepper = stepper
+    this.#bound = bound
+  }
+
+  /** Makes a step and tells its meter, later unless it `isAsked`. @throws NonFiniteError of this or an earlier step. */
+  train(task: Task, isAsked: boolean): void | Promise<void> {
+    const step = isAsked ? undefined : this.#begin(task.batch)
+    if (step === undefined)
+      return this.#unseen.length === 0 ? this.#look(task) : this.settle().then(() => this.#look(task))
+    if (this.#unseen.length === 0) this.#since = now()
+    this.#unseen.push({ ...task, step })
+    this.#bytes += bytesOf(task.batch)
+    const isLong = this.#unseen.length >= this.#most || this.#bytes > MOST_BYTES
+    return isLong || now() - this.#since > LONG_MS ? this.settle() : undefined
+  }
+
+  /** Waits for all steps that were made, and tells their meters. @throws NonFiniteError of the first that was unsound. */
+  async settle(): Promise<void> {
+    const unseen = this.#unseen
+    if (unseen.length === 0) return
+    this.#unseen = []
+    this.#bytes = 0
+    const found = await Promise.all(unseen.map(({ step }) => step.found()))
+    const took = now() - this.#since
+    if (took < LONG_MS / 2) this.#most = Math.min(2 * this.#most, MOST_STEPS)
+    else if (took > 2 * LONG_MS) this.#most = Math.max(this.#most >> 1, 1)
+    const unsound = found.indexOf(undefined)
+    const sound = unsound < 0 ? unseen.length : unsound
+    this.#bound.begin()
+    try {
+      for (const [i, { batch, meter, step }] of unseen.entries()) {
+        if (i < sound) meter.add(batch, found[i]!)
+        for (const x of step.predictions) x.dispose()
+      }
+    } finally {
+      this.#bound.end()
+    }
+    if (unsound < 0) return
+    unseen[unsound]!.step.undo()
+    for (const task of unseen.slice(unsound)) {
+      const made = this.#look(task)
+      if (made !== undefined) await made
+    }
+  }
+
+  #begin(batch: Batch): Begun | undefined {
+    this.#bound.begin()
+    try {
+      const step = this.#stepper.trainUnseen(batch)
+      if (step !== undefined) this.#bound.keep(step.predictions)
+      return step
+    } finally {
+      this.#bound.end()
+    }
+  }
+
+  /** A step that is looked at before it changes anything. */
+  #look({ batch, place, meter }: Task): void | Promise<void> {
+    this.#bound.begin()
+    let found
+    try {
+      found = this.#stepper.train(batch, place)
+      if (!(found instanceof Promise)) {
+        meter.add(batch, found)
+        return undefined
+      }
+    } finally {
+      if (!(found instanceof Promise)) this.#bound.end()
+    }
+    return found
+      .then((outcome) => {
+        meter.add(batch, outcome)
+      })
+      .finally(() => {
+        this.#bound.end()
+      })
+  }
+}
+
+function bytesOf({ x, y, weights, masks }: Batch): number {
+  let bytes = 0
+  for (const list of [x, y, weights, masks]) for (const part of list) bytes += 4 * (part?.size ?? 0)
+  return bytes
+}
