@@ -4,7 +4,8 @@ import { BackendError } from '../errors.js'
 import { sizeOf } from '../shape.js'
 import { disposed, Tensor, type Variable } from '../tensor.js'
 import { wasmBackend } from '../wasm/backend.js'
-import { Block, Segment, viewAt, viewOf, type WasmHandle } from '../wasm/memory.js'
+import { viewAt, viewOf } from '../wasm/memory.js'
+import { Block, Segment, type WasmHandle } from '../wasm/segment.js'
 import { free, planMemory, reserve } from './heap.js'
 
 // A variable that plans work on lives in their memory, at one address for all plans. What it holds there is an ordinary
@@ -41,7 +42,7 @@ export class Home {
       if (this.#tensor !== undefined) this.#moveOut()
       viewAt(planMemory.buffer, this.address, held.dtype, sizeOf(held.shape)).set(values)
     }
-    const segment = new Segment(this.address, this.#bytes)
+    const segment = new Segment(this.address, this.#bytes, false)
     segment.source = this
     this.#segment = segment
     this.#tensor = new Tensor(variable.aval, new Block(segment, 0, this.#bytes), wasmBackend)

@@ -13,15 +13,18 @@ import {
   constant,
   copyIn,
   copyOut,
+  copyTo,
   LARGEST,
   ownArray,
   Place,
   resetScratch,
   scratch,
   temporarily,
+  usedScratch,
   viewOf,
-  type WasmHandle,
 } from './memory.js'
+import { Recipe } from './recipe.js'
+import type { Block, WasmHandle } from './segment.js'
 
 /** Kernels of WebAssembly where there are some, and the plain loops for the rest. */
 export const wasmBackend: Backend = {
@@ -54,6 +57,7 @@ function read(handle: object, aval: Aval): HostArray {
 /** The kernel in plain loops. */
 function plain(out: Aval, size: number): Prepared {
   return (inputs, kernel) => {
+    resetScratch()
     const result = allocate(out.dtype, size)
     const seen = inputs.map(({ handle, shape, dtype }) => ({
       shape,
@@ -64,6 +68,8 @@ function plain(out: Aval, size: number): Prepared {
     return result
   }
 }
+
+const handleOf = ({ handle }: Stored): WasmHandle => handle as WasmHandle
 
 type Computed = Exclude<Kernel, { kind: 'view' }>
 
@@ -123,29 +129,43 @@ function map(
   }
   if (inner === size && size * BYTES[out.dtype] > LARGEST) {
     const f = kernels.get(out.dtype, inputs, once, false)
-    return (stored, kernel) => inPieces(f, paramsOf(kernel), stored, once, out, size)
+    return (stored, kernel) => {
+      resetScratch()
+      return inPieces(f, paramsOf(kernel), inputs, stored.map(handleOf), once, out, size)
+    }
   }
   if (inner < 0) return broadcast(kernels, inputs, out, size)
   const place = new Place(out.dtype, size)
   const hasRows = inner < size
   const f = kernels.get(out.dtype, inputs, size === 1 ? (1 << count) - 1 : once, hasRows)
+  /** Tells how to compute an output again: it need not be copied when it leaves the ring. */
+  const remember = (to: WasmHandle, stored: readonly Stored[], kernel: Kernel): void => {
+    const { segment } = to as Block
+    if (!segment.isLasting) return
+    const again = (handles: readonly WasmHandle[]): NumericArray =>
+      inPieces(f, paramsOf(kernel), inputs, handles, once, out, size)
+    segment.recipe = new Recipe(stored.map(handleOf), again)
+  }
+  const remembers = place.isLarge && !hasRows && kernels.isQuick(out.dtype)
   if (!hasRows && params.length === 0 && count === 1)
-    return ([x]) => {
+    return ([x], kernel) => {
       resetScratch()
       const to = place.make()
       const from = addressOf(x!.handle as WasmHandle)
       const at = place.addressOf(to)
       f(at, from, size)
+      if (remembers) remember(to, [x!], kernel)
       return place.finish(to, at)
     }
   if (!hasRows && params.length === 0 && count === 2)
-    return ([x, y]) => {
+    return ([x, y], kernel) => {
       resetScratch()
       const to = place.make()
       const from = addressOf(x!.handle as WasmHandle)
       const other = addressOf(y!.handle as WasmHandle)
       const at = place.addressOf(to)
       f(at, from, other, size)
+      if (remembers) remember(to, [x!, y!], kernel)
       return place.finish(to, at)
     }
   const steps = inputs.map((x) => (sizeOf(x.shape) === size ? inner * BYTES[x.dtype] : 0))
@@ -159,6 +179,7 @@ function map(
     const numbers = paramsOf(kernel)
     for (let i = 0; i < numbers.length; i++) args[1 + count + sizes.length + i] = numbers[i]!
     f(...args)
+    if (remembers) remember(to, stored, kernel)
     return place.finish(to, at)
   }
 }
@@ -174,23 +195,32 @@ const PIECE = 65_536
 function inPieces(
   f: Compiled,
   params: readonly number[],
-  inputs: readonly Stored[],
+  inputs: readonly Aval[],
+  handles: readonly WasmHandle[],
   once: number,
   out: Aval,
   size: number,
 ): NumericArray {
   const result = ownArray(out.dtype, size)
-  const from = inputs.map((x) => view(x.handle, x))
-  for (let at = 0; at < size; at += PIECE) {
-    resetScratch()
-    const end = Math.min(at + PIECE, size)
-    const to = scratch((end - at) * BYTES[out.dtype])
-    const addresses = from.map((values, i) =>
-      copyIn(((once >> i) & 1) === 1 ? values : values.subarray(at, end)),
-    )
-    f(to, ...addresses, end - at, ...params)
+  const views = (): NumericArray[] => handles.map((handle, i) => view(handle, inputs[i]!))
+  // Those that have to be computed first may make the memory grow.
+  views()
+  const used = usedScratch()
+  const piece = Math.min(PIECE, size)
+  const to = scratch(piece * BYTES[out.dtype])
+  const sides = inputs.map((_, i) => (((once >> i) & 1) === 1 ? 1 : piece))
+  const places = inputs.map(({ dtype }, i) => scratch(sides[i]! * BYTES[dtype]))
+  const from = views()
+  for (let at = 0; at < size; at += piece) {
+    const end = Math.min(at + piece, size)
+    from.forEach((values, i) => {
+      if (sides[i] !== 1) copyTo(places[i]!, values.subarray(at, end))
+      else if (at === 0) copyTo(places[i]!, values)
+    })
+    f(to, ...places, end - at, ...params)
     copyOut(to, result.subarray(at, end))
   }
+  resetScratch(used)
   return result
 }
 
@@ -202,6 +232,7 @@ function rowsInPieces(
   out: Aval,
   size: number,
 ): NumericArray {
+  resetScratch()
   const result = ownArray(out.dtype, size)
   const from = inputs.map((x) => view(x.handle, x))
   const widths = from.map((values) => values.length / rows!)

@@ -3,7 +3,7 @@ import type { ScalarFunction } from '../expr/scalar.js'
 import type { Choice, Writer } from './choose.js'
 import { Code, type Local } from './code.js'
 import { type Compiled, compileModule } from './host.js'
-import { isVectorized, type Lanes } from './lanes.js'
+import { isQuick, isVectorized, type Lanes } from './lanes.js'
 import { writeMap } from './map.js'
 import { memory } from './memory.js'
 
@@ -36,6 +36,11 @@ export class MapKernels {
     let known = this.#has.get(out)
     if (known === undefined) this.#has.set(out, (known = isVectorized(this.#fn.body, out)))
     return known
+  }
+
+  /** Whether a kernel takes hardly longer than to copy its output. */
+  isQuick(out: DType): boolean {
+    return isQuick(this.#fn.body, out)
   }
 
   /** kernel(out, …inputs, inner, …params), or with rows kernel(out, …inputs, inner, rows, …input steps, …params). */

@@ -106,6 +106,11 @@ export function isVectorized(body: Expr, dtype: DType): boolean {
   return dtype !== 'string' && hasLanes(body) && (dtype === 'float32' || !hasSeries(body))
 }
 
+/** Whether a formula has no series in float64, which take long. */
+export function isQuick(body: Expr, dtype: DType): boolean {
+  return !hasSeries(body) || (dtype === 'float32' && IN_SINGLE.has(keyOf(body)))
+}
+
 /** Functions that take numbers of up to 31 digits only: arguments as they are, and nothing computed from them. */
 const OF_ARGUMENTS: readonly Function1[] = ['sin', 'cos']
 

@@ -1,44 +1,13 @@
 import { allocate, BYTES, type DType, type NumericArray } from '../dtype.js'
 import { BackendError } from '../errors.js'
 import { createMemory, grow, hasWebAssembly, type Memory, unwritten } from './host.js'
+import { Block, Segment, type WasmHandle } from './segment.js'
 
 // Where the values of eager ops live. Most of them are needed for microseconds and few for long, and nobody says which.
 // So they are cut from a ring of segments in the memory of WebAssembly, the oldest of which makes room for the newest:
 // what it holds is copied out once, to an array that the garbage collector looks after. Tensors that are still held then
-// find their values there; the copy of a segment that nobody refers to any more is garbage at once.
-
-/** A stretch that blocks are cut from. */
-export class Segment {
-  /** What holds its bytes, unless they are in the memory of eager ops. */
-  source: { readonly buffer: ArrayBuffer } | undefined = undefined
-  /** Where it begins in the memory, or in its source's buffer. */
-  base: number
-  readonly end: number
-  /** Where the next block begins. */
-  top: number
-
-  constructor(base: number, bytes: number) {
-    this.base = this.top = base
-    this.end = base + bytes
-  }
-}
-
-/** The place of a tensor's values in a segment. */
-export class Block {
-  declare segment: Segment
-  /** In bytes from the segment's beginning. */
-  declare offset: number
-  declare readonly bytes: number
-
-  constructor(segment: Segment, offset: number, bytes: number) {
-    this.segment = segment
-    this.offset = offset
-    this.bytes = bytes
-  }
-}
-
-/** Values are in a block, or in an array of their own: those from outside, those of few elements, and those too large for the ring. */
-export type WasmHandle = Block | NumericArray
+// find their values there; the copy of a segment that nobody refers to any more is garbage at once. A large value that is
+// soon computed again is not even copied: see recipe.ts.
 
 const PAGE = 65_536
 
@@ -57,14 +26,17 @@ class Ring {
 
   /** A block of so many bytes, a multiple of 16. Blocks made before may move. */
   block(bytes: number): Block {
-    // A segment is kept as long as anything in it is: larger blocks hold nothing but themselves.
-    const isLarge = bytes > this.segmentBytes / 8
-    let segment = isLarge ? this.#next(bytes) : this.#open
+    let segment = this.holdsAlone(bytes) ? this.#next(bytes) : this.#open
     if (segment === undefined || segment.top + bytes > segment.end)
       segment = this.#open = this.#next(this.segmentBytes)
     const offset = segment.top - segment.base
     segment.top += bytes
     return new Block(segment, offset, bytes)
+  }
+
+  /** Whether a block has a segment of its own: each is kept as long as anything in it is, and larger ones would keep much. */
+  holdsAlone(bytes: number): boolean {
+    return bytes > this.segmentBytes / 8
   }
 
   #next(size: number): Segment {
@@ -74,7 +46,7 @@ class Ring {
     }
     const end = this.#head + size
     this.#moveOutUpTo(end)
-    const segment = new Segment(this.#head, size)
+    const segment = new Segment(this.#head, size, true)
     this.#head = end
     this.#queue.push(segment)
     return segment
@@ -112,7 +84,7 @@ class Pad {
   /** Runs `f`, whose blocks are cut from here. Of these only what `f` returns stays: it moves to the rings. */
   during<R extends readonly ({ readonly handle: object } | undefined)[]>(f: () => R): R {
     if (this.#segment !== undefined) return f()
-    const segment = (this.#segment = new Segment(this.start, this.bytes))
+    const segment = (this.#segment = new Segment(this.start, this.bytes, false))
     try {
       const kept = f()
       this.#segment = undefined
@@ -170,7 +142,7 @@ class Constants {
     if (segment === undefined || segment.top + 16 > segment.end) {
       if (segment !== undefined) moveOut(segment)
       for (const known of this.#known.values()) known.clear()
-      segment = this.#segment = new Segment(this.start, this.bytes)
+      segment = this.#segment = new Segment(this.start, this.bytes, true)
     }
     const offset = segment.top - segment.base
     viewAt(memory.buffer, segment.top, dtype, 1)[0] = value
@@ -182,10 +154,15 @@ class Constants {
 let hasMoved = false
 
 function moveOut(segment: Segment): void {
-  if (!hasMoved) raiseThreshold()
-  hasMoved = true
-  // A copy made of an array is not filled with zeros before, as one by slice is.
-  segment.source = new Uint8Array(heap.u8.subarray(segment.base, segment.top))
+  const { recipe } = segment
+  if (recipe?.standsFor(segment.top - segment.base) === true) segment.source = recipe
+  else {
+    if (!hasMoved) raiseThreshold()
+    hasMoved = true
+    // A copy made of an array is not filled with zeros before, as one by slice is.
+    segment.source = new Uint8Array(heap.u8.subarray(segment.base, segment.top))
+  }
+  segment.recipe = undefined
   segment.base = 0
 }
 
@@ -267,9 +244,13 @@ function padded(size: number): number {
   return (size + 24 + 15) & ~15
 }
 
-/** Frees the scratch space of the kernel before. */
-export function resetScratch(): void {
-  scratchTop = SCRATCH
+/** Frees the scratch space of the kernel before; or what was taken after {@link usedScratch} was so much. */
+export function resetScratch(used = 0): void {
+  scratchTop = SCRATCH + used
+}
+
+export function usedScratch(): number {
+  return scratchTop - SCRATCH
 }
 
 /** The address of so many bytes that are the kernel's own until the next one runs. */
@@ -289,14 +270,22 @@ export function addressOf(handle: WasmHandle): number {
   if (!(handle instanceof Block)) return copyIn(handle)
   const { segment, offset, bytes } = handle
   if (segment.source === undefined) return segment.base + offset
+  const { buffer } = segment.source
+  const from = segment.base + offset
   const at = scratch(bytes)
-  heap.u8.set(new Uint8Array(segment.source.buffer, segment.base + offset, bytes), at)
+  heap.u8.set(new Uint8Array(buffer, from, Math.min(bytes, buffer.byteLength - from)), at)
   return at
 }
 
 /** The address of a copy of values, for the kernel at hand. */
 export function copyIn(values: NumericArray): number {
   const at = scratch(values.byteLength)
+  copyTo(at, values)
+  return at
+}
+
+/** Copies values to an address. */
+export function copyTo(at: number, values: NumericArray): void {
   if (values instanceof Float32Array) {
     const { f32 } = heap
     if (values.length > 16) f32.set(values, at >> 2)
@@ -304,7 +293,6 @@ export function copyIn(values: NumericArray): number {
   } else if (values instanceof Float64Array) heap.f64.set(values, at >> 3)
   else if (values instanceof Int32Array) heap.i32.set(values, at >> 2)
   else heap.u8.set(values, at)
-  return at
 }
 
 /** Where the outputs of a kernel go. */
@@ -326,6 +314,11 @@ export class Place {
   make(): WasmHandle {
     if (this.#ring === undefined) return ownArray(this.#dtype, this.#size)
     return pad.block(this.#bytes) ?? this.#ring.block(this.#bytes)
+  }
+
+  /** Whether outputs are blocks with segments of their own, unless they are made for a while only. */
+  get isLarge(): boolean {
+    return this.#ring?.holdsAlone(this.#bytes) === true
   }
 
   /** Where the kernel writes it. */
