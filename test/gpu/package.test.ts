@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { build } from 'vite'
@@ -10,6 +11,18 @@ import { hasBrowser, openPage } from '../support/browser.js'
 
 const run = promisify(execFile)
 const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/** Where the package gl was installed for the tests: see headless.test.ts. */
+const gl = folderOf('gl')
+
+function folderOf(name: string): string | undefined {
+  try {
+    return dirname(createRequire(join(root, 'packages/gpu/package.json')).resolve(`${name}/package.json`))
+  } catch {
+    console.log(`skipped: the package ${name} is not installed`)
+    return undefined
+  }
+}
 
 /** What users get: built, packed, and installed into an empty folder. Takes a minute, so only in full. */
 describe.skipIf(process.env['MODE'] !== 'full')('the packed package', () => {
@@ -45,6 +58,20 @@ describe.skipIf(process.env['MODE'] !== 'full')('the packed package', () => {
       await createGpuBackend().catch((error) => console.log(String(error)))`
     const { stdout } = await run(process.execPath, ['--input-type=module', '-e', code], { cwd: folder })
     expect(stdout).toMatch(/webgpu: the package webgpu is not installed \(npm install webgpu\)/)
+  })
+
+  test.skipIf(gl === undefined)('takes the package gl where it is installed', async () => {
+    symlinkSync(gl!, join(folder, 'node_modules/gl'))
+    const code = `
+      import { grad, setBackend, tensor } from '@adjoint/core'
+      import { createGpuBackend } from '@adjoint/gpu'
+      const gpu = await createGpuBackend({ prefer: ['headlessgl'], allowSoftware: true })
+      setBackend(gpu)
+      console.log(gpu.info.mode, grad((x) => x.mul(x).sum())(tensor([3, -1])).dataSync().join())`
+    const command = [process.execPath, '--input-type=module', '-e', code]
+    const { stdout } = await run('xvfb-run', ['-a', ...command], { cwd: folder })
+    expect(stdout).toBe('headlessgl 6,-2\n')
+    rmSync(join(folder, 'node_modules/gl'))
   })
 
   test.skipIf(!hasBrowser)('runs in a page that vite has built', { timeout: 300_000 }, async () => {

@@ -56,7 +56,7 @@ function truthOf(e: Expr, words: Words): string {
     if (e.fn === 'isNaN' && words.isNaN) return words.isNaN(of(e.x))
     if (e.fn === 'isFinite' && words.isFinite) return words.isFinite(of(e.x))
     if (e.fn === 'isNaN') return `(!(${of(e.x)} ${words.equal} ${of(e.x)}))`
-    if (e.fn === 'isFinite') return `(${of(e.x)} - ${of(e.x)} ${words.equal} 0)`
+    if (e.fn === 'isFinite') return `(isReal(${of(e.x)}) > 0)`
   }
   return `(!(${of(e)} ${words.equal} 0))`
 }
@@ -124,13 +124,15 @@ const call =
   (x: Expr, y: Expr, words: Words): string =>
     `${name}(${sourceOf(x, words)}, ${sourceOf(y, words)})`
 
-/** The smaller or larger; of a value and a number that is none but NaN, a comparison, which NaN does not pass. */
+/** The smaller or larger; of a value and a number, a comparison and a look for NaN, which drivers lose without it. */
 const bounded =
-  (name: string, beyond: string) =>
+  (name: string, within: string) =>
   (x: Expr, y: Expr, words: Words): string => {
     const [a, b] = [sourceOf(x, words), sourceOf(y, words)]
     const isBound = y.kind === 'const' && Number.isFinite(y.value) && x.kind === 'arg'
-    return isBound ? words.choose(`${a} ${beyond} ${b}`, b, a) : `${name}(${a}, ${b})`
+    return isBound
+      ? words.choose(`(${a} ${within} ${b} || !(${a} ${words.equal} ${a}))`, a, b)
+      : `${name}(${a}, ${b})`
   }
 
 const truthOf2 =
@@ -149,8 +151,8 @@ const OF_TWO: { readonly [F in Function2]: (x: Expr, y: Expr, words: Words) => s
   notEqual: truthOf2('notEqual'),
   and: truthOf2('and'),
   or: truthOf2('or'),
-  min: bounded('fnMin', '>'),
-  max: bounded('fnMax', '<'),
+  min: bounded('fnMin', '<='),
+  max: bounded('fnMax', '>='),
   pow: call('fnPow'),
   atan2: call('fnAtan2'),
   fmod: call('fnFmod'),

@@ -26,6 +26,9 @@ function horner(x: string, coefficients: readonly number[]): string {
   return coefficients.slice(1).reduce((sum, c) => `(${sum}) * ${x} + (${c})`, `(${coefficients[0]})`)
 }
 
+/** The largest float32. */
+const MOST = (2 - 2 ** -23) * 2 ** 127
+
 const LIBRARY: readonly DeviceFunction[] = [
   // ---- whole numbers: exact below 2^31. A quotient of floats may be off by a few; what is left over says by how many.
   integers(`function estimate(a, b) { return a / b; }`),
@@ -37,15 +40,20 @@ const LIBRARY: readonly DeviceFunction[] = [
   integers(`function lesser(a, b) { if (a < b) { return a; } return b; }`),
   // q where d is no less than 0, else more than any index
   integers(`function from0(q, d) { if (d < 0) { return 2147483647; } return q; }`),
+  // ---- whether a number is none of NaN and the infinities; x - x === 0, drivers take for true
+  numbers(`function isReal(x) {
+    if (x === x) { if (Math.abs(x) <= ${MOST}) { return 1; } }
+    return 0;
+  }`),
   // ---- what a whole number of another dtype makes of a value
   numbers(`function toInt32(x) {
-    if (!(x - x === 0)) { return 0; }
+    if (isReal(x) === 0) { return 0; }
     const t = fnTrunc(x);
     if (Math.abs(t) < 2147483648) { return t; }
     return t - 4294967296 * fnFloor((t + 2147483648) / 4294967296);
   }`),
   numbers(`function toUint8(x) {
-    if (!(x - x === 0)) { return 0; }
+    if (isReal(x) === 0) { return 0; }
     const t = fnTrunc(x);
     return t - 256 * fnFloor(t / 256);
   }`),
@@ -87,7 +95,7 @@ const LIBRARY: readonly DeviceFunction[] = [
   }`),
   // y where x is finite and above 0: of 0 and of what is below it some drivers have finite logarithms
   numbers(`function ofLog(x, y) {
-    if (x > 0) { if (x - x === 0) { return y; } return x; }
+    if (x > 0) { if (isReal(x) > 0) { return y; } return x; }
     if (x === 0) { return -1 / Math.abs(x); }
     return fnNaN(x);
   }`),
@@ -157,7 +165,7 @@ const LIBRARY: readonly DeviceFunction[] = [
     if (!(x === x)) { return x; }
     if (!(y === y)) { return y; }
     const a = Math.abs(x);
-    if (!(y - y === 0)) {
+    if (isReal(y) === 0) {
       if (a === 1) { return 1; }
       if ((a > 1 && y > 0) || (a < 1 && y < 0)) { return Math.abs(y); }
       return 0;
@@ -169,7 +177,7 @@ const LIBRARY: readonly DeviceFunction[] = [
     if (whole > 0 && Math.abs(y) < 64 && a > 0.001 && a < 1000) { return powOfWhole(x, y); }
     let r = 0.0;
     if (a === 0) { if (y < 0) { r = 1 / a; } }
-    else if (!(a - a === 0)) { if (y > 0) { r = a; } }
+    else if (isReal(a) === 0) { if (y > 0) { r = a; } }
     else if (x < 0 && whole === 0) { return fnNaN(x); }
     else { r = powOfPositive(a, y); }
     if (odd > 0 && (x < 0 || (a === 0 && 1 / x < 0))) { return -r; }
@@ -238,18 +246,18 @@ const LIBRARY: readonly DeviceFunction[] = [
     return -cosNear(r);
   }`),
   numbers(`function fnSin(x) {
-    if (!(x - x === 0)) { return fnNaN(x); }
+    if (isReal(x) === 0) { return fnNaN(x); }
     if (Math.abs(x) < 0.0001) { return x; }
     const k = quarter(x);
     return sinOfQuarter(beyond(x, k), k);
   }`),
   numbers(`function fnCos(x) {
-    if (!(x - x === 0)) { return fnNaN(x); }
+    if (isReal(x) === 0) { return fnNaN(x); }
     const k = quarter(x);
     return sinOfQuarter(beyond(x, k), k + 1);
   }`),
   numbers(`function fnTan(x) {
-    if (!(x - x === 0)) { return fnNaN(x); }
+    if (isReal(x) === 0) { return fnNaN(x); }
     if (Math.abs(x) < 0.0001) { return x; }
     const k = quarter(x);
     return sinOfQuarter(beyond(x, k), k) / sinOfQuarter(beyond(x, k), k + 1);
@@ -301,7 +309,7 @@ const LIBRARY: readonly DeviceFunction[] = [
   }`),
   // ---- remainders and lengths
   numbers(`function fnFmod(x, y) {
-    if (!(x - x === 0) || y === 0 || !(y === y)) { return fnNaN(x); }
+    if (isReal(x) === 0 || y === 0 || !(y === y)) { return fnNaN(x); }
     const a = Math.abs(x);
     const b = Math.abs(y);
     if (a < b) { return x; }
@@ -321,8 +329,8 @@ const LIBRARY: readonly DeviceFunction[] = [
     const p = Math.abs(x);
     const q = Math.abs(y);
     const large = Math.max(p, q);
-    if (!(p - p === 0) && p === p) { return p; }
-    if (!(q - q === 0) && q === q) { return q; }
+    if (p === p && isReal(p) === 0) { return p; }
+    if (q === q && isReal(q) === 0) { return q; }
     if (!(p === p)) { return p; }
     if (!(q === q)) { return q; }
     if (large === 0) { return 0; }

@@ -1,8 +1,14 @@
 /** The parts of gpu.js 2.24.1 used here. Its own types do not cover WebGPU. */
 export interface GpuJs {
-  readonly GPU: new (settings: { mode: string; canvas?: unknown; context?: unknown }) => GpuInstance
+  readonly GPU: {
+    new (settings: { mode: string }): GpuInstance
+    /** Modes are not tried from here on, and kernels not checked. */
+    disableValidation(): void
+    enableValidation(): void
+  }
   readonly WebGPUKernel: new () => KernelInstance
   readonly WebGL2Kernel: new () => KernelInstance
+  readonly HeadlessGLKernel: new () => KernelInstance
   readonly WebGPUContext: { acquire(): Promise<WebGpuContext> }
 }
 

@@ -1,6 +1,7 @@
 import { BackendError } from '@adjoint/core'
 import type { Device, GpuInfo, GpuMode } from './device.js'
 import { type Gl, type GpuAdapter, type GpuInstance, type GpuJs, loadGpuJs, type WebGpu } from './gpujs.js'
+import { openHeadless } from './headless.js'
 import { WebGlDevice } from './webgl-device.js'
 import { WebGpuDevice } from './webgpu-device.js'
 
@@ -13,7 +14,7 @@ export interface DeviceOptions {
 export const OPENERS: { readonly [M in GpuMode]: (options: DeviceOptions) => Promise<Device> } = {
   webgpu: openWebGpu,
   webgl2: openWebGl2,
-  headlessgl: () => Promise.reject(new Error('this release has no kernels for WebGL 1')),
+  headlessgl: openHeadlessGl,
 }
 
 // What host environments may have. This package is written for all of them, so none of their types are used.
@@ -36,10 +37,7 @@ async function openWebGpu({ allowSoftware, mostBytes }: DeviceOptions): Promise<
           : ' (on Linux, is libvulkan1 and a Vulkan driver installed?)'),
     )
   const info = infoOf(adapter)
-  if (info.isSoftware && !allowSoftware)
-    throw new Error(
-      `the adapter (${info.adapter}) computes on the CPU; pass allowSoftware: true to use it all the same`,
-    )
+  checkAdapter(info, allowSoftware)
   const js = await loadGpuJs()
   const gpu = new js.GPU({ mode: 'webgpu' })
   const context = await js.WebGPUContext.acquire()
@@ -99,15 +97,36 @@ async function openWebGl2({ allowSoftware, mostBytes }: DeviceOptions): Promise<
   const gl = kernel.context as Gl
   const renderer = gl.getExtension('WEBGL_debug_renderer_info')?.UNMASKED_RENDERER_WEBGL
   const adapter = renderer === undefined ? 'an unnamed adapter' : String(gl.getParameter(renderer))
-  const isSoftware = isSoftwareName(adapter)
+  const info = { mode: 'webgl2', adapter, driver: 'WebGL 2', isSoftware: isSoftwareName(adapter) } as const
+  checkAdapter(info, allowSoftware)
+  if (gl.getExtension('EXT_color_buffer_float') === null)
+    throw new Error('the adapter writes no float textures')
+  await checkMode(js, gpu, 'webgl2')
+  return new WebGlDevice(gpu, gl, info, mostBytes)
+}
+
+async function openHeadlessGl({ allowSoftware, mostBytes }: DeviceOptions): Promise<Device> {
+  if (host.process?.versions?.node === undefined) throw new Error('it is for Node')
+  const { gpuOf, gl, adapter } = await openHeadless()
+  const info = {
+    mode: 'headlessgl',
+    adapter,
+    driver: 'WebGL 1, by the package gl',
+    isSoftware: isSoftwareName(adapter),
+  } as const
+  checkAdapter(info, allowSoftware)
+  const js = await loadGpuJs()
+  const gpu = gpuOf(js)
+  await checkMode(js, gpu, 'headlessgl')
+  return new WebGlDevice(gpu, gl, info, mostBytes)
+}
+
+/** @throws Error where the adapter computes on the CPU and may not. */
+function checkAdapter({ adapter, isSoftware }: GpuInfo, allowSoftware: boolean): void {
   if (isSoftware && !allowSoftware)
     throw new Error(
       `the adapter (${adapter}) computes on the CPU; pass allowSoftware: true to use it all the same`,
     )
-  if (gl.getExtension('EXT_color_buffer_float') === null)
-    throw new Error('the adapter writes no float textures')
-  await checkMode(js, gpu, 'webgl2')
-  return new WebGlDevice(gpu, gl, { mode: 'webgl2', adapter, driver: 'WebGL 2', isSoftware }, mostBytes)
 }
 
 function isSoftwareName(name: string): boolean {
@@ -120,9 +139,10 @@ async function checkMode(js: GpuJs, gpu: GpuInstance, mode: GpuMode): Promise<vo
     output: [2],
     argumentTypes: [mode === 'webgpu' ? 'Number' : 'Float'],
     precision: 'single',
+    tactic: 'precision',
   })
   const [a, b] = (await kernel(20)) as ArrayLike<number> & Iterable<number>
-  const Kernel = mode === 'webgpu' ? js.WebGPUKernel : js.WebGL2Kernel
+  const Kernel = { webgpu: js.WebGPUKernel, webgl2: js.WebGL2Kernel, headlessgl: js.HeadlessGLKernel }[mode]
   if (!(kernel.kernel instanceof Kernel)) throw new BackendError('gpu.js ran it on the CPU instead')
   if (a !== 40 || b !== 41) throw new Error(`a trial gave ${a}, ${b} where 40, 41 is right`)
 }

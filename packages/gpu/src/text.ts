@@ -47,6 +47,11 @@ export function loop(name: string, count: string, isLong: boolean, body: string)
 }
 const BLOCK = 4096
 
+/** Whether one of its loops is two. */
+export function hasLongLoop(text: string): boolean {
+  return text.includes(`* ${BLOCK} <`)
+}
+
 /** Whether a loop of `count` must be written as two. */
 export function isLong(count: number): boolean {
   return count > 60_000

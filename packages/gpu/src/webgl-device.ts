@@ -43,12 +43,15 @@ export class WebGlDevice implements Device {
   readonly #framebuffer: object
   readonly #mostSide: number
   readonly #mostBytes: number
+  /** Numbers in a texel of one value. */
+  readonly #channels: number
   #freeBytes = 0
   #bytes = 0
   #buffers = 0
   onShortage: () => void = () => undefined
 
   constructor(gpu: GpuInstance, gl: Gl, info: GpuInfo, mostBytes: number) {
+    this.#channels = gl.R32F === gl.RGBA32F ? 4 : 1
     this.#gpu = gpu
     this.#gl = gl
     this.info = info
@@ -248,7 +251,7 @@ export class WebGlDevice implements Device {
   #place(made: Texture, inUse: readonly Texture[]): void {
     const { width, height, channels } = made
     const gl = this.#gl
-    const bytes = bytesOf(made)
+    const bytes = this.#bytesOf(made)
     const kept = this.#free.get(keyOf(made))?.pop()
     if (kept !== undefined) this.#freeBytes -= bytes
     else this.#makeRoom(bytes, inUse)
@@ -299,8 +302,12 @@ export class WebGlDevice implements Device {
       this.#gl.deleteTexture(oldest.texture!)
       oldest.texture = undefined
       this.#resident.delete(oldest)
-      this.#bytes -= bytesOf(oldest)
+      this.#bytes -= this.#bytesOf(oldest)
     }
+  }
+
+  #bytesOf({ width, height, channels }: Texture): number {
+    return width * height * Math.max(channels, this.#channels) * 4
   }
 
   free(storage: Storage): void {
@@ -308,7 +315,7 @@ export class WebGlDevice implements Device {
     this.#buffers--
     ;(storage as Texture).spilled = undefined
     if (texture === undefined) return
-    const bytes = bytesOf(storage as Texture)
+    const bytes = this.#bytesOf(storage as Texture)
     const key = keyOf(storage as Texture)
     const list = this.#free.get(key)
     if (list === undefined) this.#free.set(key, [texture])
@@ -335,10 +342,6 @@ const GL_TYPES = {
   number: 'Float',
   integer: 'Integer',
 } as const
-
-function bytesOf({ width, height, channels }: Texture): number {
-  return width * height * channels * 4
-}
 
 function keyOf({ width, height, channels }: Texture): string {
   return `${width} ${height} ${channels}`

@@ -86,8 +86,8 @@ async function matmuls(mode: GpuMode): Promise<string[]> {
 }
 
 /** Over a budget of 1 MiB values move to the host and come back. */
-async function spill(): Promise<number[]> {
-  const gpu = await createGpuBackend({ prefer: ['webgl2'], allowSoftware: true, maxBytes: 2 ** 20 })
+async function spill(mode: GpuMode): Promise<number[]> {
+  const gpu = await createGpuBackend({ prefer: [mode], allowSoftware: true, maxBytes: 2 ** 20 })
   const results = withBackend(gpu, () => {
     const kept = Array.from({ length: 12 }, (_, i) => ones([2 ** 16]).mul(i))
     return kept.map((x) => x.add(1).mean())
@@ -197,8 +197,8 @@ async function loop(mode: GpuMode): Promise<number> {
 }
 
 /** How an op that makes a NaN is found on WebGL. */
-async function anomaly(): Promise<string> {
-  const gpu = await createGpuBackend({ prefer: ['webgl2'], allowSoftware: true })
+async function anomaly(mode: GpuMode): Promise<string> {
+  const gpu = await createGpuBackend({ prefer: [mode], allowSoftware: true })
   return withBackend(gpu, () => {
     try {
       detectAnomalies(() => tensor([1]).sub(2).log())

@@ -1,0 +1,103 @@
+import { LimitError } from '@adjoint/core'
+import type { Gl, GpuInstance, GpuJs } from './gpujs.js'
+import { hasLongLoop } from './text.js'
+
+/** The package `gl`. */
+interface Headless {
+  (width: number, height: number): Gl1 | null
+  readonly WebGLRenderingContext: { readonly prototype: object }
+}
+
+/** The parts of WebGL 1 that WebGL 2 says in other words. */
+interface Gl1 extends Omit<Gl, 'RED' | 'R32F' | 'RGBA32F' | 'texStorage2D'> {
+  readonly RENDERER: number
+  texImage2D(
+    target: number,
+    level: number,
+    held: number,
+    width: number,
+    height: number,
+    border: number,
+    format: number,
+    type: number,
+    values: Float32Array | null,
+  ): void
+}
+
+interface Opened {
+  readonly gl: Gl
+  readonly adapter: string
+  /** gpu.js, to make kernels of the context. */
+  readonly gpuOf: (js: GpuJs) => GpuInstance
+}
+
+/** A context of WebGL 1 without a window, in Node. @throws Error saying why there is none. */
+export async function openHeadless(): Promise<Opened> {
+  // A name that bundlers do not look up: the package is for Node alone.
+  const name = 'gl'
+  let create: Headless
+  try {
+    create = ((await import(/* @vite-ignore */ /* webpackIgnore: true */ name)) as { default: Headless })
+      .default
+  } catch (error) {
+    throw new Error('the package gl is not installed, or was not built (npm install gl)', { cause: error })
+  }
+  const context = create(1, 1)
+  if (context === null)
+    throw new Error('the package gl makes no context; where there is no screen, run node under xvfb-run -a')
+  if (context.getExtension('OES_texture_float') === null) throw new Error('the adapter has no float textures')
+  const gl = asWebGl2(context)
+  const adapter = adapterOf(create, context)
+  return { gl, adapter, gpuOf: (js) => kernelsOn(gl, adapter, js) }
+}
+
+/** The context itself names nobody; what it is made of does. */
+function adapterOf({ WebGLRenderingContext }: Headless, gl: Gl1): string {
+  const native = Object.getPrototypeOf(WebGLRenderingContext.prototype) as Pick<Gl1, 'getParameter'>
+  const name: unknown = native.getParameter.call(gl, gl.RENDERER)
+  return typeof name === 'string' && name !== '' ? name : 'an unnamed adapter'
+}
+
+/** gpu.js looks for the package `gl` as it is loaded, and finds none where it is part of a built file: it is given a context. */
+function kernelsOn(context: Gl, adapter: string, js: GpuJs): GpuInstance {
+  js.GPU.disableValidation()
+  const gpu = new js.GPU({ mode: 'headlessgl' })
+  js.GPU.enableValidation()
+  const given = { context, canvas: {}, validate: false }
+  // It leaves every loop after so many turns, without a word.
+  const endsLoops = adapter.includes('llvmpipe')
+  return {
+    createKernel(source, settings) {
+      if (endsLoops && hasLongLoop(source))
+        throw new LimitError(`${adapter} runs no loop of more than 65535 turns; use the CPU for it`)
+      return gpu.createKernel(source, { ...given, ...settings })
+    },
+  }
+}
+
+const RED = 0x1903
+
+/**
+ * WebGL 1 in the words of WebGL 2 that are used here. It writes to no texture of one number a texel, so all have four,
+ * of which the first stands for the one.
+ */
+function asWebGl2(gl: Gl1): Gl {
+  const fill = gl.texSubImage2D.bind(gl)
+  const words: Pick<Gl, 'RED' | 'R32F' | 'RGBA32F' | 'texStorage2D' | 'texSubImage2D'> = {
+    RED,
+    R32F: gl.RGBA,
+    RGBA32F: gl.RGBA,
+    texStorage2D(target, _levels, format, width, height) {
+      gl.texImage2D(target, 0, format, width, height, 0, gl.RGBA, gl.FLOAT, null)
+    },
+    texSubImage2D(target, level, x, y, width, height, format, type, values) {
+      let texels = values
+      if (format === RED) {
+        texels = new Float32Array(4 * values.length)
+        for (let i = 0; i < values.length; i++) texels[4 * i] = values[i]!
+      }
+      fill(target, level, x, y, width, height, gl.RGBA, type, texels)
+    },
+  }
+  return Object.assign(gl, words)
+}
