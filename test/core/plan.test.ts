@@ -2,16 +2,20 @@ import { fc, test } from '@fast-check/vitest'
 import {
   BackendError,
   cast,
+  categoricalCrossentropy,
   compile,
   DisposedError,
   embedding,
   grad,
+  layerNorm,
+  logSoftmax,
   matmul,
   mul,
   norm,
   random,
   relu,
   setSeed,
+  softmax,
   tensor,
   type Tensor,
   valueAndGrads,
@@ -562,6 +566,80 @@ test('a sum takes numbers as they are computed', () => {
     returns %4
     208 bytes"
   `)
+})
+
+test('softmax and its crossentropy are one stage, and so is their gradient', () => {
+  const f = compile((x: Tensor, y: Tensor) =>
+    grad((z: Tensor) => categoricalCrossentropy(y, z, { fromLogits: true }).sum())(x),
+  )
+  const x = random.normal([20, 7], { seed: 1 })
+  expect(String(f.plan(x, x))).toMatchInlineSnapshot(`
+    "%0: float32 [20,7] = argument 0
+    %1: float32 [20,7] = argument 1
+    %3: float32 [] = constant 1
+    together, row by row:
+      %2: float32 [20,7] = softmax(axis 1, log) of %0
+      %5: float32 [20] = x of %4
+      %6: float32 [20] = -x of %5
+      %8: float32 [20,7] = x of %7
+      %9: float32 [20,7] = x * y of %8, %1
+      %11: float32 [20,1] = reduce(op "sum", axes [1]) of %9
+      %10: float32 [20,7] = exp(x) of %2
+      %12: float32 [20,7] = x * y of %10, %11
+      %13: float32 [20,7] = x - y of %9, %12
+    returns %13
+    1808 bytes"
+  `)
+})
+
+test('a layer norm is one stage', () => {
+  const f = compile((x: Tensor, gamma: Tensor, beta: Tensor) => layerNorm(x, gamma, beta))
+  const [x, row] = [random.normal([20, 7], { seed: 1 }), random.normal([7], { seed: 2 })]
+  expect(String(f.plan(x, row, row))).toMatchInlineSnapshot(`
+    "%0: float32 [20,7] = argument 0
+    %1: float32 [7] = argument 1
+    %2: float32 [7] = argument 2
+    %7: float32 [] = constant 0.0010000000474974513
+    together, row by row:
+      %3: float32 [20,1] = reduce(op "mean", axes [1]) of %0
+      %4: float32 [20,7] = x - y of %0, %3
+      %5: float32 [20,7] = x * x of %4
+      %6: float32 [20,1] = reduce(op "mean", axes [1]) of %5
+      %8: float32 [20,1] = x + y of %6, %7
+      %9: float32 [20,1] = 1 / sqrt(x) of %8
+      %10: float32 [20,7] = x * y of %4, %9
+      %11: float32 [20,7] = x * y of %10, %1
+      %12: float32 [20,7] = x + y of %11, %2
+    returns %12
+    1344 bytes"
+  `)
+})
+
+describe.each<readonly [string, (x: Tensor, row: Tensor) => Tensor]>([
+  ['softmax', (x, row) => softmax(x.add(row)).mul(x)],
+  ['its logarithm, of rows of rows', (x, row) => logSoftmax(x.mul(row), -1).exp().sum(-1)],
+  ['crossentropy', (x, row) => categoricalCrossentropy(softmax(x), softmax(x.mul(row)))],
+  ['a layer norm', (x, row) => layerNorm(x, row, row.mul(2)).add(row)],
+  ['sums that rows are taken by', (x, row) => x.div(x.abs().sum(-1, true)).add(x.max(-1, true)).mul(row)],
+  ['sums as rows of their own', (x) => x.sum(-1).mul(x.mean(-1)).sub(x.min(-1))],
+])('what goes row by row: %s', (_, op) => {
+  const shapes = fc.tuple(
+    fc.integer({ min: 1, max: 3 }),
+    fc.integer({ min: 1, max: 40 }),
+    fc.integer({ min: 1, max: 40 }),
+  )
+  test.prop([shapes], { numRuns: 10, examples: [[[1, 16, 16]], [[1, 5, 1200]], [[2, 8, 8]]] })(
+    'gives what the ops give, and so do its gradients, to the last bit',
+    ([n, m, k]) => {
+      const x = random.normal([n, m, k], { seed: m })
+      const row = random.normal([k], { seed: k })
+      const f = (...at: Tensor[]): Tensor[] => {
+        const [out, pullback] = vjp(op, at as [Tensor, Tensor])
+        return [out, ...pullback(out)]
+      }
+      expect(values(compile(f)(x, row))).toEqual(values(f(x, row)))
+    },
+  )
 })
 
 test('numbers and lists among the arguments are fixed parts of a plan', () => {

@@ -7,6 +7,7 @@ import {
   concat,
   embedding,
   gather,
+  layerNorm,
   logSoftmax,
   logSumExp,
   matmul,
@@ -128,6 +129,7 @@ describe('plans whose every stage is shared give what ops give, to the last bit:
         .tanh(),
     'a chain of elementwise ops': () => a.mul(2).sub(1).exp().mul(a).tanh(),
     'a row for all rows': () => c.slice([0, 0], [1, 130]).mul(a),
+    'a row for all odd rows': () => b.slice([0, 0], [1, 83]).mul(b).sub(1),
     'a column for all columns': () => c.slice([0, 0], [5, 1]).mul(c),
     'sums of rows': () => sum(a, 1),
     'sums of columns': () => sum(a, 0),
@@ -148,6 +150,26 @@ describe('plans whose every stage is shared give what ops give, to the last bit:
     gathered: () => gather(b, tensor([3, 129, 0, 64, 5], { dtype: 'int32' })),
   }
   test.each(Object.keys(kinds))('%s', (name) => expectSame(() => [kinds[name]!()]))
+
+  test('crossentropies of softmax and their gradients', () => {
+    for (const [x, fromLogits] of [
+      [b, true],
+      [c, false],
+    ] as const) {
+      const y = softmax(x.mul(3), 1)
+      const loss = (z: Tensor): Tensor =>
+        categoricalCrossentropy(y, fromLogits ? z.mul(2) : softmax(z.mul(2), 1), { fromLogits })
+      expectSame((z) => vjp(loss, [z])[1](loss(z)), x)
+    }
+  })
+
+  test('layer norms and their gradients', () => {
+    for (const x of [a, b, random.normal([3, 30, 20], { seed: 4 })]) {
+      const [gamma, beta] = [5, 6].map((seed) => random.normal([x.shape.at(-1)!], { seed }))
+      const norm = (...at: Tensor[]): Tensor => layerNorm(at[0]!, at[1]!, at[2]!)
+      expectSame((...at) => [norm(...at), ...vjp(norm, [...at])[1](x)], x, gamma!, beta!)
+    }
+  })
 
   test('a table that rows are added to', () => {
     const table = random.normal([50, 24], { seed: 7 })

@@ -14,6 +14,13 @@ export interface Stage {
   readonly members: readonly ValueId[]
   /** Whether it has to run before the results are known; the others only change variables. */
   readonly isFirst: boolean
+  /** The members in parts that run one after another on a few of so many rows at a time. */
+  readonly byRows?: ByRows
+}
+
+export interface ByRows {
+  readonly count: number
+  readonly parts: readonly (readonly ValueId[])[]
 }
 
 /** A program's kernels in the order in which they will run. */

@@ -103,9 +103,10 @@ function livesOf(
     last.set(roots[id]!, Math.max(last.get(roots[id]!) ?? -1, at))
   }
   stages.forEach(({ members }, at) => {
-    // Inside a stage values are passed on in registers.
+    // Inside a stage values are passed on in registers, or a few rows at a time.
     for (const member of members)
-      for (const input of inputsOf(values[member]!.source)) if (stageOf.get(input) !== at) use(input, at)
+      for (const input of inputsOf(values[member]!.source))
+        if (stageOf.get(roots[input]!) !== at) use(input, at)
   })
   for (const id of [...results, ...assigned.map(({ value }) => value), ...checks.map(({ value }) => value)])
     use(id, stages.length)

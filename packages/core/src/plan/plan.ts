@@ -10,13 +10,15 @@ import { wasmBackend } from '../wasm/backend.js'
 import { type SharedCode, pool } from '../threads/pool.js'
 import { buildModule, type Compiled, instantiate } from '../wasm/host.js'
 import { ownArray, viewAt } from '../wasm/memory.js'
-import { emit, type Operand, scratchOf } from './emit.js'
+import { emit, scratchOf } from './emit.js'
 import { schedule, type Schedule } from './fuse.js'
 import { free, isShared as isMemoryShared, planMemory, reserve } from './heap.js'
 import { type Home, homeOf, valuesOf } from './home.js'
 import { bytesOf, layOut, type Layout } from './layout.js'
 import { formatValue, formatVariable, type Program, type Replay, type ValueId } from './program.js'
+import { joinRows } from './rows.js'
 import { simplify } from './simplify.js'
+import type { Operand } from './writing.js'
 
 /**
  * How `backend` runs a program again and again; undefined where it runs op by op.
@@ -57,10 +59,10 @@ class Plan implements Replay {
 
   constructor(captured: Program, keepsArguments: boolean) {
     const program = (this.#program = simplify(captured))
-    this.#schedule = schedule(program)
+    this.#schedule = joinRows(program, schedule(program))
     this.#layout = layOut(program, this.#schedule, keepsArguments)
     const changed = new Set(program.assigned.map(({ variable }) => variable))
-    const scratch = scratchOf(program, this.#schedule)
+    const scratch = scratchOf(program, this.#schedule, (id) => this.#layout.places.has(id))
     this.#arena = new Arena(this.#layout.bytes, scratch, program.slotCount)
     for (const { source } of program.values)
       if (source.kind === 'variable') this.#homes.set(source.variable, homeOf(source.variable))
@@ -236,9 +238,11 @@ class Plan implements Replay {
     const program = this.#program
     const line = (id: ValueId): string => formatValue(program, id)
     const given = program.values.flatMap(({ source }, id) => (source.kind === 'kernel' ? [] : [line(id)]))
-    const stages = this.#schedule.stages.flatMap(({ members }) =>
-      members.length === 1 ? members.map(line) : ['together:', ...members.map((id) => `  ${line(id)}`)],
-    )
+    const stages = this.#schedule.stages.flatMap(({ members, byRows }) => {
+      if (members.length === 1) return members.map(line)
+      const how = byRows === undefined ? 'together:' : 'together, row by row:'
+      return [how, ...members.map((id) => `  ${line(id)}`)]
+    })
     const assigned = program.assigned.map(
       ({ variable, value }) =>
         `${formatVariable(variable)} becomes %${value}` +

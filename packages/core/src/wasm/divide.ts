@@ -17,6 +17,8 @@ export interface Division {
   /** Which of the kernel's sizes tells how much a part has, and how much of it a unit is. The last part takes the rest. */
   readonly size: number
   readonly perUnit: number
+  /** Whether parts write up to three elements beyond their end, to be written anew by what comes after them. */
+  readonly reachesOver?: boolean
   /** About how many multiplications and additions as fast as those of a product all of it costs. */
   readonly work: number
 }
@@ -56,10 +58,9 @@ export function divide(
       return divideReduction((details as { readonly op: string }).op, sizes)
     case 'softmax': {
       const [outer, count, inner] = sizes as [number, number, number]
-      // Rows of other lengths are stored with up to three elements of the next one, which is written after it.
-      if (inner === 1 && count % 4 !== 0) return undefined
       const bytes = count * inner * 4
       return {
+        reachesOver: outer > 1 && inner === 1 && count % 4 !== 0,
         units: outer,
         steps: [bytes, bytes],
         size: 0,
@@ -146,7 +147,7 @@ function divideReduction(op: string, sizes: readonly number[]): Division | undef
   const [outer, count, inner] = sizes as [number, number, number]
   const work = (op === 'logSumExp' ? SERIES : 3) * outer * count * inner
   if (inner === 1 || outer > 1) {
-    // As for softmax.
+    // Four columns are stored at a time.
     if (inner > 1 && inner % 4 !== 0) return undefined
     const perUnit = inner === 1 && outer >= 4 * LINE ? LINE : 1
     const steps = [perUnit * count * inner * 4, perUnit * inner * 4]

@@ -1,0 +1,486 @@
+import { type Loops, loopsOver } from '../cpu/map.js'
+import type { Kernel } from '../backend.js'
+import { BYTES } from '../dtype.js'
+import { sizeOf } from '../shape.js'
+import { type Choice, choose } from '../wasm/choose.js'
+import type { Code, Int, Local } from '../wasm/code.js'
+import { divide, type Division, LINE, workOf } from '../wasm/divide.js'
+import type { Lanes } from '../wasm/lanes.js'
+import { loadOnce, type MapSource, writeMap, writeSteps } from '../wasm/map.js'
+import type { Epilogue } from '../wasm/matmul.js'
+import type { Load } from '../wasm/reduce.js'
+import { keep } from '../wasm/vector-math.js'
+import { isWoven, reachOf } from './fuse.js'
+import type { Program, ValueId } from './program.js'
+
+/** What has an address: a value, or one of the numbers given to every run. */
+export type Operand = ValueId | { readonly slot: number }
+
+/** A stage's code: a function of addresses, and the values whose addresses it is called with. */
+export interface Writing {
+  /** Equal for stages that the same function does. */
+  readonly key: string
+  readonly operands: readonly Operand[]
+  /** Bytes of scratch; its address comes last. */
+  readonly scratch: number
+  /**
+   * @param extent how much of what the division counts is to be done; all, where it is absent.
+   * @param functions those of the callees, which do as much as they are told.
+   */
+  readonly write: (
+    c: Code,
+    addresses: readonly Local[],
+    extent: Local | undefined,
+    functions: readonly number[],
+  ) => void
+  readonly callees?: readonly Writing[]
+  /** How threads can share it, if they can. */
+  readonly divide: () => Division | undefined
+  /** All of what the division counts. */
+  readonly whole: (size: number) => number
+  /** As few parts as may be. */
+  readonly leastParts: number
+  /** How it goes through rows, if it is so many rows that do not know of one another. */
+  readonly rows?: (count: number) => Rows | undefined
+  /** Of what is computed along rows, how many there are: nothing but these can be told apart. */
+  readonly ownRows?: number | undefined
+}
+
+/** How operands move on from row to row. */
+export interface Rows {
+  /** In bytes, for each operand. */
+  readonly steps: readonly number[]
+  /** How much of the extent is a row. */
+  readonly extent: number
+  /** Whether nothing is written beyond the end of some rows whose number is a multiple of four. */
+  readonly isExact: boolean
+}
+
+/** How a stage is written; undefined where the plain loops have to do it. */
+export function writingOf(
+  program: Program,
+  members: readonly ValueId[],
+  isStored: (id: ValueId) => boolean,
+): Writing | undefined {
+  const id = members[0]!
+  const last = members.at(-1)!
+  if (isWoven(program, id))
+    return isWoven(program, last)
+      ? mapWriting(program, members, isStored)
+      : reductionWriting(program, members.slice(0, -1), last)
+  if (members.length > 1) return productWriting(program, id, members.slice(1), isStored)
+  const value = program.values[id]!
+  if (value.source.kind !== 'kernel' || sizeOf(value.shape) === 0) return undefined
+  const { kernel, inputs } = value.source
+  const ins = inputs.map((input) => program.values[input]!)
+  const choice = choose(kernel, ins, value)
+  if (choice === undefined) return undefined
+  const { writer, sizes, scratch } = choice
+  const operands = [...inputs, id]
+  return {
+    key: `${writer.key} ${sizes.join()}`,
+    operands,
+    scratch,
+    write(c, addresses, extent) {
+      // Of rows the first size is how many there are.
+      const [own, at] = [divide(kernel, ins, choice)?.size ?? 0, addresses[operands.length] ?? 0]
+      writer.write(c, addresses, part(sizes, own, extent), at, undefined, sizes)
+    },
+    divide: () => divide(kernel, ins, choice),
+    whole: (size) => sizes[size]!,
+    leastParts: 1,
+    rows: (rows) => rowsOf(kernel, choice, rows),
+    ownRows: sizes[0] !== undefined && rowsOf(kernel, choice, sizes[0]) ? sizes[0] : undefined,
+  }
+}
+
+/** What reduces rows to numbers, or to softmax. */
+function rowsOf(kernel: Kernel, { sizes: [outer, count, inner] }: Choice, rows: number): Rows | undefined {
+  if (outer !== rows || inner !== 1 || rows === 1) return undefined
+  const bytes = count! * 4
+  if (kernel.kind === 'reduce') return { steps: [bytes, 4], extent: 1, isExact: true }
+  return kernel.kind === 'softmax'
+    ? { steps: [bytes, bytes], extent: 1, isExact: count! % 4 === 0 }
+    : undefined
+}
+
+/** Sizes with one of them replaced by what a part has of it. */
+function part(sizes: readonly number[], at: number | undefined, extent: Local | undefined): readonly Int[] {
+  return extent === undefined ? sizes : sizes.map((size, i) => (i === at ? extent : size))
+}
+
+/** Several elementwise kernels as one, and what it reads and writes. */
+interface Woven {
+  readonly source: MapSource
+  /** Inputs that are in memory; single numbers are written into the code. */
+  readonly inputs: readonly ValueId[]
+  readonly slots: readonly number[]
+  readonly stored: readonly ValueId[]
+}
+
+/** @param isOnce whether all elements of a row read the same value of an input. */
+function weave(
+  program: Program,
+  members: readonly ValueId[],
+  isStored: (id: ValueId) => boolean,
+  isOnce: (input: ValueId) => boolean,
+): Woven {
+  const { values } = program
+  const given: ValueId[] = []
+  for (const member of members)
+    for (const input of inputsOfMap(program, member))
+      if (!members.includes(input) && !given.includes(input)) given.push(input)
+  const numbers = given.map((id) => numberOf(program, id))
+  const inputs = given.filter((_, i) => numbers[i] === undefined)
+  const slots = members.flatMap((id) => slotsOf(program, id))
+  const stored = members.filter(isStored)
+  const source: MapSource = {
+    inputs: [
+      ...inputs.map((id) => ({ dtype: values[id]!.dtype, isOnce: isOnce(id) })),
+      ...slots.map(() => ({ dtype: 'float64' as const, isOnce: true })),
+    ],
+    steps: members.map((id) => {
+      const { source: from, dtype } = values[id]!
+      if (from.kind !== 'kernel' || from.kernel.kind !== 'map') throw new Error('not elementwise')
+      const { kernel } = from
+      return {
+        body: kernel.fn.body,
+        dtype,
+        args: from.inputs.map((input): number | Lanes => {
+          const member = members.indexOf(input)
+          if (member >= 0) return inputs.length + slots.length + member
+          const value = numbers[given.indexOf(input)]
+          return value === undefined ? inputs.indexOf(input) : { kind: 'constant', value }
+        }),
+        params: kernel.params.map((value, i): number | Lanes =>
+          from.slots === undefined
+            ? { kind: 'constant', value }
+            : inputs.length + slots.indexOf(from.slots[i]!),
+        ),
+      }
+    }),
+    outputs: stored.map((id) => members.indexOf(id)),
+  }
+  return { source, inputs, slots, stored }
+}
+
+/** Equal for sources that are written the same. */
+function keyOf(source: MapSource): string {
+  return JSON.stringify(source, (_, value: unknown) =>
+    typeof value === 'number' && !Number.isFinite(value)
+      ? String(value)
+      : Object.is(value, -0)
+        ? '-0'
+        : value,
+  )
+}
+
+/** Several elementwise kernels in one loop. */
+function mapWriting(
+  program: Program,
+  members: readonly ValueId[],
+  isStored: (id: ValueId) => boolean,
+): Writing | undefined {
+  const { values } = program
+  const { shape } = values[members[0]!]!
+  if (sizeOf(shape) === 0) return undefined
+  const { inputs } = weave(program, members, isStored, () => false)
+  const loops = loopsOver(
+    inputs.map((id) => ({ shape: values[id]!.shape })),
+    shape,
+  )
+  const { source, slots, stored } = weave(
+    program,
+    members,
+    isStored,
+    (id) => loops.steps[inputs.indexOf(id)] === 0,
+  )
+  const { outer, strides, inner } = loops
+  const rows = outer.at(-1) ?? 1
+  const around = outer.slice(0, -1)
+  const stepBytes = (axis: number): number[] => [
+    ...inputs.map((id, i) => (strides[axis]?.[i] ?? 0) * BYTES[values[id]!.dtype]),
+    ...slots.map(() => 0),
+  ]
+  const key = `map ${shape.join()} ${keyOf(source)} ${inner} ${outer.join()} ${strides.join(' ')}`
+  return {
+    key,
+    operands: [...inputs, ...slots.map((slot) => ({ slot })), ...stored],
+    scratch: 0,
+    divide: () => divideMap(program, members, inputs, slots.length, stored, loops),
+    whole: () => outer[0] ?? inner,
+    rows: (rows) => rowsOfMap(program, inputs, slots.length, stored, loops, rows),
+    leastParts: outer.length === 0 ? Math.ceil(inner / MOST_OF_MAP) : 1,
+    write: (c, addresses, extent) => {
+      const from = addresses.slice(0, inputs.length + slots.length)
+      const to = addresses.slice(from.length)
+      const blocks = stored.map((id) => rows * inner * BYTES[values[id]!.dtype])
+      const nest = (axis: number): void => {
+        if (axis === around.length) {
+          writeMap(c, source, {
+            inputs: from,
+            inputSteps: stepBytes(outer.length - 1),
+            outputs: to,
+            rows: outer.length === 1 ? (extent ?? rows) : rows,
+            inner: outer.length === 0 ? (extent ?? inner) : inner,
+          })
+          to.forEach((at, i) => c.advance(at, blocks[i]!))
+          return
+        }
+        const moves = stepBytes(axis)
+        const i = c.copyOf(0)
+        c.op(0).set(i)
+        c.loop(i, axis === 0 ? (extent ?? around[0]!) : around[axis]!, 1, () => {
+          nest(axis + 1)
+          from.forEach((at, k) => c.advance(at, moves[k]!))
+        })
+        if (axis > 0) from.forEach((at, k) => c.advance(at, -moves[k]! * around[axis]!))
+      }
+      nest(0)
+    },
+  }
+}
+
+/** A reduction of what elementwise kernels compute on the way, which is stored nowhere. */
+function reductionWriting(program: Program, members: readonly ValueId[], reduction: ValueId): Writing {
+  const { values } = program
+  const { source: from } = values[reduction]!
+  if (from.kind !== 'kernel') throw new Error('no reduction')
+  const { kernel } = from
+  const x = values[members.at(-1)!]!
+  const choice = choose(kernel, [x], values[reduction]!)!
+  const { writer, sizes } = choice
+  const isOne = (id: ValueId): boolean => reachOf(values[id]!.shape, x.shape) === 'one'
+  const { source, inputs, slots } = weave(program, members, () => false, isOne)
+  const main = inputs.find((id) => !isOne(id))!
+  return {
+    key: `${writer.key} ${sizes.join()} ${inputs.indexOf(main)} ${keyOf(source)}`,
+    operands: [...inputs, ...slots.map((slot) => ({ slot })), reduction],
+    scratch: 0,
+    divide() {
+      const division = divide(kernel, [x], choice)
+      if (division === undefined) return undefined
+      const [ofX, ofOut] = division.steps as [number, number]
+      const work = division.work + sizeOf(x.shape) * costOf(program, members)
+      return {
+        ...division,
+        work,
+        steps: [...inputs.map((id) => (isOne(id) ? 0 : ofX)), ...slots.map(() => 0), ofOut],
+      }
+    },
+    whole: (size) => sizes[size]!,
+    leastParts: 1,
+    write(c, addresses, extent) {
+      const start = addresses[inputs.indexOf(main)]!
+      /** What has the same shape lies as far from the first of them everywhere. */
+      const distances = inputs.map((id, i) => {
+        const distance = c.local('i32')
+        if (id !== main && !isOne(id)) c.op(addresses[i]!, start, 'i32.sub').set(distance)
+        return distance
+      })
+      const once = inputs.map((id, i) =>
+        isOne(id) ? loadOnce(c, addresses[i]!, values[id]!.dtype) : undefined,
+      )
+      const numbers = slots.map((_, i) => loadOnce(c, addresses[inputs.length + i]!, 'float64'))
+      const load: Load = (_, at, offset) => {
+        const given = inputs.map((id, i): Lanes => {
+          if (once[i] !== undefined) return once[i]
+          c.get(at)
+          if (id !== main) c.op(distances[i]!, 'i32.add')
+          return { kind: 'single', all: keep(c, () => c.memory('v128.load', offset)) }
+        })
+        const result = writeSteps(c, source, [...given, ...numbers]).at(-1)!
+        if (result.kind !== 'single') throw new Error('not float32')
+        return result.all
+      }
+      const own = part(sizes, divide(kernel, [x], choice)?.size ?? 0, extent)
+      writer.write(c, [start, addresses.at(-1)!], own, 0, undefined, sizes, load)
+    },
+    rows(rows) {
+      const own = rowsOf(kernel, choice, rows)
+      if (own === undefined) return undefined
+      const [ofX, ofOut] = own.steps as [number, number]
+      return { ...own, steps: [...inputs.map((id) => (isOne(id) ? 0 : ofX)), ...slots.map(() => 0), ofOut] }
+    },
+    ownRows: rowsOf(kernel, choice, sizes[0]!) ? sizes[0] : undefined,
+  }
+}
+
+/** So many elements of an elementwise stage are a part at most: what it overwrites can be kept in the cache. */
+const MOST_OF_MAP = 32_768
+
+/** An elementwise stage is divided along its outermost loop. */
+function divideMap(
+  program: Program,
+  members: readonly ValueId[],
+  inputs: readonly ValueId[],
+  slots: number,
+  stored: readonly ValueId[],
+  { outer, strides, inner, steps }: Loops,
+): Division | undefined {
+  const { values } = program
+  const isFlat = outer.length === 0
+  // The last vector of a row reaches into the next one, which has to be written afterwards.
+  const reachesOver = !isFlat && inner % 4 !== 0
+  if (reachesOver && outer.length > 1) return undefined
+  const perUnit = isFlat ? LINE : 1
+  const rest = outer.slice(1).reduce((a, b) => a * b, isFlat ? 1 : inner)
+  const elements = (isFlat ? inner : outer[0]!) * rest
+  return {
+    reachesOver,
+    units: Math.floor((isFlat ? inner : outer[0]!) / perUnit),
+    steps: [
+      ...inputs.map((id, i) => perUnit * (isFlat ? steps : strides[0]!)[i]! * BYTES[values[id]!.dtype]),
+      ...Array.from({ length: slots }, () => 0),
+      ...stored.map((id) => perUnit * rest * BYTES[values[id]!.dtype]),
+    ],
+    size: 0,
+    perUnit,
+    work: elements * (inputs.length + stored.length + costOf(program, members)),
+  }
+}
+
+function rowsOfMap(
+  { values }: Program,
+  inputs: readonly ValueId[],
+  slots: number,
+  stored: readonly ValueId[],
+  { outer, strides, inner, steps }: Loops,
+  rows: number,
+): Rows | undefined {
+  const isFlat = outer.length === 0
+  if (outer.length > 1 || (isFlat ? inner % rows !== 0 : outer[0] !== rows)) return undefined
+  const extent = isFlat ? inner / rows : 1
+  const width = isFlat ? extent : inner
+  const moves = isFlat ? steps.map((step) => step * width) : strides[0]!
+  return {
+    steps: [
+      ...inputs.map((id, i) => moves[i]! * BYTES[values[id]!.dtype]),
+      ...Array.from({ length: slots }, () => 0),
+      ...stored.map((id) => width * BYTES[values[id]!.dtype]),
+    ],
+    extent,
+    isExact: isFlat || inner % 4 === 0,
+  }
+}
+
+/** About the work of elementwise kernels for one element. */
+function costOf({ values }: Program, members: readonly ValueId[]): number {
+  const costs = members.map((id) => {
+    const { source } = values[id]!
+    return source.kind === 'kernel' && source.kernel.kind === 'map' ? workOf(source.kernel.fn.body) : 0
+  })
+  return costs.reduce((a, b) => a + b, 0)
+}
+
+/** A product of matrices whose tiles elementwise kernels finish before they are stored. */
+function productWriting(
+  program: Program,
+  product: ValueId,
+  members: readonly ValueId[],
+  isStored: (id: ValueId) => boolean,
+): Writing {
+  const { values } = program
+  const { source: from, shape } = values[product]!
+  if (from.kind !== 'kernel') throw new Error('no product')
+  const { kernel } = from
+  const ins = from.inputs.map((input) => values[input]!)
+  const choice = choose(kernel, ins, values[product]!)!
+  const { writer, sizes, scratch } = choice
+  const reach = (id: ValueId): ReturnType<typeof reachOf> => reachOf(values[id]!.shape, shape)
+  const { source, inputs, slots, stored } = weave(program, members, isStored, (id) => reach(id) === 'one')
+  const others = inputs.filter((id) => id !== product)
+  const outputs = isStored(product) ? [product, ...stored] : stored
+  const key = `${writer.key} ${sizes.join()} ${inputs.indexOf(product)} ${isStored(product)} ${inputs.map(reach).join()}`
+  return {
+    key: `${key} ${keyOf(source)}`,
+    operands: [...from.inputs, ...others, ...slots.map((slot) => ({ slot })), ...outputs],
+    scratch,
+    divide() {
+      const division = divide(kernel, ins, choice)
+      if (division === undefined) return undefined
+      const { steps, size, perUnit } = division
+      const [ofA, ofB, ofOut] = steps as [number, number, number]
+      // A row of columns that are divided moves on with them.
+      const moves = { all: ofOut, row: size === 1 ? perUnit * 4 : 0, one: 0 }
+      const ofOthers = others.map((id) => moves[reach(id)!])
+      return {
+        ...division,
+        steps: [ofA, ofB, ...ofOthers, ...slots.map(() => 0), ...outputs.map(() => ofOut)],
+      }
+    },
+    whole: (size) => sizes[size]!,
+    leastParts: 1,
+    write: (c, addresses, extent) => {
+      const count = from.inputs.length
+      const [a, b] = addresses
+      const otherAt = (id: ValueId): Local => addresses[count + others.indexOf(id)]!
+      const to = addresses.slice(
+        count + others.length + slots.length,
+        count + others.length + slots.length + outputs.length,
+      )
+      /** Where the tiles themselves are stored; the rest lies as far from it everywhere. */
+      const main = to.at(-1)!
+      const away = (address: Local): Local => {
+        const distance = c.local('i32')
+        c.op(address, main, 'i32.sub').set(distance)
+        return distance
+      }
+      const known = new Map<ValueId, Lanes>()
+      const distances = new Map<ValueId, Local>()
+      for (const id of others)
+        if (reach(id) === 'one') known.set(id, loadOnce(c, otherAt(id), 'float32'))
+        else if (reach(id) === 'all') distances.set(id, away(otherAt(id)))
+      const numbers = slots.map((_, i) => loadOnce(c, addresses[count + others.length + i]!, 'float64'))
+      const toDistances = to.map((address) => (address === main ? undefined : away(address)))
+      const own = part(sizes, divide(kernel, ins, choice)?.size, extent)
+      const finish: Epilogue = (_, sums, column, at, offset) => {
+        const load = (id: ValueId): Lanes => {
+          if (id === product) return { kind: 'single', all: sums }
+          const distance = distances.get(id)
+          if (distance === undefined) c.op(otherAt(id), column, 'i32.add')
+          else c.op(at, distance, 'i32.add')
+          return { kind: 'single', all: keep(c, () => c.memory('v128.load', offset)) }
+        }
+        const results = writeSteps(c, source, [...inputs.map((id) => known.get(id) ?? load(id)), ...numbers])
+        const vectorOf = (id: ValueId): Local => {
+          const lanes: Lanes = id === product ? { kind: 'single', all: sums } : results[members.indexOf(id)]!
+          if (lanes.kind !== 'single') throw new Error('not float32')
+          return lanes.all
+        }
+        outputs.forEach((id, i) => {
+          const distance = toDistances[i]
+          if (distance === undefined) return
+          c.op(at, distance, 'i32.add').get(vectorOf(id)).memory('v128.store', offset)
+        })
+        return vectorOf(outputs.at(-1)!)
+      }
+      writer.write(c, [a!, b!, main], own, addresses.at(-1)!, finish, sizes)
+    },
+  }
+}
+
+function inputsOfMap({ values }: Program, id: ValueId): readonly ValueId[] {
+  const { source } = values[id]!
+  return source.kind === 'kernel' ? source.inputs : []
+}
+
+function slotsOf({ values }: Program, id: ValueId): readonly number[] {
+  const { source } = values[id]!
+  return source.kind === 'kernel' ? (source.slots ?? []) : []
+}
+
+/** The number that a value is known to hold. Whole numbers of 32 bits are loaded: formulas tell them from float32. */
+function numberOf({ values }: Program, id: ValueId): number | undefined {
+  const { source, shape, dtype } = values[id]!
+  if (
+    source.kind !== 'constant' ||
+    source.slot !== undefined ||
+    shape.length > 0 ||
+    dtype === 'int32' ||
+    source.values.length !== 1
+  )
+    return undefined
+  const value = source.values[0]
+  return typeof value === 'number' ? value : undefined
+}
