@@ -81,6 +81,14 @@ describe.skipIf(!hasBrowser)('in headless Chromium, minified', () => {
     expect(await inPage('adjointPage.anomaly("webgl2")')).toMatch(/: log: made NaN at position 0/)
   })
 
+  test('WebGL has kernels of gpu.js alone where gpu.js or the driver takes no others', async () => {
+    const { apart, texts } = await inPage<{ apart: number[]; texts: number[] }>(
+      'adjointPage.withoutOwnText()',
+    )
+    for (const most of apart) expect(most).toBeLessThan(1e-5)
+    for (const count of texts) expect(count).toBeGreaterThan(5)
+  })
+
   test('a lost WebGL context is told, and weights are left as they were last read', async () => {
     const { errors, weights, now } = await inPage<{ errors: string[]; weights: number[]; now: number[] }>(
       'adjointPage.lose()',

@@ -54,7 +54,7 @@ export interface Into {
 /** Where kernels run. Everything happens in the order in which it is asked for. */
 export interface Device {
   readonly info: GpuInfo
-  /** Whether an output of width 4 is stored as vectors, which only kernels with such arguments read. */
+  /** Whether values lie by fours, so that kernels may read any array as vectors. */
   readonly packs: boolean
   /** Most arrays that one kernel may read. */
   readonly mostArrays: number

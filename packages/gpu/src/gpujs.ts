@@ -32,7 +32,8 @@ export interface KernelInstance {
   /** WebGPU: the whole text of the shader, and what was made of it. */
   assembleWGSL(): string
   readonly compiledSource: string | undefined
-  /** WebGL: the compiled shaders, and the buffer of the corners. */
+  /** WebGL: the whole text of the shader, the compiled shaders, and the buffer of the corners. */
+  getFragmentShader(args: unknown): string
   readonly program: object | undefined
   readonly buffer: object
   destroy(): void
@@ -126,10 +127,8 @@ export interface Gl {
   readonly CLAMP_TO_EDGE: number
   readonly NEAREST: number
   readonly UNPACK_ALIGNMENT: number
-  readonly RED: number
   readonly RGBA: number
   readonly FLOAT: number
-  readonly R32F: number
   readonly RGBA32F: number
   readonly FRAMEBUFFER: number
   readonly COLOR_ATTACHMENT0: number

@@ -9,7 +9,7 @@ interface Headless {
 }
 
 /** The parts of WebGL 1 that WebGL 2 says in other words. */
-interface Gl1 extends Omit<Gl, 'RED' | 'R32F' | 'RGBA32F' | 'texStorage2D'> {
+interface Gl1 extends Omit<Gl, 'RGBA32F' | 'texStorage2D'> {
   readonly RENDERER: number
   texImage2D(
     target: number,
@@ -75,28 +75,12 @@ function kernelsOn(context: Gl, adapter: string, js: GpuJs): GpuInstance {
   }
 }
 
-const RED = 0x1903
-
-/**
- * WebGL 1 in the words of WebGL 2 that are used here. It writes to no texture of one number a texel, so all have four,
- * of which the first stands for the one.
- */
+/** WebGL 1 in the words of WebGL 2 that are used here. */
 function asWebGl2(gl: Gl1): Gl {
-  const fill = gl.texSubImage2D.bind(gl)
-  const words: Pick<Gl, 'RED' | 'R32F' | 'RGBA32F' | 'texStorage2D' | 'texSubImage2D'> = {
-    RED,
-    R32F: gl.RGBA,
+  const words: Pick<Gl, 'RGBA32F' | 'texStorage2D'> = {
     RGBA32F: gl.RGBA,
     texStorage2D(target, _levels, format, width, height) {
       gl.texImage2D(target, 0, format, width, height, 0, gl.RGBA, gl.FLOAT, null)
-    },
-    texSubImage2D(target, level, x, y, width, height, format, type, values) {
-      let texels = values
-      if (format === RED) {
-        texels = new Float32Array(4 * values.length)
-        for (let i = 0; i < values.length; i++) texels[4 * i] = values[i]!
-      }
-      fill(target, level, x, y, width, height, gl.RGBA, type, texels)
     },
   }
   return Object.assign(gl, words)

@@ -1,21 +1,38 @@
 import { BackendError, LimitError } from '@adjoint/core'
-import { type Device, type GpuInfo, lostDevice, type Program, type Source, type Storage } from './device.js'
+import {
+  type ArgumentType,
+  type Device,
+  type GpuInfo,
+  lostDevice,
+  type Program,
+  type Source,
+  type Storage,
+} from './device.js'
 import { type DeviceFunction, functionsIn } from './functions.js'
 import type { Gl, GpuInstance, KernelInstance } from './gpujs.js'
 import { SETTINGS, textOf } from './text.js'
+import { withShifts } from './webgl-text.js'
 
 interface Texture extends Storage {
   readonly width: number
   readonly height: number
-  /** Values in one texel: 1, or 4 of neighbours. */
-  readonly channels: number
   /** Undefined while its values are on the host to make room. */
   texture: object | undefined
   spilled: Float32Array | undefined
 }
 
 interface Built extends Program {
+  /** The arrays that it reads at the position of the value that it computes. */
+  readonly here: readonly string[]
+  /** Compiled when first run, for such arrays of the output's size or of others. */
+  aligned?: Compiled
+  other?: Compiled
+}
+
+interface Compiled {
   readonly kernel: KernelInstance
+  /** Whether positions are found by shifts. */
+  readonly isShifted: boolean
   readonly program: object
   readonly uniforms: ReadonlyMap<string, object | null>
   readonly corner: number
@@ -26,8 +43,9 @@ interface Built extends Program {
 const MOST_PROGRAMS = 1000
 
 /**
- * WebGL 2 through gpu.js: a kernel is a fragment shader, its output a texture of one value a texel. gpu.js translates
- * and compiles; textures, uniforms and the draw are set here, so that any kernel takes textures of any size.
+ * WebGL 2 through gpu.js: a kernel is a fragment shader, its output a texture of four neighbouring values a texel.
+ * gpu.js translates and compiles; textures, uniforms and the draw are set here, so that any kernel takes textures of any
+ * size.
  */
 export class WebGlDevice implements Device {
   readonly info: GpuInfo
@@ -43,21 +61,18 @@ export class WebGlDevice implements Device {
   readonly #framebuffer: object
   readonly #mostSide: number
   readonly #mostBytes: number
-  /** Numbers in a texel of one value. */
-  readonly #channels: number
   #freeBytes = 0
   #bytes = 0
   #buffers = 0
   onShortage: () => void = () => undefined
 
   constructor(gpu: GpuInstance, gl: Gl, info: GpuInfo, mostBytes: number) {
-    this.#channels = gl.R32F === gl.RGBA32F ? 4 : 1
     this.#gpu = gpu
     this.#gl = gl
     this.info = info
     this.#mostBytes = mostBytes
     this.#framebuffer = gl.createFramebuffer()
-    this.#mostSide = gl.getParameter(gl.MAX_TEXTURE_SIZE) as number
+    this.#mostSide = 2 ** Math.floor(Math.log2(gl.getParameter(gl.MAX_TEXTURE_SIZE) as number))
   }
 
   get isLost(): boolean {
@@ -78,7 +93,8 @@ export class WebGlDevice implements Device {
   program(key: string, source: () => Source): Program {
     let built = this.#programs.get(key)
     if (built === undefined) {
-      built = this.#build(source())
+      const made = source()
+      built = { source: made, here: hereIn(made) }
       if (this.#programs.size >= MOST_PROGRAMS) this.#forgetOldest()
     } else this.#programs.delete(key)
     this.#programs.set(key, built)
@@ -86,79 +102,113 @@ export class WebGlDevice implements Device {
   }
 
   #forgetOldest(): void {
-    const [key, { program }] = this.#programs.entries().next().value!
+    const [key, { aligned, other }] = this.#programs.entries().next().value!
     this.#programs.delete(key)
-    // The program alone: to destroy a kernel of gpu.js breaks others that share its buffer.
-    this.#gl.deleteProgram(program)
+    // The programs alone: to destroy a kernel of gpu.js breaks others that share its buffer.
+    for (const compiled of [aligned, other])
+      if (compiled !== undefined) this.#gl.deleteProgram(compiled.program)
   }
 
-  #build(source: Source): Built {
-    this.#checkThere()
-    const gl = this.#gl
-    const text = textOf(source)
-    const functions = functionsIn(text)
-    const { kernel } = this.#gpu.createKernel(text, {
-      ...SETTINGS,
-      functions,
-      // gpu.js does not always put a function before those that call it, as GLSL asks.
-      injectedNative: functions.map(declarationOf).join('\n'),
-      argumentTypes: source.args.map(([, type]) => GL_TYPES[type]),
-      dynamicOutput: true,
-      output: [1],
+  #compiled(built: Built, args: readonly (Storage | number)[], out: Texture): Compiled {
+    const { source, here } = built
+    const isAligned = source.args.every(([name], i) => {
+      if (!here.includes(name)) return true
+      const { width, height } = args[i] as Texture
+      return width === out.width && height === out.height
     })
-    // Stands for the textures of runs, of which only the type matters.
-    const texture = { texture: null, size: [1, 1], dimensions: [1, 1, 1], context: gl }
-    const made = kernel.build(
-      ...source.args.map(([, type]) =>
-        GL_TYPES[type].startsWith('ArrayTexture') ? { ...texture, type: GL_TYPES[type] } : 0,
-      ),
-    )
-    void made
-    const { program } = kernel
-    if (program === undefined)
-      throw new BackendError(`gpu.js (${this.info.mode}): a kernel could not be built:\n${text}`)
+    return isAligned
+      ? (built.aligned ??= this.#compile(source, here))
+      : (built.other ??= this.#compile(source, []))
+  }
+
+  #compile(source: Source, aligned: readonly string[]): Compiled {
+    const gl = this.#gl
+    const { kernel, isShifted } = this.#translated(source, aligned)
+    const program = kernel.program!
     const names = ['uOutputDim', 'uTexSize', 'ratio', ...source.args.map(([name]) => `user_${name}`)]
     for (const [name] of source.args) names.push(`user_${name}Dim`, `user_${name}Size`)
     return {
-      source,
       kernel,
       program,
+      isShifted,
       uniforms: new Map(names.map((name) => [name, gl.getUniformLocation(program, name)])),
       corner: gl.getAttribLocation(program, 'aPos'),
       coordinate: gl.getAttribLocation(program, 'aTexCoord'),
     }
   }
 
+  /** The kernel as gpu.js writes it, by shifts if that compiles. */
+  #translated(source: Source, aligned: readonly string[]): { kernel: KernelInstance; isShifted: boolean } {
+    const kernel = this.#kernel(source)
+    const whole = kernel.getFragmentShader.bind(kernel)
+    let isShifted = false
+    kernel.getFragmentShader = (args) => {
+      const text = whole(args)
+      const shifted = withShifts(text, aligned)
+      isShifted = shifted !== undefined
+      return shifted ?? text
+    }
+    try {
+      this.#make(kernel, source)
+      return { kernel, isShifted }
+    } catch (error) {
+      this.#checkThere()
+      if (!isShifted) throw error
+      const plain = this.#kernel(source)
+      this.#make(plain, source)
+      return { kernel: plain, isShifted: false }
+    }
+  }
+
+  #kernel(source: Source): KernelInstance {
+    const text = textOf(source)
+    const functions = functionsIn(text)
+    return this.#gpu.createKernel(text, {
+      ...SETTINGS,
+      functions,
+      // gpu.js does not always put a function before those that call it, as GLSL asks.
+      injectedNative: functions.map(declarationOf).join('\n'),
+      argumentTypes: source.args.map(([, type]) => GL_TYPES[type]),
+      // What returns one value is run for each of a texel's four.
+      optimizeFloatMemory: (source.width ?? 1) === 1,
+      dynamicOutput: true,
+      output: [1],
+    }).kernel
+  }
+
+  #make(kernel: KernelInstance, source: Source): void {
+    // Stands for the textures of runs, of which only the type matters.
+    const texture = { texture: null, size: [1, 1], dimensions: [1, 1, 1], context: this.#gl }
+    void kernel.build(
+      ...source.args.map(([, type]) => (isTexture(type) ? { ...texture, type: GL_TYPES[type] } : 0)),
+    )
+    if (kernel.program === undefined)
+      throw new BackendError(`gpu.js (${this.info.mode}): a kernel could not be built:\n${textOf(source)}`)
+  }
+
   // ---- values
 
   upload(values: Float32Array): Storage {
-    const made = this.#allocate(values.length, 1, [])
+    const made = this.#allocate(values.length, [])
     this.#fill(made, values)
     return made
   }
 
-  #fill({ texture, width, height, channels }: Texture, values: Float32Array): void {
+  #fill({ texture, width, height }: Texture, values: Float32Array): void {
     const gl = this.#gl
-    const size = width * height * channels
-    let whole = values
-    if (values.length !== size) {
-      whole = new Float32Array(size)
-      whole.set(values)
-    }
     gl.activeTexture(gl.TEXTURE0 + SPARE_UNIT)
     gl.bindTexture(gl.TEXTURE_2D, texture!)
     gl.pixelStorei(gl.UNPACK_ALIGNMENT, 4)
-    gl.texSubImage2D(
-      gl.TEXTURE_2D,
-      0,
-      0,
-      0,
-      width,
-      height,
-      channels === 1 ? gl.RED : gl.RGBA,
-      gl.FLOAT,
-      whole,
-    )
+    const fill = (from: number, rows: number, texels: Float32Array): void => {
+      gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, from, width, rows, gl.RGBA, gl.FLOAT, texels)
+    }
+    const row = width * 4
+    const whole = Math.floor(values.length / row)
+    if (whole > 0) fill(0, whole, values.subarray(0, whole * row))
+    if (whole === height) return
+    const last = new Float32Array(row)
+    last.set(values.subarray(whole * row))
+    fill(whole, 1, last)
   }
 
   run(program: Program, args: readonly (Storage | number)[], length: number): Storage {
@@ -166,17 +216,22 @@ export class WebGlDevice implements Device {
     const gl = this.#gl
     const textures = args.filter((arg) => typeof arg !== 'number') as Texture[]
     for (const texture of textures) this.#use(texture, textures)
-    const channels = built.source.width ?? 1
-    const out = this.#allocate(length, channels, textures)
-    const texels = length / channels
-    gl.useProgram(built.program)
+    const out = this.#allocate(length, textures)
+    const {
+      kernel,
+      program: compiled,
+      uniforms,
+      isShifted,
+      corner,
+      coordinate,
+    } = this.#compiled(built, args, out)
+    gl.useProgram(compiled)
     gl.bindFramebuffer(gl.FRAMEBUFFER, this.#framebuffer)
     gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, out.texture!, 0)
     gl.viewport(0, 0, out.width, out.height)
     gl.scissor(0, 0, out.width, out.height)
-    const { uniforms } = built
-    gl.uniform3iv(uniforms.get('uOutputDim')!, [texels, 1, 1])
-    gl.uniform2iv(uniforms.get('uTexSize')!, [out.width, out.height])
+    gl.uniform3iv(uniforms.get('uOutputDim')!, [length / (built.source.width ?? 1), 1, 1])
+    gl.uniform2iv(uniforms.get('uTexSize')!, sidesOf(out, isShifted))
     gl.uniform2f(uniforms.get('ratio')!, 1, 1)
     let unit = 0
     for (const [i, [name, type]] of built.source.args.entries()) {
@@ -191,19 +246,19 @@ export class WebGlDevice implements Device {
       gl.activeTexture(gl.TEXTURE0 + unit)
       gl.bindTexture(gl.TEXTURE_2D, given.texture!)
       gl.uniform1i(location, unit)
-      gl.uniform3iv(uniforms.get(`user_${name}Dim`) ?? null, [given.length / given.channels, 1, 1])
-      gl.uniform2iv(uniforms.get(`user_${name}Size`) ?? null, [given.width, given.height])
+      gl.uniform3iv(uniforms.get(`user_${name}Dim`) ?? null, [given.length, 1, 1])
+      gl.uniform2iv(uniforms.get(`user_${name}Size`) ?? null, sidesOf(given, isShifted))
       unit++
     }
-    gl.bindBuffer(gl.ARRAY_BUFFER, built.kernel.buffer)
-    if (built.corner >= 0) {
-      gl.enableVertexAttribArray(built.corner)
-      gl.vertexAttribPointer(built.corner, 2, gl.FLOAT, false, 0, 0)
+    gl.bindBuffer(gl.ARRAY_BUFFER, kernel.buffer)
+    if (corner >= 0) {
+      gl.enableVertexAttribArray(corner)
+      gl.vertexAttribPointer(corner, 2, gl.FLOAT, false, 0, 0)
     }
-    if (built.coordinate >= 0) {
-      gl.enableVertexAttribArray(built.coordinate)
+    if (coordinate >= 0) {
+      gl.enableVertexAttribArray(coordinate)
       // After four corners of two floats.
-      gl.vertexAttribPointer(built.coordinate, 2, gl.FLOAT, false, 0, 32)
+      gl.vertexAttribPointer(coordinate, 2, gl.FLOAT, false, 0, 32)
     }
     gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4)
     return out
@@ -214,7 +269,7 @@ export class WebGlDevice implements Device {
   }
 
   readSync(storage: Storage): Float32Array {
-    const { texture, spilled, width, height, length, channels } = storage as Texture
+    const { texture, spilled, width, height, length } = storage as Texture
     if (spilled !== undefined) return spilled.slice()
     const gl = this.#gl
     this.#checkThere()
@@ -223,25 +278,22 @@ export class WebGlDevice implements Device {
     // The one format that every driver reads floats in.
     const texels = new Float32Array(width * height * 4)
     gl.readPixels(0, 0, width, height, gl.RGBA, gl.FLOAT, texels)
-    if (channels === 4) return texels.subarray(0, length)
-    const values = new Float32Array(length)
-    for (let i = 0; i < length; i++) values[i] = texels[4 * i]!
-    return values
+    return texels.subarray(0, length)
   }
 
   // ---- memory
 
-  #allocate(length: number, channels: number, inUse: readonly Texture[]): Texture {
+  #allocate(length: number, inUse: readonly Texture[]): Texture {
     this.#checkThere()
-    const texels = length / channels
-    // The nearest square whose side is a power of two: few sizes, so that textures are used again.
+    const texels = Math.ceil(length / 4)
+    // The nearest square whose side is a power of two: few sizes, so that textures are used again, and positions by shifts.
     const width = Math.min(this.#mostSide, 2 ** Math.ceil(Math.log2(texels) / 2))
     const height = Math.ceil(texels / width)
     if (height > this.#mostSide)
       throw new LimitError(
         `${length} values need a texture of ${width} x ${height}; this GPU allows ${this.#mostSide} a side`,
       )
-    const made: Texture = { length, width, height, channels, texture: undefined, spilled: undefined }
+    const made: Texture = { length, width, height, texture: undefined, spilled: undefined }
     this.#place(made, inUse)
     this.#buffers++
     return made
@@ -249,9 +301,9 @@ export class WebGlDevice implements Device {
 
   /** Gives it a texture, of those that were given back or a new one. */
   #place(made: Texture, inUse: readonly Texture[]): void {
-    const { width, height, channels } = made
+    const { width, height } = made
     const gl = this.#gl
-    const bytes = this.#bytesOf(made)
+    const bytes = bytesOf(made)
     const kept = this.#free.get(keyOf(made))?.pop()
     if (kept !== undefined) this.#freeBytes -= bytes
     else this.#makeRoom(bytes, inUse)
@@ -267,7 +319,7 @@ export class WebGlDevice implements Device {
         [gl.TEXTURE_MAG_FILTER, gl.NEAREST],
       ] as const)
         gl.texParameteri(gl.TEXTURE_2D, parameter, value)
-      gl.texStorage2D(gl.TEXTURE_2D, 1, channels === 1 ? gl.R32F : gl.RGBA32F, width, height)
+      gl.texStorage2D(gl.TEXTURE_2D, 1, gl.RGBA32F, width, height)
     }
     made.texture = texture
     this.#bytes += bytes
@@ -302,12 +354,8 @@ export class WebGlDevice implements Device {
       this.#gl.deleteTexture(oldest.texture!)
       oldest.texture = undefined
       this.#resident.delete(oldest)
-      this.#bytes -= this.#bytesOf(oldest)
+      this.#bytes -= bytesOf(oldest)
     }
-  }
-
-  #bytesOf({ width, height, channels }: Texture): number {
-    return width * height * Math.max(channels, this.#channels) * 4
   }
 
   free(storage: Storage): void {
@@ -315,7 +363,7 @@ export class WebGlDevice implements Device {
     this.#buffers--
     ;(storage as Texture).spilled = undefined
     if (texture === undefined) return
-    const bytes = this.#bytesOf(storage as Texture)
+    const bytes = bytesOf(storage as Texture)
     const key = keyOf(storage as Texture)
     const list = this.#free.get(key)
     if (list === undefined) this.#free.set(key, [texture])
@@ -331,18 +379,37 @@ function declarationOf({ name, argumentTypes, returnType }: DeviceFunction): str
   return `${GLSL_TYPES[returnType]} ${name}(${args.join(', ')});`
 }
 
+function hereIn({ args, body }: Source): string[] {
+  return args
+    .map(([name]) => name)
+    .filter((name) => new RegExp(`\\b${name}\\[this\\.thread\\.x\\]`).test(body))
+}
+
 const GLSL_TYPES = { Number: 'float', Integer: 'int' } as const
 
 /** Out of the way of the units that runs use. */
 const SPARE_UNIT = 15
 
 const GL_TYPES = {
-  array: 'ArrayTexture(1)',
+  array: 'MemoryOptimizedNumberTexture',
   vectors: 'ArrayTexture(4)',
   number: 'Float',
   integer: 'Integer',
 } as const
 
-function keyOf({ width, height, channels }: Texture): string {
-  return `${width} ${height} ${channels}`
+function isTexture(type: ArgumentType): boolean {
+  return type === 'array' || type === 'vectors'
+}
+
+/** A texture's sides, or what a position is masked with and shifted by. */
+function sidesOf({ width, height }: Texture, isShifted: boolean): readonly [number, number] {
+  return isShifted ? [width - 1, Math.log2(width)] : [width, height]
+}
+
+function bytesOf({ width, height }: Texture): number {
+  return width * height * 16
+}
+
+function keyOf({ width, height }: Texture): string {
+  return `${width} ${height}`
 }

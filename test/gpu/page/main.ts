@@ -7,6 +7,7 @@ import {
   random,
   setBackend,
   setSeed,
+  softmax,
   type Tensor,
   tensor,
   scope,
@@ -25,6 +26,7 @@ import {
   rowDifferences,
 } from '../../support/gpu-rows.js'
 import { traps } from '../../support/gpu-traps.js'
+import { gpuJs } from '../../../packages/gpu/src/vendor.js'
 import type { VectorCase } from '../../support/oracles.js'
 import { failuresWhenRead } from '../../support/vectors.js'
 
@@ -83,6 +85,58 @@ async function matmuls(mode: GpuMode): Promise<string[]> {
               )
           }
   return wrong
+}
+
+interface GlText {
+  getFragmentShader(args: unknown): string
+}
+
+/** How far values are from the CPU's where gpu.js or the driver takes no text but gpu.js' own, and how many were offered. */
+async function withoutOwnText(): Promise<{ apart: number[]; texts: number[] }> {
+  const { prototype } = (gpuJs as { WebGL2Kernel: { prototype: GlText } }).WebGL2Kernel
+  const kept = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(prototype), 'getFragmentShader')!
+  const given = kept.value as GlText['getFragmentShader']
+  const program = (): Tensor[] => {
+    const [a, b] = [1, 2].map((seed) => random.uniform([24, 24], { seed, min: -1 }).add(0)) as [
+      Tensor,
+      Tensor,
+    ]
+    return [
+      matmul(a, b),
+      matmul(a, b, true, false),
+      softmax(a),
+      a.mul(b).sum([0]),
+      a.slice([1, 3], [7, 5]).exp(),
+    ]
+  }
+  const want = withBackend(cpuBackend, () => program().map((x) => x.dataSync()))
+  const results: { apart: number[]; texts: number[] } = { apart: [], texts: [] }
+  for (const own of [undefined, (text: string) => `${text}\nnonsense`]) {
+    let texts = 0
+    Object.defineProperty(prototype, 'getFragmentShader', {
+      configurable: true,
+      get: () => given,
+      // What a device would have a kernel be compiled from.
+      set(this: object, value: GlText['getFragmentShader']) {
+        texts++
+        if (own !== undefined)
+          Object.defineProperty(this, 'getFragmentShader', { value: (args: unknown) => own(value(args)) })
+      },
+    })
+    try {
+      const gpu = await createGpuBackend({ prefer: ['webgl2'], allowSoftware: true })
+      const got = withBackend(gpu, () => program().map((x) => x.dataSync()))
+      results.apart.push(
+        Math.max(
+          ...got.flatMap((x, at) => Array.from(x, (v, i) => Math.abs(Number(v) - Number(want[at]![i])))),
+        ),
+      )
+      results.texts.push(texts)
+    } finally {
+      Reflect.deleteProperty(prototype, 'getFragmentShader')
+    }
+  }
+  return results
 }
 
 /** Over a budget of 1 MiB values move to the host and come back. */
@@ -286,6 +340,7 @@ export const page = {
   vectors,
   info,
   matmuls,
+  withoutOwnText,
   spill,
   plans,
   rows,

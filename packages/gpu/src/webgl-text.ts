@@ -1,0 +1,62 @@
+/**
+ * A fragment shader of gpu.js for textures whose width is a power of two: positions are found by shifts in place of
+ * divisions, texels are fetched in place of sampled, and what is read at the position of the value that is computed is
+ * read once for a texel's four. Sides of textures come in as what a position is masked with and shifted by. Undefined
+ * where the text is not as expected.
+ * @param aligned arrays whose textures have the sides of the output's.
+ */
+export function withShifts(text: string, aligned: readonly string[]): string | undefined {
+  const begin = text.lastIndexOf('void main(')
+  const kernel = text.lastIndexOf('void kernel()')
+  if (!GET.test(text) || !GET_FOUR.test(text) || kernel < 0 || begin < kernel) return undefined
+  const before = text
+    .slice(0, kernel)
+    .replace(
+      GET,
+      'float $1 { vec4 four = texelFetch(tex, ivec2((x >> 2) & texSize.x, x >> (texSize.y + 2)), 0); vec2 two = mix(four.xz, four.yw, bvec2((x & 1) != 0)); return mix(two.x, two.y, (x & 2) != 0); }',
+    )
+    .replace(GET_FOUR, 'vec4 $1 { return texelFetch(tex, ivec2(x & texSize.x, x >> texSize.y), 0); }')
+  const place = 'index = int(gl_FragCoord.x) + (int(gl_FragCoord.y) << uTexSize.y);'
+  if (/\bvec4 kernelResult\b/.test(before))
+    return `${before}${text.slice(kernel, begin)}void main() {
+  ${place}
+  threadId = ivec3(index, 0, 0);
+  kernel();
+  data0 = kernelResult;
+}`
+  const here = new Map<string, string>()
+  const body = text.slice(kernel, begin).replace(READ_HERE, (_, name: string) => {
+    here.set(
+      name,
+      aligned.includes(name.slice('user_'.length))
+        ? `texture(${name}, vTexCoord)`
+        : `getVec4FromSampler2D(${name}, ${name}Size, ivec3(0), 0, 0, index)`,
+    )
+    return `here_${name}.x`
+  })
+  const hasPosition = /\bthreadId\b/.test(body)
+  // Four times, and what was read here moves on: to choose among a vector's values by a number is slow.
+  const run = [
+    ...(hasPosition ? ['threadId = ivec3(index * 4 + lane, 0, 0);'] : []),
+    'kernel();',
+    'four = vec4(four.yzw, kernelResult);',
+    ...[...here.keys()].map((name) => `here_${name} = here_${name}.yzwx;`),
+  ].join(' ')
+  // Drivers take their time over long texts, and more over four of them.
+  const isShort = begin - text.indexOf('float kernelResult;') < SHORT
+  return `${before}${[...here.keys()].map((name) => `vec4 here_${name};`).join('\n')}
+${body}void main() {
+  ${place}
+  ${[...here].map(([name, read]) => `here_${name} = ${read};`).join('\n  ')}
+  vec4 four;
+  ${isShort ? [0, 1, 2, 3].map((lane) => run.replace('lane', String(lane))).join('\n  ') : `for (int lane = 0; lane < 4; lane++) { ${run} }`}
+  data0 = four;
+}`
+}
+
+const SHORT = 700
+
+const SIGNATURE = String.raw`\(sampler2D tex, ivec2 texSize, ivec3 texDim, int z, int y, int x\)`
+const GET = new RegExp(String.raw`float (getMemoryOptimized32${SIGNATURE}) \{[^}]*\}`)
+const GET_FOUR = new RegExp(String.raw`vec4 (getVec4FromSampler2D${SIGNATURE}) \{[^}]*\}`)
+const READ_HERE = /getMemoryOptimized32\((user_\w+), \1Size, \1Dim, 0, 0, threadId\.x\)/g
