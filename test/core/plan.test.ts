@@ -6,6 +6,7 @@ import {
   compile,
   DisposedError,
   embedding,
+  full,
   grad,
   layerNorm,
   logSoftmax,
@@ -26,7 +27,8 @@ import {
 } from '@adjoint/core'
 import { apply, isFloat, rows, StepPlan } from '@adjoint/core/extend'
 import { arbitraries } from '@adjoint/core/testing'
-import { describe, expect } from 'vitest'
+import { afterEach, describe, expect, vi } from 'vitest'
+import { worth } from '../../packages/core/src/plan/plan.js'
 import { type Case, sampleOf } from '../support/samples.js'
 
 const arb = arbitraries(fc)
@@ -46,6 +48,11 @@ function outcome(f: () => Tensor[]): unknown {
   }
 }
 
+/** Code that plans share, or code of their own from the start. */
+const kinds = fc.constantFrom(worth.runs, 0)
+const { runs: usual } = worth
+afterEach(() => void Object.assign(worth, { runs: usual }))
+
 describe.each([...rows.values()].map((row) => ({ name: row.name, row })))('a plan of $name', ({ row }) => {
   const { any } = sampleOf(row)
   const agree = (sample: Case): void => {
@@ -54,23 +61,28 @@ describe.each([...rows.values()].map((row) => ({ name: row.name, row })))('a pla
     const planned = compile(eager)
     expect(outcome(() => planned(...inputs))).toEqual(outcome(() => eager(...inputs)))
   }
-  test.prop([any], { numRuns: 15 })('gives what the op gives, to the last bit', (sample) => {
+  test.prop([any, kinds], { numRuns: 15 })('gives what the op gives, to the last bit', (sample, runs) => {
+    worth.runs = runs
     agree(sample)
     agree(toFloat32(sample))
   })
 })
 
 describe('a plan of a random program', () => {
-  test.prop([arb.program()], { numRuns: 300 })('gives its values and its gradients', (program) => {
-    for (const dtype of ['float64', 'float32'] as const) {
-      const xs = program.inputs.map((x) => cast(x, dtype))
-      const f = (...at: Tensor[]): Tensor[] => {
-        const [outs, pullback] = vjp(program.run, at)
-        return [...outs, ...pullback(outs)]
+  test.prop([arb.program(), kinds], { numRuns: 300 })(
+    'gives its values and its gradients',
+    (program, runs) => {
+      worth.runs = runs
+      for (const dtype of ['float64', 'float32'] as const) {
+        const xs = program.inputs.map((x) => cast(x, dtype))
+        const f = (...at: Tensor[]): Tensor[] => {
+          const [outs, pullback] = vjp(program.run, at)
+          return [...outs, ...pullback(outs)]
+        }
+        expect(values(compile(f)(...xs))).toEqual(values(f(...xs)))
       }
-      expect(values(compile(f)(...xs))).toEqual(values(f(...xs)))
-    }
-  })
+    },
+  )
 })
 
 const step = (): { w: ReturnType<typeof variable>; f: (x: Tensor, y: Tensor) => Tensor } => {
@@ -110,6 +122,28 @@ test('a training step goes the same way as without a plan, for batches of any si
     expect(planned(px, py).itemSync()).toBe(a.f(px, py).itemSync())
     expect(b.w.dataSync()).toEqual(a.w.dataSync())
   }
+})
+
+test('code of its own, after many runs, goes on where that of all plans stopped', () => {
+  worth.runs = 3
+  const { w, f } = step()
+  const { w: w2, f: f2 } = step()
+  const planned = compile(f2)
+  for (let i = 0; i < 6; i++) expect([...planned(x, y).dataSync()]).toEqual([...f(x, y).dataSync()])
+  expect([...w2.dataSync()]).toEqual([...w.dataSync()])
+})
+
+test('plans for other batches take the functions that are there', () => {
+  const planned = compile((a: Tensor) => relu(matmul(a, x)).add(1).sum())
+  const sizes = [5, 6].map((rows) => {
+    const spy = vi.spyOn(WebAssembly, 'Module')
+    planned(full([rows, 3], 2))
+    const bytes = spy.mock.calls.map(([source]) => source.byteLength)
+    spy.mockRestore()
+    return bytes
+  })
+  expect(sizes[0]).toHaveLength(2)
+  expect(sizes[1]).toHaveLength(1)
 })
 
 test('what was read of a variable before a step stays as it was', () => {

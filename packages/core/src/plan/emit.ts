@@ -1,6 +1,7 @@
 import { Code, type Local } from '../wasm/code.js'
 import { partsOf } from '../wasm/divide.js'
 import type { FunctionSource, ImportedFunction } from '../wasm/encoder.js'
+import type { CommonFunction } from './functions.js'
 import type { Schedule, Stage } from './fuse.js'
 import type { Program, ValueId } from './program.js'
 import { rowsWriting } from './rows.js'
@@ -19,6 +20,8 @@ export interface Places {
 /** The code of a plan. */
 export interface Emitted {
   readonly imports: readonly ImportedFunction[]
+  /** What is imported beside the functions of the host: other plans may use it too. */
+  readonly common: readonly CommonFunction[]
   readonly functions: readonly FunctionSource[]
   /** Of stages that threads share the number of parts; for each there are functions named after it. */
   readonly parts: ReadonlyMap<number, number>
@@ -32,31 +35,42 @@ const FORK = 1
 const IMPORTS = ['host', 'fork'].map((name): ImportedFunction => ({ name, params: ['i32'], results: [] }))
 
 /**
+ * What a plan is made of: functions that take sizes, which other plans use too and are soon there; functions for its own
+ * sizes, which are some percent faster; or those, and functions for parts of stages, which threads share.
+ */
+export type CodeKind = 'common' | 'own' | 'shared'
+
+/**
  * Writes the functions of a plan. "results" runs the stages that results and checks need, "changes" the others.
  * Where threads share work, "part3" does a part of stage 3 (given its number and scratch), "aside3" copies what that
  * will change, and "back3" puts it back.
  */
-export function emit(program: Program, plan: Schedule, places: Places, isShared: boolean): Emitted {
-  const functions: FunctionSource[] = []
+export function emit(program: Program, plan: Schedule, places: Places, kind: CodeKind): Emitted {
+  const writings = plan.stages.map((stage) => stageWriting(program, stage, plan.roots, places.isStored))
+  // What calls others is in one module with them.
+  const isCommon = ({ callees }: Writing): boolean => kind === 'common' && callees === undefined
+  const common = new Map<string, CommonFunction>()
+  const imports = [...IMPORTS]
   const known = new Map<string, number>()
+  for (const writing of writings) {
+    if (writing === undefined || !isCommon(writing) || known.has(writing.key)) continue
+    const { key } = writing
+    const name = `f${common.size}`
+    common.set(key, { key, name, source: () => commonSource(writing, name) })
+    known.set(key, imports.push({ name, params: paramsOf(writing).map(() => 'i32'), results: [] }) - 1)
+  }
+  const functions: FunctionSource[] = []
   const parts = new Map<number, number>()
   let aside = 0
-  const add = (f: FunctionSource): number => IMPORTS.length + functions.push(f) - 1
-  /** The index of a stage's function, for all of it or for parts. */
-  const functionOf = (
-    { key, operands, scratch, write, callees = [] }: Writing,
-    hasExtent: boolean,
-  ): number => {
-    const full = hasExtent ? `part ${key}` : key
+  const add = (f: FunctionSource): number => imports.length + functions.push(f) - 1
+  /** The index of a function for these sizes, for all of them or for parts. */
+  const ownFunction = (writing: Writing, isPart: boolean): number => {
+    const { key, sizes, callees = [] } = writing
+    const full = `${isPart ? 'part' : 'all'} ${sizes.join()} ${key}`
     let index = known.get(full)
     if (index === undefined) {
-      const others = callees.map((callee) => functionOf(callee, true))
-      const f = new Code()
-      const ints = (count: number): Local[] => Array.from({ length: count }, () => f.param('i32'))
-      const addresses = ints(operands.length)
-      const [extent] = ints(hasExtent ? 1 : 0)
-      write(f, [...addresses, ...ints(scratch > 0 ? 1 : 0)], extent, others)
-      known.set(full, (index = add(f.source(`f${known.size}`))))
+      const others = callees.map((callee) => ownFunction(callee, true))
+      known.set(full, (index = add(ownSource(writing, isPart, others, `own${known.size}`))))
     }
     return index
   }
@@ -68,7 +82,7 @@ export function emit(program: Program, plan: Schedule, places: Places, isShared:
     const split: Split = {
       division,
       parts: count,
-      whole: writing.whole(division.size),
+      whole: writing.sizes[division.size]!,
       addresses: operands.map(places.addressOf),
       inPlace: operands.flatMap((id, operand) =>
         typeof id === 'number' && places.isInPlace(id)
@@ -77,7 +91,7 @@ export function emit(program: Program, plan: Schedule, places: Places, isShared:
       ),
     }
     parts.set(at, count)
-    add(writePart(`part${at}`, split, functionOf(writing, true), writing.scratch > 0))
+    add(writePart(`part${at}`, split, ownFunction(writing, true), writing.scratch > 0))
     if (split.inPlace.length > 0) {
       aside = Math.max(aside, bytesAside(split))
       add(writeCopyOfPart(`aside${at}`, split, 'aside'))
@@ -89,21 +103,55 @@ export function emit(program: Program, plan: Schedule, places: Places, isShared:
     const c = new Code()
     plan.stages.forEach((stage, at) => {
       if (stage.isFirst !== isFirst) return
-      const writing = stageWriting(program, stage, plan.roots, places.isStored)
+      const writing = writings[at]
       if (writing === undefined) c.op(at).call(HOST)
-      else if (isShared && share(at, sharedWriting(program, stage, plan.roots, places.isStored)!))
+      else if (kind === 'shared' && share(at, sharedWriting(program, stage, plan.roots, places.isStored)!))
         c.op(at).call(FORK)
       else {
         for (const operand of writing.operands) c.op(places.addressOf(operand))
         if (writing.scratch > 0) c.op(places.scratch)
-        c.call(functionOf(writing, false))
+        if (isCommon(writing)) c.op(...writing.sizes).call(known.get(writing.key)!)
+        else c.call(ownFunction(writing, false))
       }
     })
     return c
   }
   const [results, changes] = [main(true), main(false)]
   functions.push(results.source('results'), changes.source('changes'))
-  return { imports: IMPORTS, functions, parts, aside }
+  return { imports, common: [...common.values()], functions, parts, aside }
+}
+
+const ints = (f: Code, count: number): Local[] => Array.from({ length: count }, () => f.param('i32'))
+
+/** What a function is given that takes sizes. */
+function paramsOf({ operands, scratch, sizes }: Writing): readonly unknown[] {
+  return [...operands, ...(scratch > 0 ? ['scratch'] : []), ...sizes]
+}
+
+/** f(…operands, scratch if it takes some, …sizes) */
+function commonSource(writing: Writing, name: string): FunctionSource {
+  const f = new Code()
+  const params = ints(f, paramsOf(writing).length)
+  const at = params.length - writing.sizes.length
+  writing.write(f, params.slice(0, at), params.slice(at), params.slice(at), [])
+  return f.source(name)
+}
+
+/** f(…operands, how much a part has if it does parts, scratch if it takes some) */
+function ownSource(
+  { operands, scratch, sizes, write, divide }: Writing,
+  isPart: boolean,
+  callees: readonly number[],
+  name: string,
+): FunctionSource {
+  const f = new Code()
+  const addresses = ints(f, operands.length)
+  const [extent] = ints(f, isPart ? 1 : 0)
+  // Of rows the first size is how many there are.
+  const divided = extent === undefined ? -1 : (divide()?.size ?? 0)
+  const own = sizes.map((size, i) => (i === divided ? extent! : size))
+  write(f, [...addresses, ...ints(f, scratch > 0 ? 1 : 0)], own, sizes, callees)
+  return f.source(name)
 }
 
 /** The most scratch that any stage of the schedule needs. */

@@ -10,7 +10,8 @@ import { wasmBackend } from '../wasm/backend.js'
 import { type SharedCode, pool } from '../threads/pool.js'
 import { buildModule, type Compiled, instantiate } from '../wasm/host.js'
 import { ownArray, viewAt } from '../wasm/memory.js'
-import { emit, scratchOf } from './emit.js'
+import { type CodeKind, emit, scratchOf } from './emit.js'
+import { functionsOf } from './functions.js'
 import { schedule, type Schedule } from './fuse.js'
 import { free, isShared as isMemoryShared, planMemory, reserve } from './heap.js'
 import { type Home, homeOf, valuesOf } from './home.js'
@@ -33,6 +34,9 @@ export function hasPlans(backend: Backend): boolean {
   return backend === wasmBackend || backend.plan !== undefined
 }
 
+/** After so many runs a plan gets code of its own. Tests make it less. */
+export const worth: { runs: number } = { runs: 4000 }
+
 /** A program as WebAssembly. */
 class Plan implements Replay {
   readonly #program: Program
@@ -43,6 +47,7 @@ class Plan implements Replay {
   /** The same, and whether this changes what they hold. */
   readonly #held: readonly { readonly variable: Variable; readonly home: Home; readonly changes: boolean }[]
   #code: PlanCode
+  #runs = 0
   readonly #drawn: readonly { readonly id: ValueId; readonly make: () => HostArray }[]
   /** By argument; undefined for one that is not used. */
   readonly #arguments: readonly (ValueId | undefined)[]
@@ -94,11 +99,15 @@ class Plan implements Replay {
     )
   }
 
-  /** The code, for one thread or for several. */
+  /** What its code should be of now. */
+  get #kind(): CodeKind {
+    return pool.threads > 1 ? 'shared' : this.#runs < worth.runs ? 'common' : 'own'
+  }
+
   #compile(): PlanCode {
-    const isShared = pool.threads > 1
+    const kind = this.#kind
     const { places } = this.#layout
-    const { functions, imports, parts, aside } = emit(
+    const { functions, imports, common, parts, aside } = emit(
       this.#program,
       this.#schedule,
       {
@@ -107,11 +116,13 @@ class Plan implements Replay {
         addressOf: (operand) => this.#addressOf(operand),
         scratch: this.#arena.scratch,
       },
-      isShared,
+      kind,
     )
     const module = buildModule({ imports, functions, sharedMemory: isMemoryShared })
     const plan = parts.size > 0 ? pool.add(module, this.#arena.scratchBytes, aside) : 0
+    const borrowed = functionsOf(common)
     const exports = instantiate(module, planMemory, {
+      ...borrowed,
       host: (at) => this.#compute(at),
       fork: (at) => pool.run(plan, at, parts.get(at)!, shared, this.#arena.scratch),
     })
@@ -123,7 +134,8 @@ class Plan implements Replay {
       back: (stage, part, from) => putBack![stage]!(part, from),
     }
     if (plan > 0) shares.register(this, plan)
-    return { isShared, isPortable: isPortable(), results: exports['results']!, changes: exports['changes']! }
+    const { results, changes } = exports as Record<'results' | 'changes', Compiled>
+    return { kind, isPortable: isPortable(), borrowed, results, changes }
   }
 
   #addressOf(operand: Operand): number {
@@ -162,8 +174,8 @@ class Plan implements Replay {
 
   /** Runs what results need. Nothing has changed afterwards but the plan's own memory. */
   compute(args: readonly Tensor[]): void {
-    const { isShared, isPortable: wasPortable } = this.#code
-    if (isShared !== pool.threads > 1 || wasPortable !== isPortable()) this.#code = this.#compile()
+    if (this.#runs < worth.runs) this.#runs++
+    if (this.#code.kind !== this.#kind || this.#code.isPortable !== isPortable()) this.#code = this.#compile()
     for (const { variable, home, changes } of this.#held) home.settle(variable, changes)
     for (let i = 0; i < args.length; i++) this.#take(i, args[i]!)
     const random = randomState()
@@ -253,10 +265,12 @@ class Plan implements Replay {
   }
 }
 
-/** A plan's functions, for one thread or shared by several. */
+/** A plan's functions. */
 interface PlanCode {
-  readonly isShared: boolean
+  readonly kind: CodeKind
   readonly isPortable: boolean
+  /** Held, so that other plans find them. */
+  readonly borrowed: Readonly<Record<string, Compiled>>
   readonly results: Compiled
   readonly changes: Compiled
 }

@@ -1,6 +1,5 @@
 import { BYTES } from '../dtype.js'
 import { sizeOf } from '../shape.js'
-import type { Int } from '../wasm/code.js'
 import { LINE } from '../wasm/divide.js'
 import type { ByRows, Schedule, Stage } from './fuse.js'
 import type { Program, ValueId } from './program.js'
@@ -176,12 +175,15 @@ export function rowsWriting(
   )
   const perUnit = count < 4 * LINE ? AT_A_TIME : LINE
   const own = room(Math.max(...writings.map((writing) => writing.scratch)))
-  const key = parts.map(({ writing, rows, places }) => `${writing.key} ${JSON.stringify([rows, places])}`)
+  const key = parts.map(
+    ({ writing: { key: own, sizes }, rows, places }) =>
+      `${own} ${sizes.join()} ${JSON.stringify([rows, places])}`,
+  )
   return {
-    key: `rows ${count} ${block} ${steps.join()} ${key.join(' then ')}`,
+    key: `rows ${block} ${steps.join()} ${key.join(' then ')}`,
     operands,
+    sizes: [count],
     scratch,
-    whole: () => count,
     leastParts: 1,
     divide: () => ({
       units: Math.floor(count / perUnit),
@@ -191,17 +193,16 @@ export function rowsWriting(
       work: writings.reduce((sum, { divide }) => sum + (divide()?.work ?? 0), 0),
     }),
     callees: writings,
-    write(c, addresses, extent, functions) {
+    write(c, addresses, [end], [all], functions) {
       const at = operands.map((_, i) => c.copyOf(addresses[i]!))
       const base = addresses[operands.length]!
       const i = c.copyOf(0)
       const left = c.local('i32')
-      const end: Int = extent ?? count
-      c.loop(i, end, block, () => {
-        c.op(end, i, 'i32.sub').set(left)
+      c.loop(i, end!, block, () => {
+        c.op(end!, i, 'i32.sub').set(left)
         c.op(left, block, left, block, 'i32.lt_u', 'select').set(left)
         parts.forEach(({ writing, rows, places }, p) => {
-          const copies = extent === undefined ? [] : aside[p]!
+          const copies = end === all ? [] : aside[p]!
           places.forEach((place, k) => {
             const copy = copies.find(({ operand }) => operand === k)
             if (copy === undefined && 'outer' in place) c.op(at[place.outer]!)

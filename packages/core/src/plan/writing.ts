@@ -16,28 +16,29 @@ import type { Program, ValueId } from './program.js'
 /** What has an address: a value, or one of the numbers given to every run. */
 export type Operand = ValueId | { readonly slot: number }
 
-/** A stage's code: a function of addresses, and the values whose addresses it is called with. */
+/** A stage's code: a function of addresses and sizes, and what it is called with. */
 export interface Writing {
   /** Equal for stages that the same function does. */
   readonly key: string
   readonly operands: readonly Operand[]
-  /** Bytes of scratch; its address comes last. */
+  /** How much there is of what the function goes over. */
+  readonly sizes: readonly number[]
+  /** Bytes of scratch; its address comes after those of the operands. */
   readonly scratch: number
   /**
-   * @param extent how much of what the division counts is to be done; all, where it is absent.
+   * @param whole the sizes of the whole stage, where this is a part of it: they tell how far rows are apart.
    * @param functions those of the callees, which do as much as they are told.
    */
   readonly write: (
     c: Code,
     addresses: readonly Local[],
-    extent: Local | undefined,
+    sizes: readonly Int[],
+    whole: readonly Int[],
     functions: readonly number[],
   ) => void
   readonly callees?: readonly Writing[]
   /** How threads can share it, if they can. */
   readonly divide: () => Division | undefined
-  /** All of what the division counts. */
-  readonly whole: (size: number) => number
   /** As few parts as may be. */
   readonly leastParts: number
   /** How it goes through rows, if it is so many rows that do not know of one another. */
@@ -78,16 +79,13 @@ export function writingOf(
   const { writer, sizes, scratch } = choice
   const operands = [...inputs, id]
   return {
-    key: `${writer.key} ${sizes.join()}`,
+    key: writer.key,
     operands,
+    sizes,
     scratch,
-    write(c, addresses, extent) {
-      // Of rows the first size is how many there are.
-      const [own, at] = [divide(kernel, ins, choice)?.size ?? 0, addresses[operands.length] ?? 0]
-      writer.write(c, addresses, part(sizes, own, extent), at, undefined, sizes)
-    },
+    write: (c, addresses, own, whole) =>
+      writer.write(c, addresses, own, addresses[operands.length] ?? 0, undefined, whole),
     divide: () => divide(kernel, ins, choice),
-    whole: (size) => sizes[size]!,
     leastParts: 1,
     rows: (rows) => rowsOf(kernel, choice, rows),
     ownRows: sizes[0] !== undefined && rowsOf(kernel, choice, sizes[0]) ? sizes[0] : undefined,
@@ -102,11 +100,6 @@ function rowsOf(kernel: Kernel, { sizes: [outer, count, inner] }: Choice, rows: 
   return kernel.kind === 'softmax'
     ? { steps: [bytes, bytes], extent: 1, isExact: count! % 4 === 0 }
     : undefined
-}
-
-/** Sizes with one of them replaced by what a part has of it. */
-function part(sizes: readonly number[], at: number | undefined, extent: Local | undefined): readonly Int[] {
-  return extent === undefined ? sizes : sizes.map((size, i) => (i === at ? extent : size))
 }
 
 /** Several elementwise kernels as one, and what it reads and writes. */
@@ -196,45 +189,48 @@ function mapWriting(
     (id) => loops.steps[inputs.indexOf(id)] === 0,
   )
   const { outer, strides, inner } = loops
-  const rows = outer.at(-1) ?? 1
-  const around = outer.slice(0, -1)
+  const [, ...others] = outer
   const stepBytes = (axis: number): number[] => [
     ...inputs.map((id, i) => (strides[axis]?.[i] ?? 0) * BYTES[values[id]!.dtype]),
     ...slots.map(() => 0),
   ]
-  const key = `map ${shape.join()} ${keyOf(source)} ${inner} ${outer.join()} ${strides.join(' ')}`
+  // How long the outermost loop is does not matter to the code.
+  const isFlat = outer.length === 0
+  const key = `map ${isFlat ? '' : inner} ${others.join()} ${strides.join(' ')} ${keyOf(source)}`
   return {
     key,
     operands: [...inputs, ...slots.map((slot) => ({ slot })), ...stored],
+    sizes: [outer[0] ?? inner],
     scratch: 0,
     divide: () => divideMap(program, members, inputs, slots.length, stored, loops),
-    whole: () => outer[0] ?? inner,
     rows: (rows) => rowsOfMap(program, inputs, slots.length, stored, loops, rows),
-    leastParts: outer.length === 0 ? Math.ceil(inner / MOST_OF_MAP) : 1,
-    write: (c, addresses, extent) => {
+    leastParts: isFlat ? Math.ceil(inner / MOST_OF_MAP) : 1,
+    write: (c, addresses, [size]) => {
       const from = addresses.slice(0, inputs.length + slots.length)
       const to = addresses.slice(from.length)
-      const blocks = stored.map((id) => rows * inner * BYTES[values[id]!.dtype])
+      const counts = [size!, ...others]
       const nest = (axis: number): void => {
-        if (axis === around.length) {
+        const count = counts[axis]!
+        const moves = stepBytes(axis)
+        if (isFlat || axis === others.length) {
           writeMap(c, source, {
             inputs: from,
-            inputSteps: stepBytes(outer.length - 1),
+            inputSteps: moves,
             outputs: to,
-            rows: outer.length === 1 ? (extent ?? rows) : rows,
-            inner: outer.length === 0 ? (extent ?? inner) : inner,
+            rows: isFlat ? 1 : count,
+            inner: isFlat ? count : inner,
           })
-          to.forEach((at, i) => c.advance(at, blocks[i]!))
+          if (axis > 0)
+            to.forEach((at, i) => c.advance(at, others.at(-1)! * inner * BYTES[values[stored[i]!]!.dtype]))
           return
         }
-        const moves = stepBytes(axis)
         const i = c.copyOf(0)
         c.op(0).set(i)
-        c.loop(i, axis === 0 ? (extent ?? around[0]!) : around[axis]!, 1, () => {
+        c.loop(i, count, 1, () => {
           nest(axis + 1)
           from.forEach((at, k) => c.advance(at, moves[k]!))
         })
-        if (axis > 0) from.forEach((at, k) => c.advance(at, -moves[k]! * around[axis]!))
+        if (axis > 0) from.forEach((at, k) => c.advance(at, -moves[k]! * others[axis - 1]!))
       }
       nest(0)
     },
@@ -254,8 +250,9 @@ function reductionWriting(program: Program, members: readonly ValueId[], reducti
   const { source, inputs, slots } = weave(program, members, () => false, isOne)
   const main = inputs.find((id) => !isOne(id))!
   return {
-    key: `${writer.key} ${sizes.join()} ${inputs.indexOf(main)} ${keyOf(source)}`,
+    key: `${writer.key} ${inputs.indexOf(main)} ${inputs.map(isOne).join()} ${keyOf(source)}`,
     operands: [...inputs, ...slots.map((slot) => ({ slot })), reduction],
+    sizes,
     scratch: 0,
     divide() {
       const division = divide(kernel, [x], choice)
@@ -268,9 +265,8 @@ function reductionWriting(program: Program, members: readonly ValueId[], reducti
         steps: [...inputs.map((id) => (isOne(id) ? 0 : ofX)), ...slots.map(() => 0), ofOut],
       }
     },
-    whole: (size) => sizes[size]!,
     leastParts: 1,
-    write(c, addresses, extent) {
+    write(c, addresses, own, whole) {
       const start = addresses[inputs.indexOf(main)]!
       /** What has the same shape lies as far from the first of them everywhere. */
       const distances = inputs.map((id, i) => {
@@ -293,8 +289,7 @@ function reductionWriting(program: Program, members: readonly ValueId[], reducti
         if (result.kind !== 'single') throw new Error('not float32')
         return result.all
       }
-      const own = part(sizes, divide(kernel, [x], choice)?.size ?? 0, extent)
-      writer.write(c, [start, addresses.at(-1)!], own, 0, undefined, sizes, load)
+      writer.write(c, [start, addresses.at(-1)!], own, 0, undefined, whole, load)
     },
     rows(rows) {
       const own = rowsOf(kernel, choice, rows)
@@ -391,10 +386,11 @@ function productWriting(
   const { source, inputs, slots, stored } = weave(program, members, isStored, (id) => reach(id) === 'one')
   const others = inputs.filter((id) => id !== product)
   const outputs = isStored(product) ? [product, ...stored] : stored
-  const key = `${writer.key} ${sizes.join()} ${inputs.indexOf(product)} ${isStored(product)} ${inputs.map(reach).join()}`
+  const key = `${writer.key} ${inputs.indexOf(product)} ${isStored(product)} ${inputs.map(reach).join()}`
   return {
     key: `${key} ${keyOf(source)}`,
     operands: [...from.inputs, ...others, ...slots.map((slot) => ({ slot })), ...outputs],
+    sizes,
     scratch,
     divide() {
       const division = divide(kernel, ins, choice)
@@ -409,9 +405,8 @@ function productWriting(
         steps: [ofA, ofB, ...ofOthers, ...slots.map(() => 0), ...outputs.map(() => ofOut)],
       }
     },
-    whole: (size) => sizes[size]!,
     leastParts: 1,
-    write: (c, addresses, extent) => {
+    write: (c, addresses, own, whole) => {
       const count = from.inputs.length
       const [a, b] = addresses
       const otherAt = (id: ValueId): Local => addresses[count + others.indexOf(id)]!
@@ -433,7 +428,6 @@ function productWriting(
         else if (reach(id) === 'all') distances.set(id, away(otherAt(id)))
       const numbers = slots.map((_, i) => loadOnce(c, addresses[count + others.length + i]!, 'float64'))
       const toDistances = to.map((address) => (address === main ? undefined : away(address)))
-      const own = part(sizes, divide(kernel, ins, choice)?.size, extent)
       const finish: Epilogue = (_, sums, column, at, offset) => {
         const load = (id: ValueId): Lanes => {
           if (id === product) return { kind: 'single', all: sums }
@@ -455,7 +449,7 @@ function productWriting(
         })
         return vectorOf(outputs.at(-1)!)
       }
-      writer.write(c, [a!, b!, main], own, addresses.at(-1)!, finish, sizes)
+      writer.write(c, [a!, b!, main], own, addresses.at(-1)!, finish, whole)
     },
   }
 }
