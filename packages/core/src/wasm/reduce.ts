@@ -1,5 +1,5 @@
 import type { Code, Int, Local } from './code.js'
-import { expOfDifference } from './single-math.js'
+import { POWER_SCALE, powersUpTo } from './single-math.js'
 import { exp, keep, log, log1p } from './vector-math.js'
 
 const OPS = ['sum', 'mean', 'max', 'min', 'norm', 'variance', 'logSumExp'] as const
@@ -51,6 +51,13 @@ interface Wide {
  * taken at a time, each of which is told its way: what they are added to need not wait for one another.
  */
 type Pass = (filler: number, body: (x: Local, way: number) => void, ways?: number) => void
+
+/** A pass over the places of a row's outputs, or of four columns', too: `put` stores a vector where the vector at hand goes. */
+type Walk = (
+  filler: number,
+  body: (x: Local, way: number, put: (out: Local) => void) => void,
+  ways?: number,
+) => void
 
 const WAYS = 4
 
@@ -329,19 +336,36 @@ function sumOfLanes(c: Code, { low, high }: Wide): Wide {
   return { low: all, high: all }
 }
 
-/** Runs `body` on the vectors of a row, `ways` at a time as long as they are whole; elements beyond its end are `filler`. */
+/**
+ * Runs `body` on the vectors of a row, `ways` at a time as long as they are whole; elements beyond its end are `filler`. `put`
+ * stores a vector in the same place of the row at `out`.
+ */
 function eachFour(
   c: Code,
   row: Int,
   count: Int,
   filler: number,
-  body: (x: Local, way: number) => void,
+  body: (x: Local, way: number, put: (value: Local) => void) => void,
   ways = 1,
   load: Load = fromMemory,
+  out?: Int,
 ): void {
   const at = c.copyOf(row)
+  const to = out === undefined ? undefined : c.copyOf(out)
   const i = c.copyOf(0)
   const x = c.local('v128')
+  const run = (vector: Local, way: number): void =>
+    // What is put beyond the end of a row is put again as part of the next one.
+    body(vector, way, (value) =>
+      c
+        .get(to!)
+        .get(value)
+        .memory('v128.store', way * 16),
+    )
+  const move = (bytes: number): void => {
+    c.advance(at, bytes)
+    if (to !== undefined) c.advance(to, bytes)
+  }
   if (ways > 1) {
     const width = 4 * ways
     const whole = c.local('i32')
@@ -349,8 +373,8 @@ function eachFour(
     if (typeof count !== 'number' || count >= width)
       c.op(whole).if(() =>
         c.loop(i, whole, width, () => {
-          for (let way = 0; way < ways; way++) body(load(c, at, way * 16), way)
-          c.advance(at, width * 4)
+          for (let way = 0; way < ways; way++) run(load(c, at, way * 16), way)
+          move(width * 4)
         }),
       )
   }
@@ -361,8 +385,8 @@ function eachFour(
         c.op(i, 4, 'i32.add', count, 'i32.gt_u')
         c.if(() => fillEnd(c, x, i, count, filler))
       }
-      body(x, 0)
-      c.advance(at, 16)
+      run(x, 0)
+      move(16)
     }),
   )
 }
@@ -381,66 +405,51 @@ export interface SoftmaxPlaces {
   readonly outer: Int
   readonly count: Int
   readonly inner: Int
-  /** Room for powers: of a row 4 count + 16 bytes, of four columns 16 count. */
-  readonly scratch: Int
 }
 
 /**
  * exp(x - max) / sum(exp(x - max)), or its logarithm x - max - log(sum(exp(x - max))), along each row of [outer, count].
  * Powers are float32 numbers, their sum and the logarithm float64.
  */
-export function writeSoftmaxRows(
-  c: Code,
-  isLog: boolean,
-  { x, out, outer, count, scratch }: SoftmaxPlaces,
-): void {
+export function writeSoftmaxRows(c: Code, isLog: boolean, { x, out, outer, count }: SoftmaxPlaces): void {
   const row = c.copyOf(x)
   const target = c.copyOf(out)
   const rowBytes = c.product(count, 4)
   const o = c.copyOf(0)
   c.loop(o, outer, 1, () => {
-    const to = c.copyOf(target)
-    softmax(
-      c,
-      isLog,
-      scratch,
-      (filler, body, ways) => eachFour(c, row, count, filler, body, ways),
-      { best: (of, v) => bestOfLanes(c, of, v), sum: (v) => sumOfLanes(c, v) },
-      (result) => {
-        // What is written beyond the end of a row is written again as part of the next one.
-        c.get(to).get(result).memory('v128.store')
-        c.advance(to, 16)
-      },
-    )
+    const along =
+      (from: Local): Walk =>
+      (filler, body, ways) =>
+        eachFour(c, from, count, filler, body, ways, fromMemory, target)
+    softmax(c, isLog, along(row), along(target), {
+      best: (of, v) => bestOfLanes(c, of, v),
+      sum: (v) => sumOfLanes(c, v),
+    })
     c.advance(row, rowBytes).advance(target, rowBytes)
   })
 }
 
 /** The same along the columns of [outer, count, inner]. */
 export function writeSoftmaxColumns(c: Code, isLog: boolean, places: SoftmaxPlaces): void {
-  const { count, inner, scratch } = places
+  const { count, inner } = places
   const rowBytes = c.product(inner, 4)
   eachColumns(
     c,
     { ...places, wholeInner: inner },
     count,
-    (from, first, left) => {
-      const to = c.copyOf(first)
-      const pass: Pass = (_, body) => {
-        const at = c.copyOf(from)
-        const i = c.copyOf(0)
-        c.loop(i, count, 1, () => {
-          body(
-            keep(c, () => c.get(at).memory('v128.load')),
-            0,
-          )
-          c.advance(at, rowBytes)
-        })
-      }
-      softmax(c, isLog, scratch, pass, { best: (_, x) => x, sum: (x) => x }, (result) => {
-        storeFirst(c, to, result, left)
-        c.advance(to, rowBytes)
-      })
+    (x, out, left) => {
+      const along =
+        (from: Local): Walk =>
+        (_, body) => {
+          const [at, to] = [c.copyOf(from), c.copyOf(out)]
+          const i = c.copyOf(0)
+          c.loop(i, count, 1, () => {
+            const vector = keep(c, () => c.get(at).memory('v128.load'))
+            body(vector, 0, (value) => storeFirst(c, to, value, left))
+            c.advance(at, rowBytes).advance(to, rowBytes)
+          })
+        }
+      softmax(c, isLog, along(x), along(out), { best: (_, v) => v, sum: (v) => v })
     },
     count,
   )
@@ -463,28 +472,26 @@ function storeFirst(c: Code, to: Local, x: Local, left: Local): void {
   )
 }
 
-function softmax(
-  c: Code,
-  isLog: boolean,
-  scratch: Int,
-  pass: Pass,
-  across: { best(op: 'max', x: Local): Local; sum(x: Wide): Wide },
-  store: (result: Local) => void,
-): void {
+interface Across {
+  best(op: 'max', x: Local): Local
+  sum(x: Wide): Wide
+}
+
+/** Given the passes over what goes in and over what has been put out. */
+function softmax(c: Code, isLog: boolean, inputs: Walk, outputs: Walk, across: Across): void {
   // NaN is passed over here, and makes NaN of the sum.
-  const max = across.best('max', extreme(c, 'pmax', -Infinity, pass))
+  const max = across.best('max', extreme(c, 'pmax', -Infinity, inputs))
   if (isLog) {
-    logSoftmax(c, max, pass, (x) => across.sum(x), store)
+    logSoftmax(c, max, inputs, across)
     return
   }
   const sums = wide(c, 0)
-  const power = c.copyOf(scratch)
-  pass(
+  const powerOf = powersUpTo(c, max)
+  inputs(
     -Infinity,
-    (x) => {
-      const powers = expOfDifference(c, x, max)
-      c.get(power).get(powers).memory('v128.store')
-      c.advance(power, 16)
+    (x, _, put) => {
+      const powers = powerOf(c, x)
+      put(powers)
       addTo(c, sums, widen(c, powers))
     },
     2,
@@ -494,46 +501,41 @@ function softmax(
     c,
     halves(total, (half) => keep(c, () => c.f64x2(1).get(half).op('f64x2.div'))),
   )
-  c.op(scratch).set(power)
-  pass(
-    0,
-    () => {
-      store(keep(c, () => c.get(power).memory('v128.load').get(share).op('f32x4.mul')))
-      c.advance(power, 16)
-    },
-    WAYS,
-  )
+  outputs(0, (powers, _, put) => put(keep(c, () => c.get(powers).get(share).op('f32x4.mul'))), WAYS)
 }
 
 /** The largest are counted and the rest is summed apart, so that a sum of 1 and very little keeps the digits of that. */
-function logSoftmax(
-  c: Code,
-  max: Local,
-  pass: Pass,
-  sumAcross: (x: Wide) => Wide,
-  store: (result: Local) => void,
-): void {
+function logSoftmax(c: Code, max: Local, pass: Walk, across: Across): void {
   const sums = wide(c, 0)
   const counts = c.local('v128')
   c.f32x4(0).set(counts)
+  const powerOf = powersUpTo(c, max)
   pass(
     -Infinity,
     (x) => {
       const isLargest = keep(c, () => c.get(x).get(max).op('f32x4.eq'))
-      const powers = expOfDifference(c, x, max)
-      // 1, or NaN of an infinite one.
+      const powers = powerOf(c, x)
+      // All the same, or NaN of an infinite one.
       c.get(counts).get(powers).get(isLargest).op('v128.and', 'f32x4.add').set(counts)
       const others = keep(c, () => c.get(powers).get(isLargest).op('v128.andnot'))
       addTo(c, sums, widen(c, others))
     },
     2,
   )
-  const rest = sumAcross(sums)
-  const count = sumAcross(widen(c, counts))
+  const rest = across.sum(sums)
+  const count = across.sum(widen(c, counts))
   const logOf = (half: 'low' | 'high'): Local => {
     const share = keep(c, () => c.get(rest[half]).get(count[half]).op('f64x2.div'))
     return keep(c, () => {
-      log(c, count[half])
+      log(
+        c,
+        keep(c, () =>
+          c
+            .get(count[half])
+            .f64x2(1 / POWER_SCALE)
+            .op('f64x2.mul'),
+        ),
+      )
       log1p(c, share)
       c.op('f64x2.add')
     })
@@ -541,11 +543,11 @@ function logSoftmax(
   const low = logOf('low')
   const logs = { low, high: rest.low === rest.high ? low : logOf('high') }
   const top = widen(c, max)
-  pass(0, (x) => {
+  pass(0, (x, _, put) => {
     const from = widen(c, x)
     const half = (of: 'low' | 'high'): Local =>
       keep(c, () => c.get(from[of]).get(top[of]).op('f64x2.sub').get(logs[of]).op('f64x2.sub'))
-    store(narrow(c, { low: half('low'), high: half('high') }))
+    put(narrow(c, { low: half('low'), high: half('high') }))
   })
 }
 

@@ -36,30 +36,43 @@ const EXP = [
   0.49999993426449174, 0.16666520306826155, 0.04166839177189378, 0.008368756213998263, 0.0013814520962166748,
 ]
 
-/**
- * x = n ln 2 + r with whole n and |r| <= ln(2) / 2: exp(r) - 1, and a vector whose lowest bits are those of n + bias.
- * Adding 1.5 · 2^23 rounds to a whole number, which then is in the sum's lowest bits. `low` belongs to x, below its digits.
- */
-function reduceExp(c: Code, x: Local, bias: number, low?: Local): { rest: Local; shifted: Local } {
-  const rounder = 1.5 * 2 ** 23 + bias
-  const shifted = keep(c, () => c.get(x).f32x4(Math.LOG2E).op('f32x4.mul').f32x4(rounder).op('f32x4.add'))
-  const n = keep(c, () => c.get(shifted).f32x4(rounder).op('f32x4.sub'))
-  const r = keep(c, () => {
-    c.get(x).get(n).f32x4(LN2_HIGH).op('f32x4.mul', 'f32x4.sub')
-    c.get(n).f32x4(LN2_LOW).op('f32x4.mul', 'f32x4.sub')
-    if (low !== undefined) c.get(low).op('f32x4.add')
-  })
-  const rest = keep(c, () => {
+/** Adding it rounds to a whole number, which then is in the sum's lowest bits. */
+const ROUNDER = 1.5 * 2 ** 23
+
+/** n = x / ln 2, rounded, and a vector whose lowest bits are those of n plus what the rounder has beside {@link ROUNDER}. */
+function rounded(c: Code, x: Local, by: Local): { n: Local; shifted: Local } {
+  const shifted = keep(c, () => c.get(x).f32x4(Math.LOG2E).op('f32x4.mul').get(by).op('f32x4.add'))
+  return { shifted, n: keep(c, () => c.get(shifted).get(by).op('f32x4.sub')) }
+}
+
+/** x - n times the first part of ln 2, on the stack: for |n| < 512 that has no more digits than float32. */
+function minusHigh(c: Code, x: Local, n: Local): void {
+  c.get(x).get(n).f32x4(LN2_HIGH).op('f32x4.mul', 'f32x4.sub')
+}
+
+/** exp(r) - 1 for |r| <= ln(2) / 2. */
+function expm1Inside(c: Code, r: Local): Local {
+  return keep(c, () => {
     horner(c, r, EXP)
     c.get(r).get(r).op('f32x4.mul', 'f32x4.mul').get(r).op('f32x4.add')
   })
-  return { rest, shifted }
+}
+
+/** x = n ln 2 + r with whole n and |r| <= ln(2) / 2: exp(r) - 1, and a vector whose lowest bits are those of n + bias. */
+function reduceExp(c: Code, x: Local, bias: number): { rest: Local; shifted: Local } {
+  const by = keep(c, () => c.f32x4(ROUNDER + bias))
+  const { shifted, n } = rounded(c, x, by)
+  const r = keep(c, () => {
+    minusHigh(c, x, n)
+    c.get(n).f32x4(LN2_LOW).op('f32x4.mul', 'f32x4.sub')
+  })
+  return { rest: expm1Inside(c, r), shifted }
 }
 
 /** exp of numbers in [-105, 90], rounded once where it is subnormal, Infinity where it is too large. */
-function expInside(c: Code, x: Local, low?: Local): Local {
+function expInside(c: Code, x: Local): Local {
   // 2^n may be beyond what float32 holds, so half of n at a time; the bias makes exponent fields of both halves.
-  const { rest, shifted } = reduceExp(c, x, 2 * 127, low)
+  const { rest, shifted } = reduceExp(c, x, 2 * 127)
   const half = keep(c, () => c.get(shifted).op(1, 'i32x4.shr_u'))
   return keep(c, () => {
     c.get(rest).f32x4(1).op('f32x4.add')
@@ -82,16 +95,49 @@ const expOfMinusAbs = (c: Code, x: Local): Local =>
     ),
   )
 
-/** exp(x - max) for x <= max. What rounding takes off the difference is part of the power too (Knuth's two-sum). */
-export function expOfDifference(c: Code, x: Local, max: Local): Local {
-  const difference = keep(c, () => c.get(x).get(max).op('f32x4.sub'))
-  const near = keep(c, () => c.get(difference).get(x).op('f32x4.sub'))
-  const low = keep(c, () => {
-    c.get(x).get(difference).get(near).op('f32x4.sub', 'f32x4.sub')
-    c.get(max).get(near).op('f32x4.add', 'f32x4.sub')
-    c.get(difference).f32x4(-105).op('f32x4.gt', 'v128.and')
-  })
-  return expInside(c, atLeast(c, difference, -105), low)
+/** So far below the largest of a row its powers count as 0. */
+const FAR = 110
+/** From here on a number and another that is not {@link FAR} from it have an exact difference (Sterbenz). */
+const LARGE = 2 * FAR
+
+/** Powers are so many times as large, that those which matter beside the largest are normal numbers. */
+export const POWER_SCALE: number = 2 ** 60
+
+/**
+ * exp(x - max) {@link POWER_SCALE} for x <= max. With max = c + N ln 2 + r0 and x = c + n ln 2 + r0 + r it is
+ * 2^(60 + n - N) exp(r). c is 0, or max where that is large: so x - c is exact, as x - max would not be for small numbers.
+ */
+export function powersUpTo(c: Code, max: Local): SingleFunction {
+  const center = keep(c, () => c.get(max).get(max).op('f32x4.abs').f32x4(LARGE).op('f32x4.gt', 'v128.and'))
+  const top = keep(c, () => c.get(max).get(center).op('f32x4.sub'))
+  const least = keep(c, () => c.get(top).f32x4(FAR).op('f32x4.sub'))
+  const whole = keep(c, () => c.get(top).f32x4(Math.LOG2E).op('f32x4.mul', 'f32x4.nearest'))
+  const rest0 = keep(c, () => minusHigh(c, top, whole))
+  const bias = 127 + Math.log2(POWER_SCALE)
+  const by = keep(c, () =>
+    c
+      .f32x4(ROUNDER + bias)
+      .get(whole)
+      .op('f32x4.sub'),
+  )
+  return (_, x) => {
+    const inside = keep(c, () => c.get(x).get(center).op('f32x4.sub').get(least).op('f32x4.pmax'))
+    const distance = keep(c, () => c.get(inside).get(rest0).op('f32x4.sub'))
+    const { shifted, n } = rounded(c, distance, by)
+    const r = keep(c, () => {
+      minusHigh(c, inside, n)
+      c.get(rest0).op('f32x4.sub')
+      c.get(shifted)
+        .f32x4(ROUNDER + bias)
+        .op('f32x4.sub')
+        .f32x4(LN2_LOW)
+        .op('f32x4.mul', 'f32x4.sub')
+    })
+    const rest = expm1Inside(c, r)
+    return keep(c, () => {
+      c.get(rest).f32x4(1).op('f32x4.add').get(shifted).op(23, 'i32x4.shl', 'f32x4.mul')
+    })
+  }
 }
 
 /** exp(r) - 1 and 2^n, for numbers whose n is in [-126, 127]. */
