@@ -2,6 +2,7 @@ import { rows } from '../../packages/core/src/op.js'
 import { methods } from '../../packages/core/src/ops/index.js'
 import { type Example, examples, families, type OpName } from './examples.js'
 import { factsOf } from './facts.js'
+import { gpuPage, onGpu } from './gpu.js'
 import { type Documented, documentedOps, exampleSources } from './source.js'
 
 /** The pages of docs/ops by file name, as Markdown that is still to be formatted. */
@@ -15,6 +16,7 @@ export function pages(): ReadonlyMap<string, string> {
   const sources = exampleSources()
   const found = new Map<string, string>()
   found.set('README.md', indexPage(ops))
+  found.set('on-a-gpu.md', `${GENERATED}\n\n${gpuPage(ops)}`)
   for (const [family, { title, intro }] of Object.entries(families)) {
     const own = ops.filter((op) => op.family === family)
     if (own.length === 0) continue
@@ -46,6 +48,7 @@ function indexPage(ops: readonly Documented[]): string {
       'place. All derivatives can be differentiated ' +
       'again, to any order.',
     lines.join('\n'),
+    '[On a GPU](on-a-gpu.md) tells how accurate ops are there.',
     'The pages are written from the table of ops, and their examples are run by the tests. ' +
       '[Adding an op](../adding-an-op.md) tells how to add one.',
   ].join('\n\n')
@@ -70,6 +73,7 @@ function sectionOf(op: Documented, example: Example, source: string): string {
     `- dtype: ${example.dtype ?? facts.dtype}`,
     `- Derivative: ${derivatives}`,
     ...(ulps === undefined ? [] : [`- Precision in float32: ${ulps} ulp`]),
+    ...onGpu(op.name),
     ...(facts.singular.length === 0 ? [] : [`- At kinks and singular points: ${facts.singular.join(', ')}`]),
     ...op.options.map(
       ({ name, type, text }) => `- Option \`${name}: ${type}\`${text === '' ? '' : ` – ${text}`}`,

@@ -1,6 +1,14 @@
 import { erf, type FloatDType, floatx, grad, mish, setFloatx, type Tensor, tensor } from '@adjoint/core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { readOracle, readVectors, ulps32, ulps64, type VectorCase } from '../support/oracles.js'
+import {
+  readOracle,
+  readUlpTables,
+  readVectors,
+  type UlpTable,
+  ulps32,
+  ulps64,
+  type VectorCase,
+} from '../support/oracles.js'
 import { failuresOf, missingOps, opNamed } from '../support/vectors.js'
 
 /** Runs the tests in it with `dtype` as the default float. */
@@ -73,16 +81,7 @@ describeIn('float64', () => {
   })
 })
 
-interface UlpTable {
-  readonly op: string
-  readonly attrs: object
-  readonly x: readonly number[]
-  readonly y64: readonly number[]
-  readonly y32: readonly number[]
-  readonly d64: readonly number[]
-}
-
-const tables = readOracle<{ functions: UlpTable[] }>('vectors/ulp-tables.json').functions
+const tables = readUlpTables()
 const LOOSE_DERIVATIVES = ['gelu', 'mish', 'silu']
 
 /** The points where two lists are further apart than `most`. */

@@ -2,7 +2,7 @@ import { rows } from '@adjoint/core/extend'
 import type { GpuMode } from '@adjoint/gpu'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { hasBrowser, type OpenPage, openPage } from '../support/browser.js'
-import { readVectors, type VectorCase } from '../support/oracles.js'
+import { readUlpTables, readVectors } from '../support/oracles.js'
 import { missingOps } from '../support/vectors.js'
 
 if (!hasBrowser) console.log('skipped: there is no /usr/bin/chromium')
@@ -15,7 +15,8 @@ const startOf = (mode: GpuMode): number => (mode === 'webgl2' ? 0 : Math.floor(O
 const written = (value: unknown): string =>
   JSON.stringify(value, (_, inner: unknown) => (Object.is(inner, -0) ? '-0' : inner)).replaceAll('"-0"', '-0')
 
-const someRows = (mode: GpuMode): string[] => [...rows.keys()].filter((_, i) => i % ONE_IN === startOf(mode))
+const some = <T>(mode: GpuMode, all: Iterable<T>): T[] =>
+  [...all].filter((_, i) => i % ONE_IN === startOf(mode))
 const cases = readVectors().filter((c) => missingOps(c).length === 0 && !c.tags?.includes('f64-only'))
 
 describe.skipIf(!hasBrowser)('in headless Chromium, minified', () => {
@@ -45,18 +46,26 @@ describe.skipIf(!hasBrowser)('in headless Chromium, minified', () => {
     })
 
     test('agrees with the references', { timeout: 600_000 }, async () => {
-      const some: VectorCase[] = cases.filter((_, i) => i % ONE_IN === startOf(mode))
-      expect(await inPage(`adjointPage.vectors('${mode}', ${written(some)})`)).toEqual([])
+      expect(await inPage(`adjointPage.vectors('${mode}', ${written(some(mode, cases))})`)).toEqual([])
+    })
+
+    test('is as accurate as it promises', { timeout: 600_000 }, async () => {
+      const tables = some(mode, readUlpTables())
+      expect(await inPage(`adjointPage.ulps('${mode}', ${JSON.stringify(tables)})`)).toEqual([])
     })
   })
 
   describe.each(['webgl2', 'webgpu'] as const)('%s', (mode) => {
     test('computes each row as the CPU does', { timeout: 600_000 }, async () => {
-      expect(await inPage(`adjointPage.rows('${mode}', ${JSON.stringify(someRows(mode))})`)).toEqual([])
+      expect(await inPage(`adjointPage.rows('${mode}', ${JSON.stringify(some(mode, rows.keys()))})`)).toEqual(
+        [],
+      )
     })
 
     test('has the values of the CPU at the edges of formulas', { timeout: 300_000 }, async () => {
-      expect(await inPage(`adjointPage.edges('${mode}', ${JSON.stringify(someRows(mode))})`)).toEqual([])
+      expect(
+        await inPage(`adjointPage.edges('${mode}', ${JSON.stringify(some(mode, rows.keys()))})`),
+      ).toEqual([])
     })
 
     test('runs random programs as the CPU does', { timeout: 600_000 }, async () => {

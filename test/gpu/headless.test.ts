@@ -23,11 +23,12 @@ async function load() {
   // Those of core: there are no samples of the layers' own.
   const names = [...rows.keys()]
   const { page } = await import('./page/main.js')
-  const { readVectors } = await import('../support/oracles.js')
+  const { readUlpTables, readVectors } = await import('../support/oracles.js')
   const { missingOps } = await import('../support/vectors.js')
   const cases = readVectors().filter((c) => missingOps(c).length === 0 && !c.tags?.includes('f64-only'))
   const { createGpuBackend } = await import('@adjoint/gpu')
-  return { ...core, gpu, cpuBackend, names, cases, page, createGpuBackend }
+  const tables = readUlpTables()
+  return { ...core, gpu, cpuBackend, names, cases, tables, page, createGpuBackend }
 }
 const loaded = await load()
 
@@ -36,7 +37,7 @@ describe.skipIf(loaded === undefined)('on headlessgl', { timeout: 600_000 }, () 
     test('runs', () => undefined)
     return
   }
-  const { gpu, page, names, cases, cpuBackend, createGpuBackend, grad, setBackend, tensor } = loaded
+  const { gpu, page, names, cases, tables, cpuBackend, createGpuBackend, grad, setBackend, tensor } = loaded
 
   test('runs on this mode, and reads at once', async () => {
     expect(gpu.info).toMatchObject({ mode: MODE, driver: 'WebGL 1, by the package gl' })
@@ -68,6 +69,10 @@ describe.skipIf(loaded === undefined)('on headlessgl', { timeout: 600_000 }, () 
 
   test('agrees with the references', async () => {
     expect(await page.vectors(MODE, some(cases, 24))).toEqual([])
+  })
+
+  test('is as accurate as it promises', async () => {
+    expect(await page.ulps(MODE, some(tables, 8))).toEqual([])
   })
 
   test('computes each row as the CPU does', async () => {

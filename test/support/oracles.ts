@@ -72,6 +72,20 @@ export function readVectors(): VectorCase[] {
     .flatMap((file) => readOracle<{ cases: VectorCase[] }>(`vectors/${file}`).cases)
 }
 
+/** A function at some points: its values rounded to float64 and to float32, and its derivatives. */
+export interface UlpTable {
+  readonly op: string
+  readonly attrs: object
+  readonly x: readonly number[]
+  readonly y64: readonly number[]
+  readonly y32: readonly number[]
+  readonly d64: readonly number[]
+}
+
+export function readUlpTables(): UlpTable[] {
+  return readOracle<{ functions: UlpTable[] }>('vectors/ulp-tables.json').functions
+}
+
 /** A difference d is tolerated if |d| <= absolute * max(1, largest reference) + relative * |reference|. */
 export type Tolerance = readonly [absolute: number, relative: number]
 

@@ -21,13 +21,14 @@ import { createGpuBackend, type GpuMode } from '@adjoint/gpu'
 import { concatenate, dense, dropout, input, model } from '@adjoint/layers'
 import {
   edgeDifferences,
+  inaccuracies,
   programDifferences,
   programs as randomPrograms,
   rowDifferences,
 } from '../../support/gpu-rows.js'
 import { traps } from '../../support/gpu-traps.js'
 import { gpuJs } from '../../../packages/gpu/src/vendor.js'
-import type { VectorCase } from '../../support/oracles.js'
+import type { UlpTable, VectorCase } from '../../support/oracles.js'
 import { failuresWhenRead } from '../../support/vectors.js'
 
 /** Runs cases and says what is wrong, or why nothing could be run. */
@@ -178,6 +179,18 @@ async function rows(mode: GpuMode, names: readonly string[]): Promise<string[]> 
     } catch (error) {
       wrong.push(`${name}: ${String(error).slice(0, 500)}`)
     }
+  return wrong
+}
+
+/** Where functions are less accurate than they promise. */
+async function ulps(mode: GpuMode, tables: readonly UlpTable[]): Promise<string[]> {
+  setBackend(await createGpuBackend({ prefer: [mode], allowSoftware: true }))
+  const wrong: string[] = []
+  try {
+    for (const table of tables) wrong.push(...(await inaccuracies(table)))
+  } finally {
+    setBackend(cpuBackend)
+  }
   return wrong
 }
 
@@ -335,6 +348,7 @@ async function plans(mode: GpuMode): Promise<number> {
 
 export const page = {
   edges,
+  ulps,
   pitfalls,
   anomaly,
   vectors,
