@@ -211,7 +211,10 @@ async function programs(mode: GpuMode, count: number): Promise<string[]> {
   return wrong
 }
 
-/** Losses of a small training on the CPU and on the GPU, and how many buffers more steps have added there. */
+/**
+ * Losses of a small training on the CPU and on the GPU, and how many buffers more steps have added there, once fit goes
+ * ahead of its losses.
+ */
 async function training(mode: GpuMode): Promise<{ want: unknown; got: unknown; added: number }> {
   const gpu = await createGpuBackend({ prefer: [mode], allowSoftware: true })
   const losses = async (epochs: readonly number[]): Promise<{ losses: number[]; buffers: number[] }> => {
@@ -239,10 +242,10 @@ async function training(mode: GpuMode): Promise<{ want: unknown; got: unknown; a
     return found
   }
   setBackend(cpuBackend)
-  const want = await losses([2, 4])
+  const want = await losses([8, 8])
   setBackend(gpu)
   try {
-    const got = await losses([2, 4])
+    const got = await losses([8, 8])
     return { want: want.losses, got: got.losses, added: got.buffers[1]! - got.buffers[0]! }
   } finally {
     setBackend(cpuBackend)
