@@ -4,6 +4,7 @@ import {
   cast,
   categoricalCrossentropy,
   compile,
+  concat,
   DisposedError,
   embedding,
   full,
@@ -662,7 +663,7 @@ describe.each<readonly [string, (x: Tensor, row: Tensor) => Tensor]>([
     fc.integer({ min: 1, max: 40 }),
     fc.integer({ min: 1, max: 40 }),
   )
-  test.prop([shapes], { numRuns: 10, examples: [[[1, 16, 16]], [[1, 5, 1200]], [[2, 8, 8]]] })(
+  test.prop([shapes], { numRuns: 6, examples: [[[1, 16, 16]], [[1, 5, 1200]], [[2, 8, 8]]] })(
     'gives what the ops give, and so do its gradients, to the last bit',
     ([n, m, k]) => {
       const x = random.normal([n, m, k], { seed: m })
@@ -672,6 +673,72 @@ describe.each<readonly [string, (x: Tensor, row: Tensor) => Tensor]>([
         return [out, ...pullback(out)]
       }
       expect(values(compile(f)(x, row))).toEqual(values(f(x, row)))
+    },
+  )
+})
+
+test('what is joined is computed where it belongs, and its gradient is read where it lies', () => {
+  const f = compile((x: Tensor, w: Tensor) => {
+    const joined = (y: Tensor): Tensor => concat([relu(matmul(y, w)), y.mul(2)], 1)
+    return vjp(joined, [x])[1](joined(x))[0]
+  })
+  const x = random.normal([6, 8], { seed: 1 })
+  expect(String(f.plan(x, random.normal([8, 16], { seed: 2 })))).toMatchInlineSnapshot(`
+    "%0: float32 [6,8] = argument 0
+    %1: float32 [8,16] = argument 1
+    %4: float32 [] = constant 2
+    %2: float32 [6,16] = matmul of %0, %1
+    %3: float32 [6,16] = max(x, 0) of %2
+    %5: float32 [6,8] = x * y of %0, %4
+    %6: float32 [6,24] = concat(axis 1) of %3, %5, in place
+    %7: float32 [6,16] = slice(begin [0,0], strides [1,1]) of %6, in place
+    %8: float32 [6,8] = slice(begin [0,16], strides [1,1]) of %6, in place
+    %10: float32 [6,16] = x > 0 ? y : 0 of %7, %2
+    together:
+      %11: float32 [6,8] = matmul(transposeB) of %10, %1
+      %9: float32 [6,8] = x * y of %8, %4
+      %12: float32 [6,8] = x + y of %9, %11
+    returns %12
+    2016 bytes"
+  `)
+})
+
+const joins: Readonly<Record<string, (a: Tensor, b: Tensor, w: Tensor) => Tensor>> = {
+  'products and what follows them': (a, b, w) => concat([relu(matmul(a, w)), b, matmul(b, w).sub(1)], -1),
+  'elementwise ops': (a, b) => concat([a.mul(b), a.exp(), b.sub(a).abs()], -1).mul(3),
+  'one thing twice': (a, _, w) => {
+    const h = relu(matmul(a, w))
+    return concat([h, h, h.mul(2)], -1)
+  },
+  'joined things': (a, b, w) => concat([a.sub(b), concat([relu(matmul(a, w)), b.mul(2)], -1).tanh()], -1),
+  'what others need too': (a, b, w) => {
+    const h = relu(matmul(a, w))
+    return concat([h, a.add(b)], -1)
+      .mul(h.sum())
+      .add(h.slice([0, 0], [1, 1]))
+  },
+  'rows of rows': (a, b) => concat([a.mul(2).reshape([1, ...a.shape]), b.neg().reshape([1, ...b.shape])], 1),
+  'parts of parts': (a, b, w) => {
+    const both = concat([a.mul(b), relu(matmul(a, w))], -1)
+    const half = both.slice([0, 0], [a.shape[0]!, a.shape[1]!])
+    return concat([half.mul(2), half.slice([0, 0], [a.shape[0]!, 4]).relu()], -1)
+  },
+}
+describe.each(Object.entries(joins))('concatenations of %s', (_, op) => {
+  const sides = fc.tuple(fc.integer({ min: 1, max: 20 }), fc.constantFrom(4, 6, 8, 16, 20))
+  test.prop([sides, fc.constantFrom(4, 7, 16, 24)], { numRuns: 8 })(
+    'give what the ops give, and so do their gradients, to the last bit',
+    ([m, k], n) => {
+      const inputs = [
+        random.normal([m, k], { seed: 1 }),
+        random.normal([m, k], { seed: 2 }),
+        random.normal([k, n], { seed: 3 }),
+      ] as const
+      const f = (...at: Tensor[]): Tensor[] => {
+        const [out, pullback] = vjp(op, at as [Tensor, Tensor, Tensor])
+        return [out, ...pullback(out.square())]
+      }
+      expect(values(compile(f)(...inputs))).toEqual(values(f(...inputs)))
     },
   )
 })

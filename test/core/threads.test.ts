@@ -163,6 +163,18 @@ describe('plans whose every stage is shared give what ops give, to the last bit:
     }
   })
 
+  test('concatenations and their gradients', () => {
+    const joined = (x: Tensor, w: Tensor): Tensor =>
+      concat([relu(matmul(x, w)), x.mul(2), matmul(x, w).add(1)], 1)
+    for (const [m, k, n] of [
+      [67, 12, 48],
+      [300, 16, 20],
+    ] as const) {
+      const inputs = [random.normal([m, k], { seed: 1 }), random.normal([k, n], { seed: 2 })] as const
+      expectSame((...at) => vjp(joined, [...at] as [Tensor, Tensor])[1](joined(at[0]!, at[1]!)), ...inputs)
+    }
+  })
+
   test('layer norms and their gradients', () => {
     for (const x of [a, b, random.normal([3, 30, 20], { seed: 4 })]) {
       const [gamma, beta] = [5, 6].map((seed) => random.normal([x.shape.at(-1)!], { seed }))

@@ -46,7 +46,9 @@ export type CodeKind = 'common' | 'own' | 'shared'
  * will change, and "back3" puts it back.
  */
 export function emit(program: Program, plan: Schedule, places: Places, kind: CodeKind): Emitted {
-  const writings = plan.stages.map((stage) => stageWriting(program, stage, plan.roots, places.isStored))
+  const writings = plan.stages.map((stage) =>
+    isInPlace(stage, plan) ? undefined : stageWriting(program, stage, plan, places.isStored),
+  )
   // What calls others is in one module with them.
   const isCommon = ({ callees }: Writing): boolean => kind === 'common' && callees === undefined
   const common = new Map<string, CommonFunction>()
@@ -102,10 +104,10 @@ export function emit(program: Program, plan: Schedule, places: Places, kind: Cod
   const main = (isFirst: boolean): Code => {
     const c = new Code()
     plan.stages.forEach((stage, at) => {
-      if (stage.isFirst !== isFirst) return
+      if (stage.isFirst !== isFirst || isInPlace(stage, plan)) return
       const writing = writings[at]
       if (writing === undefined) c.op(at).call(HOST)
-      else if (kind === 'shared' && share(at, sharedWriting(program, stage, plan.roots, places.isStored)!))
+      else if (kind === 'shared' && share(at, sharedWriting(program, stage, plan, places.isStored)!))
         c.op(at).call(FORK)
       else {
         for (const operand of writing.operands) c.op(places.addressOf(operand))
@@ -155,34 +157,36 @@ function ownSource(
 }
 
 /** The most scratch that any stage of the schedule needs. */
-export function scratchOf(
-  program: Program,
-  { stages, roots }: Schedule,
-  isStored: (id: ValueId) => boolean,
-): number {
-  return Math.max(0, ...stages.map((stage) => sharedWriting(program, stage, roots, isStored)?.scratch ?? 0))
+export function scratchOf(program: Program, plan: Schedule, isStored: (id: ValueId) => boolean): number {
+  const own = plan.stages.filter((stage) => !isInPlace(stage, plan))
+  return Math.max(0, ...own.map((stage) => sharedWriting(program, stage, plan, isStored)?.scratch ?? 0))
 }
 
 function stageWriting(
   program: Program,
   { members, byRows }: Stage,
-  roots: readonly ValueId[],
+  plan: Schedule,
   isStored: (id: ValueId) => boolean,
 ): Writing | undefined {
   return byRows === undefined
-    ? writingOf(program, members, isStored)
-    : rowsWriting(program, byRows, roots, isStored)
+    ? writingOf(program, members, isStored, plan.windows)
+    : rowsWriting(program, byRows, plan, isStored)
 }
 
 /** The same, for parts that leave alone what follows them. */
 function sharedWriting(
   program: Program,
   stage: Stage,
-  roots: readonly ValueId[],
+  plan: Schedule,
   isStored: (id: ValueId) => boolean,
 ): Writing | undefined {
-  const writing = stageWriting(program, stage, roots, isStored)
+  const writing = stageWriting(program, stage, plan, isStored)
   const division = writing?.divide()
   if (division?.reachesOver !== true) return writing
-  return rowsWriting(program, { count: division.units, parts: [stage.members] }, roots, isStored)
+  return rowsWriting(program, { count: division.units, parts: [stage.members] }, plan, isStored)
+}
+
+/** Whether others do it all. */
+export function isInPlace({ members }: Stage, { windows }: Schedule): boolean {
+  return windows.from.has(members[0]!) || windows.joined.has(members[0]!)
 }

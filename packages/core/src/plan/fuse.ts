@@ -24,10 +24,32 @@ export interface ByRows {
 }
 
 /** A program's kernels in the order in which they will run. */
-export interface Schedule {
+export interface Grouping {
   readonly stages: readonly Stage[]
   /** For each value the one whose memory it shares: itself, unless it is another one under a new shape. */
   readonly roots: readonly ValueId[]
+}
+
+/** The place of a value in the memory of another one: rows of so many bytes each. */
+export interface Window {
+  readonly of: ValueId
+  readonly offset: number
+  readonly rows: number
+  /** Bytes from row to row. */
+  readonly step: number
+}
+
+export interface Windows {
+  /** Where values are written besides their own place, if they have one. */
+  readonly into: ReadonlyMap<ValueId, Window>
+  /** Where values are read that have no place of their own. */
+  readonly from: ReadonlyMap<ValueId, Window>
+  /** Concatenations of which all is where it belongs. */
+  readonly joined: ReadonlySet<ValueId>
+}
+
+export interface Schedule extends Grouping {
+  readonly windows: Windows
 }
 
 const MOST_MEMBERS = 24
@@ -38,7 +60,7 @@ interface Group {
 }
 
 /** Puts elementwise kernels together where what they pass on to each other then never has to be stored. */
-export function schedule(program: Program): Schedule {
+export function schedule(program: Program): Grouping {
   const { values } = program
   const roots = rootsOf(program)
   const isFirst = neededForResults(program)
@@ -90,7 +112,8 @@ export function schedule(program: Program): Schedule {
     groups.set(id, group)
   })
   const stages = [...new Set(groups.values())].sort((a, b) => a.members.at(-1)! - b.members.at(-1)!)
-  return { stages: [...stages.filter((s) => s.isFirst), ...stages.filter((s) => !s.isFirst)], roots }
+  const ordered = [...stages.filter((s) => s.isFirst), ...stages.filter((s) => !s.isFirst)]
+  return { stages: ordered, roots }
 }
 
 /** More members than this, or series, would make the code of a product's tiles too long. */

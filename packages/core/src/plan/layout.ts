@@ -30,7 +30,8 @@ const LEAST_KEPT = 4096
  * Finds a place for every value that is stored. Values that are not needed at the same time share memory.
  * @param keepsArguments whether large arguments share none, because the next run may be given the same.
  */
-export function layOut(program: Program, { stages, roots }: Schedule, keepsArguments: boolean): Layout {
+export function layOut(program: Program, plan: Schedule, keepsArguments: boolean): Layout {
+  const { stages, roots } = plan
   const { values } = program
   const stageOf = new Map<ValueId, number>()
   stages.forEach(({ members }, at) => {
@@ -40,7 +41,7 @@ export function layOut(program: Program, { stages, roots }: Schedule, keepsArgum
   values.forEach(({ source }, id) => {
     if (keepsArguments && source.kind === 'argument' && bytesOf(program, id) >= LEAST_KEPT) kept.add(id)
   })
-  const lives = livesOf(program, stages, roots, stageOf, kept)
+  const lives = livesOf(program, plan, stageOf, kept)
   const places = new Map<ValueId, Place>()
   values.forEach(({ source }, id) => {
     if (source.kind === 'variable') places.set(id, { kind: 'variable', variable: source.variable })
@@ -92,8 +93,7 @@ interface Life {
 
 function livesOf(
   program: Program,
-  stages: readonly Stage[],
-  roots: readonly ValueId[],
+  { stages, roots, windows }: Schedule,
   stageOf: ReadonlyMap<ValueId, number>,
   kept: ReadonlySet<ValueId>,
 ): Map<ValueId, Life> {
@@ -104,10 +104,16 @@ function livesOf(
   }
   stages.forEach(({ members }, at) => {
     // Inside a stage values are passed on in registers, or a few rows at a time.
-    for (const member of members)
+    for (const member of members) {
+      if (windows.joined.has(member) || windows.from.has(member)) continue
       for (const input of inputsOf(values[member]!.source))
-        if (stageOf.get(roots[input]!) !== at) use(input, at)
+        if (stageOf.get(roots[input]!) !== at) use(windows.from.get(input)?.of ?? input, at)
+    }
   })
+  /** Concatenations begin with the first stage that writes to them. */
+  const begun = new Map<ValueId, number>()
+  for (const [member, { of }] of windows.into)
+    begun.set(of, Math.min(begun.get(of) ?? Infinity, stageOf.get(member)!))
   for (const id of [...results, ...assigned.map(({ value }) => value), ...checks.map(({ value }) => value)])
     use(id, stages.length)
   const lives = new Map<ValueId, Life>()
@@ -118,7 +124,7 @@ function livesOf(
     // What is copied in once, or before the run, is there from the beginning; constants are there to stay.
     const isGiven = source.kind !== 'kernel'
     lives.set(id, {
-      from: isGiven ? -1 : stageOf.get(id)!,
+      from: isGiven ? -1 : (begun.get(id) ?? stageOf.get(id)!),
       to: source.kind === 'constant' || kept.has(id) ? stages.length : to,
     })
   })

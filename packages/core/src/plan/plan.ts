@@ -10,7 +10,7 @@ import { wasmBackend } from '../wasm/backend.js'
 import { type SharedCode, pool } from '../threads/pool.js'
 import { buildModule, type Compiled, instantiate } from '../wasm/host.js'
 import { ownArray, viewAt } from '../wasm/memory.js'
-import { type CodeKind, emit, scratchOf } from './emit.js'
+import { type CodeKind, emit, isInPlace, scratchOf } from './emit.js'
 import { functionsOf } from './functions.js'
 import { schedule, type Schedule } from './fuse.js'
 import { free, isShared as isMemoryShared, planMemory, reserve } from './heap.js'
@@ -19,6 +19,7 @@ import { bytesOf, layOut, type Layout } from './layout.js'
 import { formatValue, formatVariable, type Program, type Replay, type ValueId } from './program.js'
 import { joinRows } from './rows.js'
 import { simplify } from './simplify.js'
+import { withWindows } from './windows.js'
 import type { Operand } from './writing.js'
 
 /**
@@ -64,7 +65,7 @@ class Plan implements Replay {
 
   constructor(captured: Program, keepsArguments: boolean) {
     const program = (this.#program = simplify(captured))
-    this.#schedule = joinRows(program, schedule(program))
+    this.#schedule = joinRows(program, withWindows(program, schedule(program)))
     this.#layout = layOut(program, this.#schedule, keepsArguments)
     const changed = new Set(program.assigned.map(({ variable }) => variable))
     const scratch = scratchOf(program, this.#schedule, (id) => this.#layout.places.has(id))
@@ -139,7 +140,10 @@ class Plan implements Replay {
   }
 
   #addressOf(operand: Operand): number {
-    if (typeof operand === 'object') return this.#arena.slots + 8 * operand.slot
+    if (typeof operand === 'object')
+      return 'slot' in operand
+        ? this.#arena.slots + 8 * operand.slot
+        : this.#addressOf(operand.of) + operand.offset
     const place = this.#layout.places.get(this.#schedule.roots[operand]!)!
     return place.kind === 'arena'
       ? this.#arena.address + place.offset
@@ -250,8 +254,10 @@ class Plan implements Replay {
     const program = this.#program
     const line = (id: ValueId): string => formatValue(program, id)
     const given = program.values.flatMap(({ source }, id) => (source.kind === 'kernel' ? [] : [line(id)]))
-    const stages = this.#schedule.stages.flatMap(({ members, byRows }) => {
-      if (members.length === 1) return members.map(line)
+    const stages = this.#schedule.stages.flatMap((stage) => {
+      const { members, byRows } = stage
+      if (members.length === 1)
+        return members.map((id) => line(id) + (isInPlace(stage, this.#schedule) ? ', in place' : ''))
       const how = byRows === undefined ? 'together:' : 'together, row by row:'
       return [how, ...members.map((id) => `  ${line(id)}`)]
     })

@@ -26,7 +26,7 @@ interface Chain {
 }
 
 /** Puts stages together that go through the same rows and need of one another no more than the row at hand. */
-export function joinRows(program: Program, { stages, roots }: Schedule): Schedule {
+export function joinRows(program: Program, { stages, roots, windows }: Schedule): Schedule {
   const assigned = new Set(program.assigned.map(({ value }) => roots[value]!))
   const writings = new Map<Stage, Writing | undefined>()
   const chains: (Chain | undefined)[] = []
@@ -44,7 +44,7 @@ export function joinRows(program: Program, { stages, roots }: Schedule): Schedul
   }
   for (const stage of stages) {
     const isOpen = !stage.members.some((id) => assigned.has(id))
-    const writing = isOpen ? writingOf(program, stage.members, () => true) : undefined
+    const writing = isOpen ? writingOf(program, stage.members, () => true, windows) : undefined
     writings.set(stage, writing)
     let own = chains.length
     place({ parts: [stage], rows: writing?.ownRows }, own)
@@ -59,6 +59,7 @@ export function joinRows(program: Program, { stages, roots }: Schedule): Schedul
   }
   return {
     roots,
+    windows,
     stages: chains.flatMap((chain) => {
       if (chain === undefined) return []
       const { parts, rows: count } = chain
@@ -127,12 +128,13 @@ function passedOn(
 export function rowsWriting(
   program: Program,
   { count, parts: stageParts }: ByRows,
-  roots: readonly ValueId[],
+  { roots, windows }: Schedule,
   isStored: (id: ValueId) => boolean,
 ): Writing {
   const { values } = program
   const passed = passedOn(program, stageParts, roots, isStored)
-  const writings = stageParts.map((part) => writingOf(program, part, (id) => isStored(id) || passed.has(id))!)
+  const isWritten = (id: ValueId): boolean => isStored(id) || passed.has(id)
+  const writings = stageParts.map((part) => writingOf(program, part, isWritten, windows)!)
   const bytesOf = (id: ValueId): number => (sizeOf(values[id]!.shape) / count) * BYTES[values[id]!.dtype]
   const widest = Math.max(...stageParts.flat().map(bytesOf))
   const block = Math.max(AT_A_TIME, Math.min(LINE, Math.floor(NEAR / widest) & ~3))
@@ -149,7 +151,7 @@ export function rowsWriting(
     const isSame = (other: Operand): boolean =>
       typeof operand === 'number' && typeof other === 'number'
         ? roots[other] === roots[operand]
-        : typeof operand !== 'number' && typeof other !== 'number' && other.slot === operand.slot
+        : JSON.stringify(other) === JSON.stringify(operand)
     const known = operands.findIndex((other, i) => steps[i] === step && isSame(other))
     if (known >= 0) return known
     steps.push(step)

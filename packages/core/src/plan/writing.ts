@@ -10,11 +10,11 @@ import { loadOnce, type MapSource, writeMap, writeSteps } from '../wasm/map.js'
 import type { Epilogue } from '../wasm/matmul.js'
 import type { Load } from '../wasm/reduce.js'
 import { keep } from '../wasm/vector-math.js'
-import { isWoven, reachOf } from './fuse.js'
+import { isWoven, reachOf, type Window, type Windows } from './fuse.js'
 import type { Program, ValueId } from './program.js'
 
-/** What has an address: a value, or one of the numbers given to every run. */
-export type Operand = ValueId | { readonly slot: number }
+/** What has an address: a value, a place in another one, or one of the numbers given to every run. */
+export type Operand = ValueId | Window | { readonly slot: number }
 
 /** A stage's code: a function of addresses and sizes, and what it is called with. */
 export interface Writing {
@@ -62,14 +62,16 @@ export function writingOf(
   program: Program,
   members: readonly ValueId[],
   isStored: (id: ValueId) => boolean,
+  windows: Windows,
 ): Writing | undefined {
   const id = members[0]!
   const last = members.at(-1)!
   if (isWoven(program, id))
     return isWoven(program, last)
-      ? mapWriting(program, members, isStored)
+      ? mapWriting(program, members, isStored, windows)
       : reductionWriting(program, members.slice(0, -1), last)
-  if (members.length > 1) return productWriting(program, id, members.slice(1), isStored)
+  if (members.length > 1 || windows.into.has(id))
+    return productWriting(program, id, members.slice(1), isStored, windows)
   const value = program.values[id]!
   if (value.source.kind !== 'kernel' || sizeOf(value.shape) === 0) return undefined
   const { kernel, inputs } = value.source
@@ -102,6 +104,8 @@ function rowsOf(kernel: Kernel, { sizes: [outer, count, inner] }: Choice, rows: 
     : undefined
 }
 
+const NO_WINDOWS: Windows = { into: new Map(), from: new Map(), joined: new Set() }
+
 /** Several elementwise kernels as one, and what it reads and writes. */
 interface Woven {
   readonly source: MapSource
@@ -109,6 +113,8 @@ interface Woven {
   readonly inputs: readonly ValueId[]
   readonly slots: readonly number[]
   readonly stored: readonly ValueId[]
+  /** Where it is written besides. */
+  readonly into: readonly Window[]
 }
 
 /** @param isOnce whether all elements of a row read the same value of an input. */
@@ -116,6 +122,7 @@ function weave(
   program: Program,
   members: readonly ValueId[],
   isStored: (id: ValueId) => boolean,
+  windows: Windows,
   isOnce: (input: ValueId) => boolean,
 ): Woven {
   const { values } = program
@@ -127,6 +134,7 @@ function weave(
   const inputs = given.filter((_, i) => numbers[i] === undefined)
   const slots = members.flatMap((id) => slotsOf(program, id))
   const stored = members.filter(isStored)
+  const also = members.filter((id) => windows.into.has(id))
   const source: MapSource = {
     inputs: [
       ...inputs.map((id) => ({ dtype: values[id]!.dtype, isOnce: isOnce(id) })),
@@ -152,9 +160,9 @@ function weave(
         ),
       }
     }),
-    outputs: stored.map((id) => members.indexOf(id)),
+    outputs: [...stored, ...also].map((id) => members.indexOf(id)),
   }
-  return { source, inputs, slots, stored }
+  return { source, inputs, slots, stored, into: also.map((id) => windows.into.get(id)!) }
 }
 
 /** Equal for sources that are written the same. */
@@ -173,19 +181,26 @@ function mapWriting(
   program: Program,
   members: readonly ValueId[],
   isStored: (id: ValueId) => boolean,
+  windows: Windows,
 ): Writing | undefined {
   const { values } = program
   const { shape } = values[members[0]!]!
   if (sizeOf(shape) === 0) return undefined
-  const { inputs } = weave(program, members, isStored, () => false)
-  const loops = loopsOver(
-    inputs.map((id) => ({ shape: values[id]!.shape })),
-    shape,
+  const { inputs } = weave(program, members, isStored, windows, () => false)
+  const given = inputs.map((id): ValueId | Window => windows.from.get(id) ?? id)
+  const loops = loopsThrough(
+    loopsOver(
+      inputs.map((id) => ({ shape: values[id]!.shape })),
+      shape,
+    ),
+    given,
+    members.flatMap((id) => windows.into.get(id) ?? []),
   )
-  const { source, slots, stored } = weave(
+  const { source, slots, stored, into } = weave(
     program,
     members,
     isStored,
+    windows,
     (id) => loops.steps[inputs.indexOf(id)] === 0,
   )
   const { outer, strides, inner } = loops
@@ -196,19 +211,22 @@ function mapWriting(
   ]
   // How long the outermost loop is does not matter to the code.
   const isFlat = outer.length === 0
-  const key = `map ${isFlat ? '' : inner} ${others.join()} ${strides.join(' ')} ${keyOf(source)}`
+  const apart = into.map(({ step }) => step)
+  const key = `map ${isFlat ? '' : inner} ${others.join()} ${strides.join(' ')} ${apart.join()} ${keyOf(source)}`
+  const hasWindows = into.length > 0 || given.some((operand) => typeof operand === 'object')
   return {
     key,
-    operands: [...inputs, ...slots.map((slot) => ({ slot })), ...stored],
+    operands: [...given, ...slots.map((slot) => ({ slot })), ...stored, ...into],
     sizes: [outer[0] ?? inner],
     scratch: 0,
-    divide: () => divideMap(program, members, inputs, slots.length, stored, loops),
-    rows: (rows) => rowsOfMap(program, inputs, slots.length, stored, loops, rows),
+    divide: () => divideMap(program, members, inputs, slots.length, stored, into, loops),
+    rows: (rows) => (hasWindows ? undefined : rowsOfMap(program, inputs, slots.length, stored, loops, rows)),
     leastParts: isFlat ? Math.ceil(inner / MOST_OF_MAP) : 1,
     write: (c, addresses, [size]) => {
       const from = addresses.slice(0, inputs.length + slots.length)
       const to = addresses.slice(from.length)
       const counts = [size!, ...others]
+      const rowBytes = stored.map((id) => inner * BYTES[values[id]!.dtype])
       const nest = (axis: number): void => {
         const count = counts[axis]!
         const moves = stepBytes(axis)
@@ -217,6 +235,7 @@ function mapWriting(
             inputs: from,
             inputSteps: moves,
             outputs: to,
+            outputSteps: [...rowBytes, ...apart],
             rows: isFlat ? 1 : count,
             inner: isFlat ? count : inner,
           })
@@ -237,6 +256,20 @@ function mapWriting(
   }
 }
 
+/** The same loops, going through the rows of windows if there are any. */
+function loopsThrough(loops: Loops, given: readonly (ValueId | Window)[], into: readonly Window[]): Loops {
+  const windows = [...into, ...given.filter((operand) => typeof operand === 'object')]
+  if (windows.length === 0) return loops
+  const { rows } = windows[0]!
+  const isFlat = loops.outer.length === 0
+  const inner = isFlat ? loops.inner / rows : loops.inner
+  const strides = given.map((operand, i) => {
+    if (typeof operand === 'object') return operand.step / BYTES.float32
+    return isFlat ? loops.steps[i]! * inner : loops.strides[0]![i]!
+  })
+  return { outer: [rows], strides: [strides], inner, steps: loops.steps }
+}
+
 /** A reduction of what elementwise kernels compute on the way, which is stored nowhere. */
 function reductionWriting(program: Program, members: readonly ValueId[], reduction: ValueId): Writing {
   const { values } = program
@@ -247,7 +280,7 @@ function reductionWriting(program: Program, members: readonly ValueId[], reducti
   const choice = choose(kernel, [x], values[reduction]!)!
   const { writer, sizes } = choice
   const isOne = (id: ValueId): boolean => reachOf(values[id]!.shape, x.shape) === 'one'
-  const { source, inputs, slots } = weave(program, members, () => false, isOne)
+  const { source, inputs, slots } = weave(program, members, () => false, NO_WINDOWS, isOne)
   const main = inputs.find((id) => !isOne(id))!
   return {
     key: `${writer.key} ${inputs.indexOf(main)} ${inputs.map(isOne).join()} ${keyOf(source)}`,
@@ -311,6 +344,7 @@ function divideMap(
   inputs: readonly ValueId[],
   slots: number,
   stored: readonly ValueId[],
+  into: readonly Window[],
   { outer, strides, inner, steps }: Loops,
 ): Division | undefined {
   const { values } = program
@@ -328,6 +362,7 @@ function divideMap(
       ...inputs.map((id, i) => perUnit * (isFlat ? steps : strides[0]!)[i]! * BYTES[values[id]!.dtype]),
       ...Array.from({ length: slots }, () => 0),
       ...stored.map((id) => perUnit * rest * BYTES[values[id]!.dtype]),
+      ...into.map(({ step }) => step),
     ],
     size: 0,
     perUnit,
@@ -374,6 +409,7 @@ function productWriting(
   product: ValueId,
   members: readonly ValueId[],
   isStored: (id: ValueId) => boolean,
+  windows: Windows,
 ): Writing {
   const { values } = program
   const { source: from, shape } = values[product]!
@@ -383,57 +419,71 @@ function productWriting(
   const choice = choose(kernel, ins, values[product]!)!
   const { writer, sizes, scratch } = choice
   const reach = (id: ValueId): ReturnType<typeof reachOf> => reachOf(values[id]!.shape, shape)
-  const { source, inputs, slots, stored } = weave(program, members, isStored, (id) => reach(id) === 'one')
+  const { source, inputs, slots } = weave(program, members, isStored, NO_WINDOWS, (id) => reach(id) === 'one')
   const others = inputs.filter((id) => id !== product)
-  const outputs = isStored(product) ? [product, ...stored] : stored
-  const key = `${writer.key} ${inputs.indexOf(product)} ${isStored(product)} ${inputs.map(reach).join()}`
+  const given = others.map((id): ValueId | Window => windows.from.get(id) ?? id)
+  const all = [product, ...members]
+  /** What is stored, and where; the tiles themselves in the place that comes last. */
+  const outputs: { readonly id: ValueId; readonly at: ValueId | Window }[] = [
+    ...all.flatMap((id) => (windows.into.has(id) ? [{ id, at: windows.into.get(id)! }] : [])),
+    ...all.filter(isStored).map((id) => ({ id, at: id })),
+  ]
+  const main = outputs.at(-1)!
+  const rowBytes = shape.at(-1)! * BYTES.float32
+  const stepOf = (at: ValueId | Window): number => (typeof at === 'object' ? at.step : rowBytes)
+  const places = [...given, ...outputs.map(({ at }) => at)]
+  const apart = places.some((at) => typeof at === 'object') ? places.map(stepOf).join() : ''
+  const key = `${writer.key} ${inputs.indexOf(product)} ${outputs.map(({ id }) => all.indexOf(id)).join()}`
   return {
-    key: `${key} ${keyOf(source)}`,
-    operands: [...from.inputs, ...others, ...slots.map((slot) => ({ slot })), ...outputs],
+    key: `${key} ${apart} ${inputs.map(reach).join()} ${keyOf(source)}`,
+    operands: [...from.inputs, ...given, ...slots.map((slot) => ({ slot })), ...outputs.map(({ at }) => at)],
     sizes,
     scratch,
     divide() {
       const division = divide(kernel, ins, choice)
       if (division === undefined) return undefined
       const { steps, size, perUnit } = division
-      const [ofA, ofB, ofOut] = steps as [number, number, number]
-      // A row of columns that are divided moves on with them.
-      const moves = { all: ofOut, row: size === 1 ? perUnit * 4 : 0, one: 0 }
-      const ofOthers = others.map((id) => moves[reach(id)!])
+      // Columns, which rows of them move on with, or rows.
+      const along = size === 1 ? perUnit * BYTES.float32 : 0
+      const move = (at: ValueId | Window): number => (size === 1 ? along : perUnit * stepOf(at))
+      const moves = others.map((id, i) => ({ all: move(given[i]!), row: along, one: 0 })[reach(id)!])
       return {
         ...division,
-        steps: [ofA, ofB, ...ofOthers, ...slots.map(() => 0), ...outputs.map(() => ofOut)],
+        steps: [...steps.slice(0, 2), ...moves, ...slots.map(() => 0), ...outputs.map(({ at }) => move(at))],
       }
     },
     leastParts: 1,
     write: (c, addresses, own, whole) => {
       const count = from.inputs.length
-      const [a, b] = addresses
       const otherAt = (id: ValueId): Local => addresses[count + others.indexOf(id)]!
-      const to = addresses.slice(
-        count + others.length + slots.length,
-        count + others.length + slots.length + outputs.length,
-      )
-      /** Where the tiles themselves are stored; the rest lies as far from it everywhere. */
-      const main = to.at(-1)!
-      const away = (address: Local): Local => {
+      const first = count + others.length + slots.length
+      const to = addresses.slice(first, first + outputs.length)
+      const mainAt = to.at(-1)!
+      const walks: { start: Local; step: number }[] = []
+      /** What has rows as far apart as the place of the tiles lies as far from it everywhere. */
+      const placeOf = (start: Local, at: ValueId | Window): Place => {
+        const step = stepOf(at)
+        if (step !== stepOf(main.at)) return { walk: walks.push({ start, step }) - 1 }
         const distance = c.local('i32')
-        c.op(address, main, 'i32.sub').set(distance)
-        return distance
+        c.op(start, mainAt, 'i32.sub').set(distance)
+        return { distance }
       }
       const known = new Map<ValueId, Lanes>()
-      const distances = new Map<ValueId, Local>()
-      for (const id of others)
+      const read = new Map<ValueId, Place>()
+      others.forEach((id, i) => {
         if (reach(id) === 'one') known.set(id, loadOnce(c, otherAt(id), 'float32'))
-        else if (reach(id) === 'all') distances.set(id, away(otherAt(id)))
+        else if (reach(id) === 'all') read.set(id, placeOf(otherAt(id), given[i]!))
+      })
       const numbers = slots.map((_, i) => loadOnce(c, addresses[count + others.length + i]!, 'float64'))
-      const toDistances = to.map((address) => (address === main ? undefined : away(address)))
-      const finish: Epilogue = (_, sums, column, at, offset) => {
+      const written = outputs.slice(0, -1).map(({ id, at }, i) => ({ id, place: placeOf(to[i]!, at) }))
+      const finish: Epilogue['finish'] = (sums, column, at, offset, walked) => {
+        const address = (place: Place): Code =>
+          'walk' in place ? c.op(walked[place.walk]!) : c.op(at, place.distance, 'i32.add')
         const load = (id: ValueId): Lanes => {
           if (id === product) return { kind: 'single', all: sums }
-          const distance = distances.get(id)
-          if (distance === undefined) c.op(otherAt(id), column, 'i32.add')
-          else c.op(at, distance, 'i32.add')
+          const place = read.get(id)
+          if (place === undefined) c.op(otherAt(id), column, 'i32.add')
+          else address(place)
           return { kind: 'single', all: keep(c, () => c.memory('v128.load', offset)) }
         }
         const results = writeSteps(c, source, [...inputs.map((id) => known.get(id) ?? load(id)), ...numbers])
@@ -442,17 +492,18 @@ function productWriting(
           if (lanes.kind !== 'single') throw new Error('not float32')
           return lanes.all
         }
-        outputs.forEach((id, i) => {
-          const distance = toDistances[i]
-          if (distance === undefined) return
-          c.op(at, distance, 'i32.add').get(vectorOf(id)).memory('v128.store', offset)
-        })
-        return vectorOf(outputs.at(-1)!)
+        for (const { id, place } of written) address(place).get(vectorOf(id)).memory('v128.store', offset)
+        return vectorOf(main.id)
       }
-      writer.write(c, [a!, b!, main], own, addresses.at(-1)!, finish, whole)
+      const step = typeof main.at === 'object' ? main.at.step : undefined
+      const [a, b] = addresses
+      writer.write(c, [a!, b!, mainAt], own, addresses.at(-1)!, { step, others: walks, finish }, whole)
     },
   }
 }
+
+/** Where rows are: as far from another place everywhere, or gone along by themselves. */
+type Place = { readonly distance: Local } | { readonly walk: number }
 
 function inputsOfMap({ values }: Program, id: ValueId): readonly ValueId[] {
   const { source } = values[id]!

@@ -28,11 +28,12 @@ export interface MapInput {
   readonly isOnce: boolean
 }
 
-/** Where a kernel finds its operands. Rows of inputs are so many bytes apart; those of outputs follow one another. */
+/** Where a kernel finds its operands. Rows of inputs are so many bytes apart; those of outputs follow one another, unless it is said. */
 export interface MapPlaces {
   readonly inputs: readonly Int[]
   readonly inputSteps: readonly Int[]
   readonly outputs: readonly Int[]
+  readonly outputSteps?: readonly Int[]
   readonly rows: Int
   /** Elements of a row. */
   readonly inner: Int
@@ -66,7 +67,8 @@ export function writeMap(c: Code, source: MapSource, places: MapPlaces): void {
   }
   const inputs = places.inputs.map((at) => c.copyOf(at))
   const outputs = places.outputs.map((at) => c.copyOf(at))
-  const outputSteps = dtypesOf(source).map((dtype) => c.product(inner, BYTES_OF_FOUR[dtype] / 4))
+  const outputSteps =
+    places.outputSteps ?? dtypesOf(source).map((dtype) => c.product(inner, BYTES_OF_FOUR[dtype] / 4))
   const row = c.copyOf(0)
   c.loop(row, rows, 1, () => {
     writeRow(c, source, inputs, outputs, inner)

@@ -115,11 +115,18 @@ function leastBy(all: readonly number[], cost: (x: number) => number): number {
   return all.reduce((best, x) => (cost(x) < cost(best) ? x : best))
 }
 
-/**
- * What is done to a tile's values before they are stored: given the vector of sums for the columns that begin `column`
- * and `offset` bytes into a row, to be stored `offset` bytes after `at`, returns the vector to be stored.
- */
-export type Epilogue = (c: Code, sums: Local, column: Local, at: Local, offset: number) => Local
+/** What is done to a tile's values before they are stored. */
+export interface Epilogue {
+  /** Bytes from row to row of where they are stored, unless rows follow one another. */
+  readonly step?: number | undefined
+  /** What else is gone along row by row, over as many columns: where it begins, and bytes from row to row. */
+  readonly others: readonly { readonly start: Local; readonly step: number }[]
+  /**
+   * Given the vector of sums for the columns that begin `column` and `offset` bytes into a row, to be stored `offset`
+   * bytes after `at`, and as many after each of `others` what lies there, returns the vector to be stored.
+   */
+  finish(sums: Local, column: Local, at: Local, offset: number, others: readonly Local[]): Local
+}
 
 /** Tiles of rows and columns, sums in registers. Panels of columns at the right and rows at the bottom overlap the ones before them. */
 export function writeMatmul(c: Code, source: MatmulSource, places: MatmulPlaces, finish?: Epilogue): void {
@@ -314,11 +321,17 @@ function storeTile(
   finish: Epilogue | undefined,
 ): void {
   const at = c.local('i32')
-  c.op(outColumn, i, columnBytes, 'i32.mul', 'i32.add').set(at)
+  const step = finish?.step ?? columnBytes
+  c.op(outColumn, i, step, 'i32.mul', 'i32.add').set(at)
+  const others = (finish?.others ?? []).map((other) => {
+    const place = c.local('i32')
+    c.op(other.start, columnAt, 'i32.add', i, other.step, 'i32.mul', 'i32.add').set(place)
+    return place
+  })
   for (let r = 0; r < rows; r++) {
     for (let v = 0; v < vectors; v++) {
       const sum = sums[r * vectors + v]!
-      const value = finish === undefined ? sum : finish(c, sum, columnAt, at, v * 16)
+      const value = finish === undefined ? sum : finish.finish(sum, columnAt, at, v * 16, others)
       const width = narrow === undefined ? 4 : Math.min(4, narrow - v * 4)
       if (width === 4)
         c.get(at)
@@ -330,7 +343,9 @@ function storeTile(
             .get(value)
             .storeLane(32, v * 16 + lane * 4, lane)
     }
-    if (r + 1 < rows) c.advance(at, columnBytes)
+    if (r + 1 === rows) return
+    c.advance(at, step)
+    others.forEach((other, k) => c.advance(other, finish!.others[k]!.step))
   }
 }
 
