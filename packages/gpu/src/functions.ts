@@ -9,17 +9,20 @@ export interface DeviceFunction {
   readonly source: string
   readonly argumentTypes: readonly DeviceType[]
   readonly returnType: DeviceType
+  /** The same in GLSL of WebGL 2, where that has better words for it. */
+  readonly glsl?: string
 }
 
 type DeviceType = 'Number' | 'Integer'
 
-function define(source: string, argument: DeviceType, returnType: DeviceType): DeviceFunction {
+function define(source: string, type: DeviceType, glsl: string | undefined): DeviceFunction {
   const [, name, args] = /^function (\w+)\(([^)]*)\)/.exec(source) as unknown as [string, string, string]
-  return { name, source, argumentTypes: args.split(',').map(() => argument), returnType }
+  const argumentTypes = args.split(',').map(() => type)
+  return { name, source, argumentTypes, returnType: type, ...(glsl !== undefined && { glsl }) }
 }
 
-const numbers = (source: string): DeviceFunction => define(source, 'Number', 'Number')
-const integers = (source: string): DeviceFunction => define(source, 'Integer', 'Integer')
+const numbers = (source: string, glsl?: string): DeviceFunction => define(source, 'Number', glsl)
+const integers = (source: string): DeviceFunction => define(source, 'Integer', undefined)
 
 /** The value of a polynomial at `x`, coefficients from the highest power down, as a formula. */
 function horner(x: string, coefficients: readonly number[]): string {
@@ -84,7 +87,8 @@ const LIBRARY: readonly DeviceFunction[] = [
   numbers(`function withSignOf(x, a) { if (x < 0) { return -a; } return a; }`),
   // ---- exponentials and logarithms
   // A driver's exp loses digits as x grows: x is taken apart, x = n log 2 + r. What drivers make of the log of NaN or of an infinity, and of the exp of NaN, is anything.
-  numbers(`function fnExp(x) {
+  numbers(
+    `function fnExp(x) {
     if (!(x === x)) { return x; }
     if (Math.abs(x) < 16) { return Math.exp(x); }
     if (x < -104) { return 0; }
@@ -92,7 +96,16 @@ const LIBRARY: readonly DeviceFunction[] = [
     const n = fnFloor(x * ${Math.LOG2E} + 0.5);
     const half = fnFloor(n * 0.5);
     return Math.exp((x - n * 0.693359375) + n * 0.00021219444005469058) * twoTo(half) * twoTo(n - half);
-  }`),
+  }`,
+    // Without branches, of which some drivers go into all.
+    `float fnExp(float x) {
+      float n = floor(clamp(x, -160.0, 160.0) * ${Math.LOG2E} + 0.5);
+      int k = int(n);
+      int h = k >> 1;
+      float r = exp((x - n * 0.693359375) + n * 0.00021219444005469058);
+      return x == x ? r * intBitsToFloat((h + 127) << 23) * intBitsToFloat((k - h + 127) << 23) : x;
+    }`,
+  ),
   // y where x is finite and above 0: of 0 and of what is below it some drivers have finite logarithms
   numbers(`function ofLog(x, y) {
     if (x > 0) { if (isReal(x) > 0) { return y; } return x; }

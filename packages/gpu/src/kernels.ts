@@ -467,56 +467,89 @@ const POWERS: Folding = { name: 'powers', start: '0', term: 'fnExp(v - c)', fold
 
 /**
  * Folds each row into one value. Terms are folded in groups of 64 and these again, so that rounding grows slowly; long
- * rows that are few are cut into parts first, which are folded side by side.
+ * rows that are few are cut into parts first, which are folded side by side. Where values lie by fours, four rows that
+ * are neighbours are folded at once, and of a row by itself every fourth term.
  */
 function fold(device: Device, { x, outer, count, inner }: Rows, folding: Folding, center?: Storage): Storage {
-  const rows = outer * inner
-  const parts =
-    count > 256 && rows < 2048 ? Math.ceil(Math.sqrt(count)) : count > 65_536 ? Math.ceil(count / 4096) : 1
-  const each = Math.ceil(count / parts)
-  const args: Argument[] = [array('x', x), ...(center === undefined ? [] : [array('center', center)])]
-  args.push(integer('count', count), integer('inner', inner), integer('parts', parts), integer('each', each))
-  const { name, start, term, fold: next, refold = folding } = folding
-  if (/\binf\b/.test(start)) args.push(number('inf', Infinity))
-  const groups = each > GROUP
-  const onto = (acc: string, v: string): string =>
-    `${acc} = ${next.replace(/\bacc\b/g, acc).replace(/\bv\b/g, v)};`
-  const partial = launch(device, `fold ${name} ${groups}`, args, rows * parts, () => {
-    // Part p takes the terms p, p + parts, …, so that neighbours read neighbours.
-    const take = (acc: string): string =>
-      `const v = x[(o * count + k) * inner + j];\n${
-        term === undefined ? onto(acc, 'v') : `const t = ${term};\n${onto(acc, 't')}`
-      }`
-    const body = groups
-      ? `for (let g = 0; g * ${GROUP} < each; g++) {
-          let some = ${start};
-          for (let h = 0; h < ${GROUP}; h++) {
-            ${withIntegers([['k', `(g * ${GROUP} + h) * parts + p`]], `if (k < count) {\n${take('some')}\n}`)}
-          }
-          ${refoldedOnto(refold)}
-        }`
-      : `for (let h = 0; h < each; h++) {
-          ${withIntegers([['k', 'h * parts + p']], `if (k < count) {\n${take('sum')}\n}`)}
-        }`
-    return withIntegers(
-      [
-        ['row', `idiv(${I}, inner)`],
-        ['j', `${I} - row * inner`],
-        ['o', 'idiv(row, parts)'],
-        ['p', 'row - o * parts'],
-      ],
-      `${center === undefined ? '' : 'const c = center[o * inner + j];\n'}let sum = ${start};\n${body}\nreturn sum;`,
-    )
-  })
+  const { refold = folding } = folding
+  if (device.packs && inner === 1 && count % 4 === 0 && count >= 16) {
+    const steps = new Steps(device)
+    const { parts, partial } = foldedParts(device, { x, outer, count: count / 4, inner: 4 }, folding, center)
+    return steps.end(fold(device, { x: steps.keep(partial), outer, count: parts * 4, inner: 1 }, refold))
+  }
+  const { parts, partial } = foldedParts(device, { x, outer, count, inner }, folding, center)
   if (parts === 1) return partial
   const steps = new Steps(device)
   return steps.end(fold(device, { x: steps.keep(partial), outer, count: parts, inner }, refold))
 }
-const GROUP = 64
 
-function refoldedOnto({ fold: next }: Folding): string {
-  return `sum = ${next.replace(/\bacc\b/g, 'sum').replace(/\bv\b/g, 'some')};`
+/** Each row folded in so many parts, of the shape [outer, parts, inner]. There is a center for each row, or for each four. */
+function foldedParts(
+  device: Device,
+  { x, outer, count, inner }: Rows,
+  folding: Folding,
+  center: Storage | undefined,
+): { parts: number; partial: Storage } {
+  const rows = outer * inner
+  const parts =
+    count > 256 && rows < 2048 ? Math.ceil(Math.sqrt(count)) : count > 65_536 ? Math.ceil(count / 4096) : 1
+  const each = Math.ceil(count / parts)
+  const isWide = device.packs && inner % 4 === 0
+  const of = isWide ? vectors : array
+  const isShared = center !== undefined && center.length < rows
+  const args: Argument[] = [of('x', x)]
+  if (center !== undefined) args.push((isShared ? array : of)('center', center))
+  args.push(integer('count', count), integer('inner', isWide ? inner / 4 : inner))
+  args.push(integer('parts', parts), integer('each', each))
+  const { name, start, term = 'v', fold: next, refold = folding } = folding
+  if (/\binf\b/.test(start)) args.push(number('inf', Infinity))
+  const groups = each > GROUP
+  const lanes = isWide ? [0, 1, 2, 3] : [0]
+  const at = (value: string, lane: number): string => (isWide ? `${value}[${lane}]` : value)
+  const all = (write: (lane: number) => string): string => lanes.map(write).join('\n')
+  const onto = (acc: string, v: string, how: string): string =>
+    `${acc} = ${how.replace(/\bacc\b/g, acc).replace(/\bv\b/g, v)};`
+  const partial = launchWide(
+    device,
+    `fold ${name} ${groups} ${isWide} ${isShared}`,
+    args,
+    rows * parts,
+    lanes.length,
+    () => {
+      // Part p takes the terms p, p + parts, …, so that neighbours read neighbours.
+      const take = (acc: string): string =>
+        `const u = x[(o * count + k) * inner + j];\n${all((lane) => {
+          const one = term.replace(/\bv\b/g, at('u', lane)).replace(/\bc\b/g, isShared ? 'c' : at('c', lane))
+          return onto(`${acc}${lane}`, one, next)
+        })}`
+      const body = groups
+        ? `for (let g = 0; g * ${GROUP} < each; g++) {
+          ${all((lane) => `let some${lane} = ${start};`)}
+          for (let h = 0; h < ${GROUP}; h++) {
+            ${withIntegers([['k', `(g * ${GROUP} + h) * parts + p`]], `if (k < count) {\n${take('some')}\n}`)}
+          }
+          ${all((lane) => onto(`sum${lane}`, `some${lane}`, refold.fold))}
+        }`
+        : `for (let h = 0; h < each; h++) {
+          ${withIntegers([['k', 'h * parts + p']], `if (k < count) {\n${take('sum')}\n}`)}
+        }`
+      const centered = center === undefined ? '' : `const c = center[${isShared ? 'o' : 'o * inner + j'}];\n`
+      return withIntegers(
+        [
+          ['row', `idiv(${I}, inner)`],
+          ['j', `${I} - row * inner`],
+          ['o', 'idiv(row, parts)'],
+          ['p', 'row - o * parts'],
+        ],
+        `${centered}${all((lane) => `let sum${lane} = ${start};`)}\n${body}\nreturn ${
+          isWide ? '[sum0, sum1, sum2, sum3]' : 'sum0'
+        };`,
+      )
+    },
+  )
+  return { parts, partial }
 }
+const GROUP = 64
 
 /** The operand with the axes to reduce together, moved to the end where they are not. */
 function asRows(
@@ -625,25 +658,36 @@ export function softmax(device: Device, axis: number, log: boolean, { storage, s
   }
   const largest = steps.keep(fold(device, rows, MAX))
   const sums = steps.keep(fold(device, rows, POWERS, largest))
+  const { count, inner } = rows
+  const isWide = device.packs && (inner === 1 ? count : inner) % 4 === 0
+  const four = isWide ? 4 : 1
+  const ofRow = isWide && inner > 1 ? vectors : array
   const args = [
-    array('x', x),
-    array('largest', largest),
-    array('sums', sums),
-    integer('inner', rows.inner),
-    integer('width', rows.inner * rows.count),
+    (isWide ? vectors : array)('x', x),
+    ofRow('largest', largest),
+    ofRow('sums', sums),
+    integer('inner', inner === 1 ? 1 : inner / four),
+    integer('width', (inner * count) / four),
   ]
+  // The logarithm of a row's sum, which all of its values share.
+  const isOwn = log && inner > 1
+  const sum = log && inner === 1 ? 'fnLog(sums[row])' : 'sums[row]'
+  const value = (v: string, m: string, t: string): string =>
+    log ? `${v} - ${m} - ${isOwn ? `fnLog(${t})` : t}` : `fnExp(${v} - ${m}) / ${t}`
   return steps.end(
-    launch(device, `softmax ${log} ${rows.inner === 1}`, args, sizeOf(shape), () =>
-      withIntegers(
+    launchWide(device, `softmax ${log} ${inner === 1} ${isWide}`, args, sizeOf(shape), four, () => {
+      const at = (name: string, lane: number): string => (inner === 1 ? name : `${name}[${lane}]`)
+      const result = isWide
+        ? `[${[0, 1, 2, 3].map((lane) => value(`v[${lane}]`, at('m', lane), at('t', lane))).join(', ')}]`
+        : value('v', 'm', 't')
+      return withIntegers(
         [
           ['o', `idiv(${I}, width)`],
-          ['row', rows.inner === 1 ? 'o' : `o * inner + imod(${I}, inner)`],
+          ['row', inner === 1 ? 'o' : `o * inner + imod(${I}, inner)`],
         ],
-        log
-          ? `return x[${I}] - largest[row] - fnLog(sums[row]);`
-          : `return fnExp(x[${I}] - largest[row]) / sums[row];`,
-      ),
-    ),
+        `const v = x[${I}];\nconst m = largest[row];\nconst t = ${sum};\nreturn ${result};`,
+      )
+    }),
   )
 }
 

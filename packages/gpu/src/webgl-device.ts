@@ -139,12 +139,13 @@ export class WebGlDevice implements Device {
 
   /** The kernel as gpu.js writes it, by shifts if that compiles. */
   #translated(source: Source, aligned: readonly string[]): { kernel: KernelInstance; isShifted: boolean } {
-    const kernel = this.#kernel(source)
+    const functions = functionsIn(textOf(source))
+    const kernel = this.#kernel(source, functions)
     const whole = kernel.getFragmentShader.bind(kernel)
     let isShifted = false
     kernel.getFragmentShader = (args) => {
       const text = whole(args)
-      const shifted = withShifts(text, aligned)
+      const shifted = withShifts(text, functions, aligned)
       isShifted = shifted !== undefined
       return shifted ?? text
     }
@@ -154,16 +155,14 @@ export class WebGlDevice implements Device {
     } catch (error) {
       this.#checkThere()
       if (!isShifted) throw error
-      const plain = this.#kernel(source)
+      const plain = this.#kernel(source, functions)
       this.#make(plain, source)
       return { kernel: plain, isShifted: false }
     }
   }
 
-  #kernel(source: Source): KernelInstance {
-    const text = textOf(source)
-    const functions = functionsIn(text)
-    return this.#gpu.createKernel(text, {
+  #kernel(source: Source, functions: readonly DeviceFunction[]): KernelInstance {
+    return this.#gpu.createKernel(textOf(source), {
       ...SETTINGS,
       functions,
       // gpu.js does not always put a function before those that call it, as GLSL asks.

@@ -1,3 +1,5 @@
+import type { DeviceFunction } from './functions.js'
+
 /**
  * A fragment shader of gpu.js for textures whose width is a power of two: positions are found by shifts in place of
  * divisions, texels are fetched in place of sampled, and what is read at the position of the value that is computed is
@@ -5,30 +7,44 @@
  * where the text is not as expected.
  * @param aligned arrays whose textures have the sides of the output's.
  */
-export function withShifts(text: string, aligned: readonly string[]): string | undefined {
+export function withShifts(
+  text: string,
+  functions: readonly DeviceFunction[],
+  aligned: readonly string[],
+): string | undefined {
   const begin = text.lastIndexOf('void main(')
   const kernel = text.lastIndexOf('void kernel()')
   if (!GET.test(text) || !GET_FOUR.test(text) || kernel < 0 || begin < kernel) return undefined
-  const before = text
+  let before = text
     .slice(0, kernel)
     .replace(
       GET,
       'float $1 { vec4 four = texelFetch(tex, ivec2((x >> 2) & texSize.x, x >> (texSize.y + 2)), 0); vec2 two = mix(four.xz, four.yw, bvec2((x & 1) != 0)); return mix(two.x, two.y, (x & 2) != 0); }',
     )
     .replace(GET_FOUR, 'vec4 $1 { return texelFetch(tex, ivec2(x & texSize.x, x >> texSize.y), 0); }')
+  for (const { name, glsl } of functions)
+    if (glsl !== undefined)
+      before = before.replace(new RegExp(String.raw`^\w+ ${name}\([^)]*\) \{[^]*?\n\}\n`, 'm'), `${glsl}\n`)
   const place = 'index = int(gl_FragCoord.x) + (int(gl_FragCoord.y) << uTexSize.y);'
-  if (/\bvec4 kernelResult\b/.test(before))
-    return `${before}${text.slice(kernel, begin)}void main() {
+  const isAligned = (name: string): boolean => aligned.includes(name.slice('user_'.length))
+  if (/\bvec4 kernelResult\b/.test(before)) {
+    const body = text
+      .slice(kernel, begin)
+      .replace(READ_FOUR_HERE, (read, name: string) =>
+        isAligned(name) ? `texture(${name}, vTexCoord)` : read,
+      )
+    return `${before}${body}void main() {
   ${place}
   threadId = ivec3(index, 0, 0);
   kernel();
   data0 = kernelResult;
 }`
+  }
   const here = new Map<string, string>()
   const body = text.slice(kernel, begin).replace(READ_HERE, (_, name: string) => {
     here.set(
       name,
-      aligned.includes(name.slice('user_'.length))
+      isAligned(name)
         ? `texture(${name}, vTexCoord)`
         : `getVec4FromSampler2D(${name}, ${name}Size, ivec3(0), 0, 0, index)`,
     )
@@ -59,4 +75,6 @@ const SHORT = 700
 const SIGNATURE = String.raw`\(sampler2D tex, ivec2 texSize, ivec3 texDim, int z, int y, int x\)`
 const GET = new RegExp(String.raw`float (getMemoryOptimized32${SIGNATURE}) \{[^}]*\}`)
 const GET_FOUR = new RegExp(String.raw`vec4 (getVec4FromSampler2D${SIGNATURE}) \{[^}]*\}`)
-const READ_HERE = /getMemoryOptimized32\((user_\w+), \1Size, \1Dim, 0, 0, threadId\.x\)/g
+const HERE = String.raw`\((user_\w+), \1Size, \1Dim, 0, 0, threadId\.x\)`
+const READ_HERE = new RegExp(`getMemoryOptimized32${HERE}`, 'g')
+const READ_FOUR_HERE = new RegExp(`getVec4FromSampler2D${HERE}`, 'g')
