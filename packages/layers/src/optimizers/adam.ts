@@ -52,6 +52,10 @@ abstract class MomentsOptimizer<N extends object> extends Optimizer<N> {
   override get config(): Readonly<Record<string, unknown>> {
     return { ...super.config, beta1: this.beta1, beta2: this.beta2, epsilon: this.epsilon }
   }
+
+  protected override get numbersFollowStep(): boolean {
+    return true
+  }
 }
 
 /**

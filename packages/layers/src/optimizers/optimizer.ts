@@ -279,6 +279,11 @@ export abstract class Optimizer<N extends object = object> {
    */
   protected numbers?(step: Step, of: Variable): N
 
+  /** Whether the numbers follow from the step alone: then they are the same for all variables in the same one. */
+  protected get numbersFollowStep(): boolean {
+    return false
+  }
+
   /** One step of one variable. Pure: what changes from step to step comes in as an argument. */
   protected abstract update(value: Tensor, gradient: Tensor, slots: Slots, numbers: N): Update
 
@@ -378,12 +383,17 @@ export abstract class Optimizer<N extends object = object> {
     const { emaOverwriteFrequency } = this.#options
     const { learningRate } = this
     let kind = String(this.#generation)
+    let step: Step | undefined
+    let own: Readonly<Record<string, number>> = {}
     for (const v of variables) {
       const t = (this.#entries.get(v)?.updates ?? 0) + 1
       const rate = learningRate * this.#multiplierOf(v)
       const { decay, momentum } = this.#commonNumbers(v, rate, t)
       numbers.push(decay, momentum)
-      const own = this.numbers({ learningRate: rate, t }, v) as Readonly<Record<string, number>>
+      if (!this.numbersFollowStep || step?.t !== t || step.learningRate !== rate) {
+        step = { learningRate: rate, t }
+        own = this.numbers(step, v) as Readonly<Record<string, number>>
+      }
       for (const name in own) numbers.push(own[name]!)
       if (emaOverwriteFrequency !== undefined) kind += this.#isOverwritten(t) ? ' 1' : ' 0'
     }

@@ -365,15 +365,19 @@ export function asColumn(spec: ColumnSpec, captured: Captured, values: HostArray
 /** The shape of the data's rows, or undefined where they do not fit. */
 function fitted({ rowShape }: ColumnSpec, shape: readonly number[]): readonly number[] | undefined {
   const got = shape.slice(1)
-  if (rowShape === undefined) return got
+  if (rowShape === undefined || areSides(got, rowShape)) return got
   // A list of nothing does not tell how wide its rows would have been.
   if (shape[0] === 0 && shape.length === 1) return rowShape.map((side) => side ?? 0)
-  if (got.length === rowShape.length && rowShape.every((side, i) => side === null || side === got[i]))
-    return got
   const isSingle = (sides: Shape): boolean =>
     sides.length <= 1 && sides.every((side) => side === 1 || side === null)
   if (got.length === 0 && isSingle(rowShape)) return rowShape.map(() => 1)
   return rowShape.length === 0 && isSingle(got) ? [] : undefined
+}
+
+function areSides(got: readonly number[], expected: Shape): boolean {
+  if (got.length !== expected.length) return false
+  for (let i = 0; i < got.length; i++) if (expected[i] !== null && expected[i] !== got[i]) return false
+  return true
 }
 
 function wrongShape({ op, name, rowShape }: ColumnSpec, shape: readonly number[]): ShapeError {

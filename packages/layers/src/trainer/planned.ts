@@ -121,6 +121,7 @@ export class Plans {
 
   /** Tells whether a plan could make its step. One that fails twice in a row is recorded anew. */
   report(plan: StepPlan, isMade: boolean): void {
+    if (isMade && this.#latest?.plan === plan && this.#latest.misses === 0) return
     for (const known of this.#known.values()) {
       if (known.plan !== plan) continue
       known.misses = isMade ? 0 : known.misses + 1
@@ -136,28 +137,24 @@ export class Plans {
 
 /** The shapes and dtypes of a batch: of its inputs, targets, weights and masks. */
 type Parts = readonly (readonly (Aval | undefined)[])[]
-interface Aval {
-  readonly shape: readonly number[]
-  readonly dtype: DType
-}
+type Aval = Tensor['aval']
 
 function partsOf({ x, y, weights, masks }: Batch): Parts {
-  return [x, y, weights, masks].map((list) =>
-    list.map((part) => part && { shape: part.shape, dtype: part.dtype }),
-  )
+  return [x, y, weights, masks].map((list) => list.map((part) => part?.aval))
 }
 
 function isLike({ x, y, weights, masks }: Batch, [a, b, c, d]: Parts): boolean {
   return areLike(x, a!) && areLike(y, b!) && areLike(weights, c!) && areLike(masks, d!)
 }
 
-function areLike(list: readonly (Aval | undefined)[], known: readonly (Aval | undefined)[]): boolean {
+function areLike(list: readonly (Tensor | undefined)[], known: readonly (Aval | undefined)[]): boolean {
   if (list.length !== known.length) return false
   for (let i = 0; i < list.length; i++) {
-    const [x, y] = [list[i], known[i]]
-    if (x === undefined || y === undefined) {
-      if (x !== y) return false
-    } else if (x.dtype !== y.dtype || !sameShape(x.shape, y.shape)) return false
+    const [x, y] = [list[i]?.aval, known[i]]
+    // Mostly they are one object.
+    if (x === y) continue
+    if (x === undefined || y === undefined || x.dtype !== y.dtype || !sameShape(x.shape, y.shape))
+      return false
   }
   return true
 }
