@@ -145,6 +145,7 @@ export const silu: Unary = unary({
   name: 'silu',
   args: ['x'],
   expr: 'x / (1 + exp(-x))',
+  ulps: 2,
   vjp: { x: ({ g, x }) => mul(g, siluSlope(x)) },
 })
 

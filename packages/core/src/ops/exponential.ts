@@ -22,6 +22,7 @@ export const expm1: Unary = unary({
   name: 'expm1',
   args: ['x'],
   expr: 'expm1(x)',
+  ulps: 1,
   vjp: { x: ({ g, x }) => mul(g, exp(x)) },
 })
 
@@ -56,6 +57,7 @@ export const log1p: Unary = unary({
   name: 'log1p',
   args: ['x'],
   expr: 'log1p(x)',
+  ulps: 1,
   domain: { x: [-0.7, 4] },
   vjp: { x: ({ g, x }) => div(g, add(x, 1)) },
 })

@@ -93,7 +93,10 @@ const IN_SINGLE: ReadonlyMap<string, single.SingleFunction> = new Map([
   ['log(x0)', single.log],
   ['tanh(x0)', single.tanh],
   ['erf(x0)', single.erf],
+  ['expm1(x0)', single.expm1],
+  ['log1p(x0)', single.log1p],
   ['div(1,add(1,exp(neg(x0))))', single.sigmoid],
+  ['div(x0,add(1,exp(neg(x0))))', single.silu],
   ['add(max(x0,0),log1p(exp(neg(abs(x0)))))', single.softplus],
   ['sub(min(x0,0),log1p(exp(neg(abs(x0)))))', single.logSigmoid],
 ])

@@ -20,6 +20,7 @@ function horner(c: Code, x: Local, coefficients: readonly number[]): void {
 }
 
 const abs = (c: Code, x: Local): Local => keep(c, () => c.get(x).op('f32x4.abs'))
+const ints = (value: number): number[] => [value, value, value, value]
 const squareOf = (c: Code, x: Local): Local => keep(c, () => c.get(x).get(x).op('f32x4.mul'))
 /** NaN stays NaN. */
 const atLeast = (c: Code, x: Local, low: number): Local => keep(c, () => c.get(x).f32x4(low).op('f32x4.pmax'))
@@ -59,14 +60,14 @@ function expm1Inside(c: Code, r: Local): Local {
 }
 
 /** x = n ln 2 + r with whole n and |r| <= ln(2) / 2: exp(r) - 1, and a vector whose lowest bits are those of n + bias. */
-function reduceExp(c: Code, x: Local, bias: number): { rest: Local; shifted: Local } {
+function reduceExp(c: Code, x: Local, bias: number): { rest: Local; shifted: Local; n: Local } {
   const by = keep(c, () => c.f32x4(ROUNDER + bias))
   const { shifted, n } = rounded(c, x, by)
   const r = keep(c, () => {
     minusHigh(c, x, n)
     c.get(n).f32x4(LN2_LOW).op('f32x4.mul', 'f32x4.sub')
   })
-  return { rest: expm1Inside(c, r), shifted }
+  return { rest: expm1Inside(c, r), shifted, n }
 }
 
 /** exp of numbers in [-105, 90], rounded once where it is subnormal, Infinity where it is too large. */
@@ -180,6 +181,49 @@ export const sigmoid: SingleFunction = (c, x) => {
   })
 }
 
+/**
+ * x / (1 + exp(-x)); below -60, where the power may be larger than float32 numbers are, with both sides of the quotient 2^64
+ * times smaller. Below -115 it is 0.
+ */
+export const silu: SingleFunction = (c, x) => {
+  const isFar = keep(c, () => c.get(x).f32x4(-60).op('f32x4.lt'))
+  const fewer = keep(c, () => c.get(isFar).i32x4(ints(64)).op('v128.and'))
+  const scale = keep(c, () => c.f32x4(1).get(fewer).op(23, 'i32x4.shl', 'i32x4.sub'))
+  const most = atLeast(c, x, -115)
+  const power = keep(c, () => c.get(atMost(c, most, 30)).op('f32x4.neg'))
+  const { rest, shifted } = reduceExp(c, power, 127)
+  return keep(c, () => {
+    c.get(most).get(scale).op('f32x4.mul')
+    c.get(rest)
+      .f32x4(1)
+      .op('f32x4.add')
+      .get(shifted)
+      .get(fewer)
+      .op('i32x4.sub')
+      .op(23, 'i32x4.shl', 'f32x4.mul')
+    c.get(scale).op('f32x4.add', 'f32x4.div')
+    // -Infinity / Infinity
+    c.get(x).f32x4(-Infinity).op('f32x4.eq', 'v128.or')
+  })
+}
+
+/** 2^n (exp(r) - 1 + 1 - 2^-n), with the sign of x, also of 0. From n = 30 on 1 - 2^-n is 1. */
+export const expm1: SingleFunction = (c, x) => {
+  const { rest, shifted, n } = reduceExp(c, atMost(c, atLeast(c, x, -18), 90), 2 * 127)
+  const half = keep(c, () => c.get(shifted).op(1, 'i32x4.shr_u'))
+  return keep(c, () => {
+    c.f32x4(1)
+    c.f32x4(ROUNDER + 127)
+      .get(atMost(c, n, 30))
+      .op('f32x4.sub')
+      .op(23, 'i32x4.shl', 'f32x4.sub')
+    c.get(rest).op('f32x4.add')
+    c.get(half).op(23, 'i32x4.shl', 'f32x4.mul')
+    c.get(shifted).get(half).op('i32x4.sub').op(23, 'i32x4.shl', 'f32x4.mul')
+    withSignOf(c, x)
+  })
+}
+
 /** (log(1 + f) - f + f² / 2) / f³ for 1 + f in [sqrt(1/2), sqrt(2)]; log to 6e-9. */
 const LOG = [
   0.3333333173060903, -0.2500082094316557, 0.2000122497429388, -0.16623358727241322, 0.142017999226053,
@@ -200,20 +244,22 @@ function logOf(c: Code, e: Local, f: Local): Local {
 
 /** The bits of sqrt(1/2): taken off, they make the exponent field that of x / sqrt(1/2), rounded down. */
 const HALF_ROOT = 0x3f3504f3
-const ints = (value: number): number[] => [value, value, value, value]
 
-/** log of numbers that are positive, normal and finite: x = 2^e (1 + f). */
-function logInside(c: Code, x: Local, shift?: Local): Local {
+/** x = 2^e (1 + f) for positive, normal and finite x. */
+function splitLog(c: Code, x: Local): { e: Local; f: Local } {
   const moved = keep(c, () => c.get(x).i32x4(ints(HALF_ROOT)).op('i32x4.sub'))
-  const e = keep(c, () => {
-    c.get(moved).op(23, 'i32x4.shr_s', 'f32x4.convert_i32x4_s')
-    if (shift !== undefined) c.get(shift).op('f32x4.sub')
-  })
+  const e = keep(c, () => c.get(moved).op(23, 'i32x4.shr_s', 'f32x4.convert_i32x4_s'))
   const f = keep(c, () => {
     c.get(moved).i32x4(ints(0x7fffff)).op('v128.and').i32x4(ints(HALF_ROOT)).op('i32x4.add')
     c.f32x4(1).op('f32x4.sub')
   })
-  return logOf(c, e, f)
+  return { e, f }
+}
+
+/** log of numbers that are positive, normal and finite: x = 2^e (1 + f), times 2^shift less. */
+function logInside(c: Code, x: Local, shift?: Local): Local {
+  const { e, f } = splitLog(c, x)
+  return logOf(c, shift === undefined ? e : keep(c, () => c.get(e).get(shift).op('f32x4.sub')), f)
 }
 
 /** log of any numbers: -Infinity at 0, NaN below it. */
@@ -257,6 +303,35 @@ export const log: SingleFunction = (c, x) =>
     },
     () => logAnywhere(c, x),
   )
+
+/** log(u) of the sum u = 1 + x, and what rounding took off it (Knuth's two-sum). */
+export const log1p: SingleFunction = (c, x) => {
+  const u = keep(c, () => c.get(x).f32x4(1).op('f32x4.add'))
+  const added = keep(c, () => c.get(u).get(x).op('f32x4.sub'))
+  const low = keep(c, () => {
+    c.get(x).get(u).get(added).op('f32x4.sub', 'f32x4.sub')
+    c.f32x4(1).get(added).op('f32x4.sub', 'f32x4.add')
+  })
+  const { e, f } = splitLog(c, u)
+  // low / 2^e belongs to f, and is nothing beside it when e is large.
+  const near = keep(c, () => {
+    c.get(f)
+    c.get(low)
+      .f32x4(ROUNDER + 127)
+      .get(atMost(c, e, 64))
+      .op('f32x4.sub')
+      .op(23, 'i32x4.shl', 'f32x4.mul', 'f32x4.add')
+  })
+  const inside = logOf(c, e, near)
+  return keep(c, () => {
+    c.get(x)
+    c.f32x4(-Infinity).get(inside).get(x).f32x4(-1).op('f32x4.eq', 'v128.bitselect')
+    c.get(x).f32x4(Infinity).op('f32x4.lt', 'v128.not', 'v128.bitselect')
+    withSignOf(c, x)
+    // All bits of a lane make NaN.
+    c.get(x).f32x4(-1).op('f32x4.lt', 'v128.or')
+  })
+}
 
 /** log(1 + x) for x in [0, 1]: above sqrt(2) - 1 it is ln 2 + log(1 + (x - 1) / 2). */
 function log1pOfShare(c: Code, x: Local): Local {
