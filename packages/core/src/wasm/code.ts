@@ -1,8 +1,10 @@
 import {
+  append,
   float32Bytes,
   float64Bytes,
   type FunctionSource,
-  signed,
+  pushSigned,
+  pushUnsigned,
   unsigned,
   type ValueType,
 } from './encoder.js'
@@ -163,6 +165,12 @@ const MEMORY = {
 } as const
 
 export type Instruction = keyof typeof PLAIN | keyof typeof VECTOR
+
+const BYTES: ReadonlyMap<string, readonly number[]> = new Map([
+  ...Object.entries<readonly number[]>(PLAIN),
+  ...Object.entries(VECTOR).map(([name, code]): [string, number[]] => [name, [0xfd, ...unsigned(code)]]),
+])
+
 export type MemoryInstruction = keyof typeof MEMORY
 
 /** Writes one function: a stack machine's instructions, with loops and named locals. */
@@ -185,34 +193,39 @@ export class Code {
   /** Appends instructions, in order. Numbers and locals stand for themselves as i32. */
   op(...items: readonly (Instruction | Int)[]): this {
     for (const item of items) {
-      if (typeof item === 'number') this.#bytes.push(0x41, ...signed(item))
-      else if (typeof item === 'object') this.get(item)
-      else if (item in PLAIN) this.#bytes.push(...PLAIN[item as keyof typeof PLAIN])
-      else this.#bytes.push(0xfd, ...unsigned(VECTOR[item as keyof typeof VECTOR]))
+      if (typeof item === 'number') {
+        this.#bytes.push(0x41)
+        pushSigned(this.#bytes, item)
+      } else if (typeof item === 'object') this.get(item)
+      else append(this.#bytes, BYTES.get(item)!)
     }
     return this
   }
 
-  get(local: Local): this {
-    this.#bytes.push(0x20, ...unsigned(local.index))
+  /** A byte, and a number that belongs to it. */
+  #with(byte: number, value: number): this {
+    this.#bytes.push(byte)
+    pushUnsigned(this.#bytes, value)
     return this
+  }
+
+  get(local: Local): this {
+    return this.#with(0x20, local.index)
   }
 
   set(local: Local): this {
-    this.#bytes.push(0x21, ...unsigned(local.index))
-    return this
+    return this.#with(0x21, local.index)
   }
 
   tee(local: Local): this {
-    this.#bytes.push(0x22, ...unsigned(local.index))
-    return this
+    return this.#with(0x22, local.index)
   }
 
   /** A load or store at the address on the stack (under the value, for a store) plus `offset` bytes. */
   memory(instruction: MemoryInstruction, offset: number = 0): this {
     const [opcode, align] = MEMORY[instruction]
-    this.#bytes.push(...opcode, ...unsigned(align), ...unsigned(offset))
-    return this
+    append(this.#bytes, opcode)
+    return this.#with(align, offset)
   }
 
   f64(value: number): this {
@@ -274,8 +287,7 @@ export class Code {
   }
 
   call(functionIndex: number): this {
-    this.#bytes.push(0x10, ...unsigned(functionIndex))
-    return this
+    return this.#with(0x10, functionIndex)
   }
 
   /** Copies `bytes` from one address to another. */

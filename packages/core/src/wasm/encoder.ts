@@ -33,24 +33,25 @@ export interface ModuleSource {
 /** An unsigned number in LEB128. */
 export function unsigned(value: number): number[] {
   const bytes: number[] = []
-  do {
-    const low = value % 128
-    value = Math.floor(value / 128)
-    bytes.push(value > 0 ? low | 128 : low)
-  } while (value > 0)
+  pushUnsigned(bytes, value)
   return bytes
 }
 
-/** A signed 32-bit number in LEB128. */
-export function signed(value: number): number[] {
-  const bytes: number[] = []
-  for (;;) {
-    const low = value & 127
-    value >>= 7
-    const isLast = (value === 0 && (low & 64) === 0) || (value === -1 && (low & 64) !== 0)
-    bytes.push(isLast ? low : low | 128)
-    if (isLast) return bytes
+export function pushUnsigned(to: number[], value: number): void {
+  while (value >= 128) {
+    to.push((value % 128) | 128)
+    value = Math.floor(value / 128)
   }
+  to.push(value)
+}
+
+/** Appends a signed 32-bit number in LEB128. */
+export function pushSigned(to: number[], value: number): void {
+  while (value < -64 || value > 63) {
+    to.push((value & 127) | 128)
+    value >>= 7
+  }
+  to.push(value & 127)
 }
 
 /** The eight bytes of a float64, least significant first. */
@@ -71,7 +72,7 @@ function list(items: readonly (readonly number[])[]): number[] {
   return [...unsigned(items.length), ...items.flat()]
 }
 
-function append(to: number[], bytes: readonly number[]): void {
+export function append(to: number[], bytes: readonly number[]): void {
   for (const byte of bytes) to.push(byte)
 }
 
@@ -84,7 +85,8 @@ function signature(params: readonly ValueType[], results: readonly ValueType[]):
   return [0x60, ...types(params), ...types(results)]
 }
 
-function code({ locals, body }: FunctionSource): number[] {
+/** What comes before a function's instructions: how long it is, and its locals. */
+function headOf({ locals, body }: FunctionSource): number[] {
   const runs: number[][] = []
   for (let i = 0; i < locals.length;) {
     let end = i
@@ -93,11 +95,9 @@ function code({ locals, body }: FunctionSource): number[] {
     i = end
   }
   const declared = list(runs)
-  const bytes = unsigned(declared.length + body.length + 1)
-  append(bytes, declared)
-  append(bytes, body)
-  bytes.push(0x0b)
-  return bytes
+  const head = unsigned(declared.length + body.length + 1)
+  append(head, declared)
+  return head
 }
 
 /** The bytes of a module that imports `memory` and its host functions from "env" and exports each of its functions. */
@@ -125,12 +125,20 @@ export function encodeModule({ imports = [], functions, sharedMemory = false }: 
   append(bytes, section(2, list(importEntries)))
   append(bytes, section(3, list(functionTypes)))
   append(bytes, section(7, list(exports)))
-  const codes = functions.map(code)
-  const size = unsigned(codes.length)
-  const total = codes.reduce((n, c) => n + c.length, size.length)
+  const heads = functions.map(headOf)
+  const size = unsigned(functions.length)
+  const sizeOfCode = functions.reduce((n, { body }, i) => n + heads[i]!.length + body.length + 1, size.length)
   bytes.push(10)
-  append(bytes, unsigned(total))
-  append(bytes, size)
-  for (const one of codes) append(bytes, one)
-  return Uint8Array.from(bytes)
+  pushUnsigned(bytes, sizeOfCode)
+  const module = new Uint8Array(bytes.length + sizeOfCode)
+  module.set(bytes)
+  module.set(size, bytes.length)
+  let at = bytes.length + size.length
+  functions.forEach(({ body }, i) => {
+    module.set(heads[i]!, at)
+    module.set(body, (at += heads[i]!.length))
+    at += body.length
+    module[at++] = 0x0b
+  })
+  return module
 }
