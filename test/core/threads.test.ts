@@ -329,12 +329,13 @@ describe('a worker that does not come back with its part', () => {
     })
     const exports = instantiate(module, planMemory)
     const code: SharedCode = {
-      part(_, at_, scratch) {
+      part(_, at_) {
         // Slow enough for workers to have their turn.
         for (const until = performance.now() + 10; performance.now() < until;);
-        exports['part0']!(at_, scratch)
+        exports['part0']!(at_, 0)
       },
       back: (_, at_, from) => exports['back0']!(at_, from),
+      elsewhere: () => ({ code, left: undefined, goOn: () => undefined }),
     }
     return { module, code }
   }
@@ -351,7 +352,7 @@ describe('a worker that does not come back with its part', () => {
     const plan = pool.add(module, 64, 64)
     const before = pool.links
     const begun = performance.now()
-    pool.run(plan, 0, parts, code, 0)
+    pool.run(plan, 0, parts, code)
     expect(numbers()).toEqual(numbers().map(() => 8))
     // Half a second of patience, and what a busy machine adds.
     expect(performance.now() - begun).toBeLessThan(5000)
@@ -360,6 +361,32 @@ describe('a worker that does not come back with its part', () => {
     expect(pool.links.some((link) => before.includes(link))).toBe(false)
     await allUp()
     expect(train(5)).toBe(one)
+  })
+})
+
+describe('a stage whose workers are lost', () => {
+  afterEach(() => {
+    delete (pool as Partial<typeof pool>).run
+    setThreads(1)
+  })
+
+  test('goes on in other memory: what they may still write is read by nobody', async () => {
+    const one = train(10)
+    setThreads(2)
+    await allUp()
+    const run = pool.run.bind(pool)
+    let calls = 0
+    pool.run = (plan, stage, parts, code) => {
+      if (++calls % 13 !== 0) return run(plan, stage, parts, code)
+      code.part(stage, 0)
+      const { code: other, left, goOn } = code.elsewhere(stage)
+      for (const { address, bytes } of left as { address: number; bytes: number }[])
+        new Uint8Array(planMemory.buffer, address, bytes).fill(0x7f)
+      for (let part = 1; part < parts; part++) other.part(stage, part)
+      goOn()
+    }
+    expect(train(10)).toBe(one)
+    expect(calls).toBeGreaterThan(26)
   })
 })
 

@@ -44,8 +44,9 @@ export type CodeKind = 'common' | 'own' | 'shared'
  * Writes the functions of a plan. "results" runs the stages that results and checks need, "changes" the others.
  * Where threads share work, "part3" does a part of stage 3 (given its number and scratch), "aside3" copies what that
  * will change, and "back3" puts it back.
+ * @param after stages up to this one are left out.
  */
-export function emit(program: Program, plan: Schedule, places: Places, kind: CodeKind): Emitted {
+export function emit(program: Program, plan: Schedule, places: Places, kind: CodeKind, after = -1): Emitted {
   const writings = plan.stages.map((stage) =>
     isInPlace(stage, plan) ? undefined : stageWriting(program, stage, plan, places.isStored),
   )
@@ -104,7 +105,7 @@ export function emit(program: Program, plan: Schedule, places: Places, kind: Cod
   const main = (isFirst: boolean): Code => {
     const c = new Code()
     plan.stages.forEach((stage, at) => {
-      if (stage.isFirst !== isFirst || isInPlace(stage, plan)) return
+      if (stage.isFirst !== isFirst || at <= after || isInPlace(stage, plan)) return
       const writing = writings[at]
       if (writing === undefined) c.op(at).call(HOST)
       else if (kind === 'shared' && share(at, sharedWriting(program, stage, plan, places.isStored)!))

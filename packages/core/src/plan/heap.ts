@@ -65,6 +65,27 @@ export function free(address: number, bytes: number): void {
   else holes.splice(at, 0, { start: address, end })
 }
 
+/** Bytes of somebody's own: free when this is gone. */
+export class Piece {
+  readonly address: number
+
+  constructor(readonly bytes: number) {
+    this.address = reserve(bytes)
+    pieces.register(this, { address: this.address, bytes })
+  }
+
+  /** As many others, that hold the same. */
+  copy(): Piece {
+    const other = new Piece(this.bytes)
+    new Uint8Array(planMemory.buffer).copyWithin(other.address, this.address, this.address + this.bytes)
+    return other
+  }
+}
+
+const pieces = new FinalizationRegistry<{ readonly address: number; readonly bytes: number }>(
+  ({ address, bytes }) => free(address, bytes),
+)
+
 /** Vectors may reach beyond the end by up to three elements. */
 function roundUp(bytes: number): number {
   return (bytes + 24 + 15) & ~15

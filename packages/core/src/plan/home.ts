@@ -6,23 +6,32 @@ import { disposed, Tensor, type Variable } from '../tensor.js'
 import { wasmBackend } from '../wasm/backend.js'
 import { viewAt, viewOf } from '../wasm/memory.js'
 import { Block, Segment, type WasmHandle } from '../wasm/segment.js'
-import { free, planMemory, reserve } from './heap.js'
+import { Piece, planMemory } from './heap.js'
 
 // A variable that plans work on lives in their memory, at one address for all plans. What it holds there is an ordinary
 // tensor; before a plan changes the bytes under a tensor that somebody may have kept, that tensor's are moved out.
 
 /** The place of one variable in the memory of plans. */
 export class Home {
-  readonly address: number
-  readonly #bytes: number
+  #piece: Piece
   /** The tensor that the variable holds when its values are here. */
   #tensor: Tensor | undefined
   #segment: Segment | undefined
 
   constructor(variable: Variable) {
-    this.#bytes = Math.max(sizeOf(variable.shape) * BYTES[variable.dtype], 1)
-    this.address = reserve(this.#bytes)
-    left.register(this, { address: this.address, bytes: this.#bytes })
+    this.#piece = new Piece(Math.max(sizeOf(variable.shape) * BYTES[variable.dtype], 1))
+  }
+
+  get address(): number {
+    return this.#piece.address
+  }
+
+  /** Moves to another address: code that has the old one is of no more use. @returns what was there. */
+  move(): Piece {
+    const before = this.#piece
+    this.#piece = before.copy()
+    if (this.#segment !== undefined) this.#segment.base = this.address
+    return before
   }
 
   /** The memory that segments here belong to; they keep this home alive. */
@@ -42,10 +51,11 @@ export class Home {
       if (this.#tensor !== undefined) this.#moveOut()
       viewAt(planMemory.buffer, this.address, held.dtype, sizeOf(held.shape)).set(values)
     }
-    const segment = new Segment(this.address, this.#bytes, false)
+    const { address, bytes } = this.#piece
+    const segment = new Segment(address, bytes, false)
     segment.source = this
     this.#segment = segment
-    this.#tensor = new Tensor(variable.aval, new Block(segment, 0, this.#bytes), wasmBackend)
+    this.#tensor = new Tensor(variable.aval, new Block(segment, 0, bytes), wasmBackend)
     variable.hold(this.#tensor)
   }
 
@@ -73,9 +83,6 @@ export function valuesOf(x: Tensor): NumericArray {
   return values as NumericArray
 }
 
-const left = new FinalizationRegistry<{ readonly address: number; readonly bytes: number }>(
-  ({ address, bytes }) => free(address, bytes),
-)
 const homes = new WeakMap<Variable, Home>()
 
 export function homeOf(variable: Variable): Home {

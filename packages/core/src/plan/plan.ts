@@ -7,13 +7,13 @@ import { randomState, setRandomState } from '../random.js'
 import { sizeOf } from '../shape.js'
 import { Tensor, type Variable } from '../tensor.js'
 import { wasmBackend } from '../wasm/backend.js'
-import { type SharedCode, pool } from '../threads/pool.js'
+import { type Elsewhere, type SharedCode, pool } from '../threads/pool.js'
 import { buildModule, type Compiled, instantiate } from '../wasm/host.js'
 import { ownArray, viewAt } from '../wasm/memory.js'
 import { type CodeKind, emit, isInPlace, scratchOf } from './emit.js'
 import { functionsOf } from './functions.js'
 import { schedule, type Schedule } from './fuse.js'
-import { free, isShared as isMemoryShared, planMemory, reserve } from './heap.js'
+import { isShared as isMemoryShared, Piece, planMemory } from './heap.js'
 import { type Home, homeOf, valuesOf } from './home.js'
 import { bytesOf, layOut, type Layout } from './layout.js'
 import { formatValue, formatVariable, type Program, type Replay, type ValueId } from './program.js'
@@ -43,7 +43,7 @@ class Plan implements Replay {
   readonly #program: Program
   readonly #schedule: Schedule
   readonly #layout: Layout
-  readonly #arena: Arena
+  #arena: Arena
   readonly #homes = new Map<Variable, Home>()
   /** The same, and whether this changes what they hold. */
   readonly #held: readonly { readonly variable: Variable; readonly home: Home; readonly changes: boolean }[]
@@ -62,6 +62,7 @@ class Plan implements Replay {
   #views: (NumericArray | undefined)[] = []
   #numbers = new Float64Array()
   #buffer: ArrayBuffer | undefined
+  #moves = 0
 
   constructor(captured: Program, keepsArguments: boolean) {
     const program = (this.#program = simplify(captured))
@@ -78,7 +79,7 @@ class Plan implements Replay {
       home,
       changes: changed.has(variable),
     }))
-    this.#code = this.#compile()
+    this.#code = this.#compile(this.#kind)
     this.#drawn = program.values.flatMap(({ source }, id) =>
       source.kind === 'drawn' ? [{ id, make: source.make }] : [],
     )
@@ -105,8 +106,8 @@ class Plan implements Replay {
     return pool.threads > 1 ? 'shared' : this.#runs < worth.runs ? 'common' : 'own'
   }
 
-  #compile(): PlanCode {
-    const kind = this.#kind
+  /** @param after the stage that is done already, where only the rest is to be done. */
+  #compile(kind: CodeKind, after?: number): PlanCode {
     const { places } = this.#layout
     const { functions, imports, common, parts, aside } = emit(
       this.#program,
@@ -118,6 +119,7 @@ class Plan implements Replay {
         scratch: this.#arena.scratch,
       },
       kind,
+      after,
     )
     const module = buildModule({ imports, functions, sharedMemory: isMemoryShared })
     const plan = parts.size > 0 ? pool.add(module, this.#arena.scratchBytes, aside) : 0
@@ -125,18 +127,45 @@ class Plan implements Replay {
     const exports = instantiate(module, planMemory, {
       ...borrowed,
       host: (at) => this.#compute(at),
-      fork: (at) => pool.run(plan, at, parts.get(at)!, shared, this.#arena.scratch),
+      fork: (at) => pool.run(plan, at, parts.get(at)!, shared),
     })
     const [doPart, putBack] = ['part', 'back'].map((name) =>
       this.#schedule.stages.map((_, at) => exports[name + at]),
     )
     const shared: SharedCode = {
-      part: (stage, part, scratch) => doPart![stage]!(part, scratch),
+      part: (stage, part) => doPart![stage]!(part, this.#arena.scratch),
       back: (stage, part, from) => putBack![stage]!(part, from),
+      elsewhere: (stage) => this.#moveFrom(stage),
     }
     if (plan > 0) shares.register(this, plan)
     const { results, changes } = exports as Record<'results' | 'changes', Compiled>
-    return { kind, isPortable: isPortable(), borrowed, results, changes }
+    return { kind, isPortable: isPortable(), moves, borrowed, shared, results, changes }
+  }
+
+  /** Leaves all that a stage writes to a thread that may still do so, and goes on with copies of it. */
+  #moveFrom(stage: number): Elsewhere {
+    const left: object[] = [this.#arena]
+    this.#arena = this.#arena.copy()
+    for (const id of this.#schedule.stages[stage]!.members) {
+      const place = this.#layout.places.get(id)
+      if (place?.kind === 'variable') left.push(this.#homes.get(place.variable)!.move())
+    }
+    moves++
+    this.#code = this.#compile('shared')
+    const goOn = (): never => {
+      throw new Moved(stage)
+    }
+    return { code: this.#code.shared, left, goOn }
+  }
+
+  #run(which: 'results' | 'changes'): void {
+    if (this.#code.moves !== moves) this.#code = this.#compile(this.#kind)
+    try {
+      this.#code[which]()
+    } catch (error) {
+      if (!(error instanceof Moved)) throw error
+      this.#compile('common', error.stage)[which]()
+    }
   }
 
   #addressOf(operand: Operand): number {
@@ -150,10 +179,11 @@ class Plan implements Replay {
       : this.#homes.get(place.variable)!.address
   }
 
-  /** Makes views anew where the memory has grown. */
+  /** Makes views anew where the memory has grown, or values have moved. */
   #renew(): void {
-    if (this.#buffer === planMemory.buffer) return
+    if (this.#buffer === planMemory.buffer && this.#moves === moves) return
     this.#buffer = planMemory.buffer
+    this.#moves = moves
     this.#views = []
     this.#numbers = new Float64Array(planMemory.buffer, this.#arena.slots, this.#program.slotCount)
   }
@@ -179,7 +209,8 @@ class Plan implements Replay {
   /** Runs what results need. Nothing has changed afterwards but the plan's own memory. */
   compute(args: readonly Tensor[]): void {
     if (this.#runs < worth.runs) this.#runs++
-    if (this.#code.kind !== this.#kind || this.#code.isPortable !== isPortable()) this.#code = this.#compile()
+    if (this.#code.kind !== this.#kind || this.#code.isPortable !== isPortable())
+      this.#code = this.#compile(this.#kind)
     for (const { variable, home, changes } of this.#held) home.settle(variable, changes)
     for (let i = 0; i < args.length; i++) this.#take(i, args[i]!)
     const random = randomState()
@@ -187,7 +218,7 @@ class Plan implements Replay {
       const values = make() as NumericArray
       if (this.#layout.places.has(id)) this.#view(id).set(values)
     }
-    this.#code.results()
+    this.#run('results')
     for (const { value, limit, fail } of this.#program.checks) {
       const values = this.#view(value)
       const at = firstOutside(values, limit)
@@ -207,7 +238,7 @@ class Plan implements Replay {
       this.#numbers.set(numbers)
       for (const { id, slot } of this.#slots) this.#view(id)[0] = numbers[slot]!
     }
-    this.#code.changes()
+    this.#run('changes')
     if (this.#layout.copies.length === 0) return
     const copies = this.#layout.copies.map(({ variable, value }) => ({
       to: this.#homes.get(variable)!.address,
@@ -271,10 +302,23 @@ class Plan implements Replay {
   }
 }
 
+/** How often plans moved on to other memory: code that was made before has addresses of what was left. */
+let moves = 0
+
+/** Ends a plan's code at a stage that was done in other memory. */
+class Moved extends Error {
+  constructor(readonly stage: number) {
+    super()
+  }
+}
+
 /** A plan's functions. */
 interface PlanCode {
   readonly kind: CodeKind
   readonly isPortable: boolean
+  /** How often memory had been moved when it was made. */
+  readonly moves: number
+  readonly shared: SharedCode
   /** Held, so that other plans find them. */
   readonly borrowed: Readonly<Record<string, Compiled>>
   readonly results: Compiled
@@ -286,24 +330,25 @@ const shares = new FinalizationRegistry<number>((plan) => pool.remove(plan))
 
 /** A plan's own bytes; they go away with it. */
 class Arena {
+  readonly #piece: Piece
   readonly address: number
   readonly scratch: number
   /** The numbers that are given to every run, in float64. */
   readonly slots: number
 
   constructor(
-    bytes: number,
+    readonly bytes: number,
     readonly scratchBytes: number,
-    slotCount: number,
+    readonly slotCount: number,
+    piece: Piece = new Piece(bytes + 8 * slotCount + scratchBytes + 80),
   ) {
-    const total = bytes + 8 * slotCount + scratchBytes + 80
-    this.address = reserve(total)
+    this.#piece = piece
+    this.address = piece.address
     this.slots = (this.address + bytes + 31) & ~15
     this.scratch = (this.slots + 8 * slotCount + 31) & ~15
-    arenas.register(this, { address: this.address, bytes: total })
+  }
+
+  copy(): Arena {
+    return new Arena(this.bytes, this.scratchBytes, this.slotCount, this.#piece.copy())
   }
 }
-
-const arenas = new FinalizationRegistry<{ readonly address: number; readonly bytes: number }>(
-  ({ address, bytes }) => free(address, bytes),
-)

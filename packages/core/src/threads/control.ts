@@ -27,7 +27,7 @@ export const IS_UP: number = 1
 /** Where its scratch is, and where it copies what a part will change. */
 export const SCRATCH: number = 2
 export const ASIDE: number = 3
-/** The part that it has copied aside, or -1. */
+/** The ticket of the part that it copied aside last, or 0. */
 export const KEPT: number = 4
 
 export const MOST_WORKERS: number = 63

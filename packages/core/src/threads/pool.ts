@@ -28,14 +28,26 @@ import { type Message, WORKER_SOURCE } from './worker.js'
 // A stage of a plan is shared in parts. The main thread publishes it and takes parts like everybody else, so that it never
 // waits for a worker that has not begun: one that sleeps, is still starting, or is dead takes no part, that is all.
 // It does wait for parts that others have taken. A worker that does not come back with its part is lost: it is stopped,
-// and the main thread puts back what the part has changed and does it itself.
+// and the main thread does its part. Nobody knows when it stops: so all that the stage writes to is left to it, and
+// copied to where everything goes on, with what the part had changed put back as it was.
 
 /** A plan's code, as threads share it. */
 export interface SharedCode {
-  /** Does a part of a stage, with scratch at an address. */
-  part(stage: number, part: number, scratch: number): void
+  /** Does a part of a stage on the main thread. */
+  part(stage: number, part: number): void
   /** Puts back what a part has changed, copied aside to an address. */
   back(stage: number, part: number, from: number): void
+  /** Copies all that a stage writes to. */
+  elsewhere(stage: number): Elsewhere
+}
+
+/** Where a stage is done once workers may still write to its own memory. */
+export interface Elsewhere {
+  readonly code: SharedCode
+  /** Holds the memory that was left. */
+  readonly left: unknown
+  /** What is done when the stage is. */
+  goOn(): void
 }
 
 /** What a worker needs: its link, and its own memory. */
@@ -74,6 +86,8 @@ class Pool {
   #epoch = 0
   #lost = 0
   #maySleep = false
+  /** Workers that were stopped and have not ended yet, and what is left to them. */
+  readonly #ending = new Map<Worker, unknown>()
   /** How many parts workers have done. */
   helped = 0
 
@@ -105,7 +119,6 @@ class Pool {
   #start(index: number): Worker | undefined {
     const at = WORKERS + index * PER_WORKER
     this.#control.fill(0, at, at + PER_WORKER)
-    this.#control[at + KEPT] = -1
     try {
       const link = startWorker(WORKER_SOURCE, () => this.#gone(worker))
       const worker: Worker = { link, at, scratch: NOTHING, aside: NOTHING }
@@ -137,11 +150,16 @@ class Pool {
   #stop(worker: Worker | undefined): void {
     if (worker === undefined) return
     worker.link.stop()
-    for (const { address, bytes } of [worker.scratch, worker.aside]) if (bytes > 0) free(address, bytes)
+    this.#free(worker)
+  }
+
+  #free({ scratch, aside }: Worker): void {
+    for (const { address, bytes } of [scratch, aside]) if (bytes > 0) free(address, bytes)
   }
 
   /** A worker ended by itself, or somebody ended it. */
   #gone(worker: Worker): void {
+    if (this.#ending.delete(worker)) this.#free(worker)
     const index = this.#workers.indexOf(worker)
     if (index < 0) return
     this.#workers[index] = undefined
@@ -186,8 +204,8 @@ class Pool {
     return ticket
   }
 
-  /** Does all parts of a stage, with whoever comes. `scratch` is the main thread's. */
-  run(plan: number, stage: number, parts: number, code: SharedCode, scratch: number): void {
+  /** Does all parts of a stage, with whoever comes. */
+  run(plan: number, stage: number, parts: number, code: SharedCode): void {
     const control = this.#control
     control[PLAN] = plan
     control[STAGE] = stage
@@ -199,18 +217,18 @@ class Pool {
     while ((ticket & PART_MASK) < parts) {
       const seen = Atomics.compareExchange(control, TICKET, ticket, ticket + 1)
       if (seen === ticket) {
-        this.#take(stage, ticket & PART_MASK, code, scratch)
+        this.#take(stage, ticket & PART_MASK, code)
         own++
         ticket = Atomics.load(control, TICKET)
       } else ticket = seen
     }
     this.helped += parts - own
-    if (!this.#join(parts - own) || control[FAILED] !== 0) this.#recover(stage, parts, code, scratch)
+    if (!this.#join(parts - own) || control[FAILED] !== 0) this.#recover(stage, parts, code, ticket)
   }
 
-  #take(stage: number, part: number, code: SharedCode, scratch: number): void {
+  #take(stage: number, part: number, code: SharedCode): void {
     try {
-      code.part(stage, part, scratch)
+      code.part(stage, part)
       this.#control[FLAGS + part] = 1
     } catch {
       // What went wrong is told once others are done.
@@ -240,23 +258,31 @@ class Pool {
     }
   }
 
-  /** Stops all workers, does what they left undone, and starts others. */
-  #recover(stage: number, parts: number, code: SharedCode, scratch: number): void {
+  /** Stops all workers, does what they left undone elsewhere, and starts others. */
+  #recover(stage: number, parts: number, shared: SharedCode, ticket: number): void {
     const workers = this.#workers.splice(0).filter((worker) => worker !== undefined)
     for (const { link } of workers) link.stop()
     for (const begun = now(); now() - begun < GRACE;)
       if (this.#maySleep) Atomics.wait(this.#control, WAITING, 0, 1)
     const control = this.#control
+    const isDone = Array.from({ length: parts }, (_, part) => Atomics.load(control, FLAGS + part) === 1)
+    const { code, left, goOn } = shared.elsewhere(stage)
     for (const { at, aside } of workers) {
-      const kept = control[at + KEPT]!
-      if (kept >= 0 && control[FLAGS + kept] === 0) code.back(stage, kept, aside.address)
+      // Told before a part is begun: who has not told it by now has changed nothing of what was copied.
+      const kept = Atomics.add(control, at + KEPT, 0)
+      const part = kept & PART_MASK
+      if ((kept ^ ticket) >>> PART_BITS === 0 && !isDone[part]) code.back(stage, part, aside.address)
     }
-    for (let part = 0; part < parts; part++) if (control[FLAGS + part] === 0) code.part(stage, part, scratch)
-    // Whoever may still be about to write there writes to what nobody reads.
+    isDone.forEach((is, part) => {
+      if (!is) code.part(stage, part)
+    })
+    for (const worker of workers) this.#ending.set(worker, left)
+    // Whoever may still be about to tell something tells it to nobody.
     this.#begin()
     this.#lost += workers.length
     if (this.#lost > MOST_LOST) this.#giveUp()
     else this.#fill()
+    goOn()
   }
 
   /** The workers that there are, for tests. */

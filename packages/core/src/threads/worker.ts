@@ -63,7 +63,7 @@ function work() {
     const ticket = Atomics.load(control, ${TICKET})
     const next = ticket & ${PART_MASK}
     if (next < ((ticket >>> ${PART_BITS}) & ${PART_MASK})) {
-      if (Atomics.compareExchange(control, ${TICKET}, ticket, ticket + 1) === ticket) take(next)
+      if (Atomics.compareExchange(control, ${TICKET}, ticket, ticket + 1) === ticket) take(ticket, next)
       looks = 0
     } else if (++looks > ${LOOKS}) {
       Atomics.add(control, ${SLEEPING}, 1)
@@ -74,18 +74,17 @@ function work() {
   }
 }
 
-function take(part) {
+function take(ticket, part) {
   try {
     const stage = control[${STAGE}]
     const code = plans.get(control[${PLAN}])
     const aside = code.aside[stage]
     if (aside) {
       aside(part, control[own + ${ASIDE}])
-      Atomics.store(control, own + ${KEPT}, part)
+      Atomics.store(control, own + ${KEPT}, ticket)
     }
     code.part[stage](part, control[own + ${SCRATCH}])
     Atomics.store(control, ${FLAGS} + part, 1)
-    if (aside) Atomics.store(control, own + ${KEPT}, -1)
   } catch {
     Atomics.add(control, ${FAILED}, 1)
   }
