@@ -343,6 +343,22 @@ test('variables are as before when recording fails', () => {
   expect([...w.dataSync()]).toEqual([1, 2])
 })
 
+test('descent changes weights where they lie', () => {
+  const w = variable(random.normal([16, 20], { seed: 1 }), { name: 'w' })
+  const descend = (x: Tensor): Tensor => {
+    const { value, grads } = valueAndGrads(() => matmul(x, w).square().sum(), [w])
+    w.assign(w.sub(grads[0]!.mul(0.01)))
+    return value
+  }
+  const [planned, x, before] = [compile(descend), random.normal([8, 16], { seed: 2 }), w.detach()]
+  expect(String(planned.plan(x))).toMatch(/variable w becomes %\d+, in place$/m)
+  planned(x)
+  const got = values([w.detach()])
+  w.assign(before)
+  descend(x)
+  expect(got).toEqual(values([w.detach()]))
+})
+
 test('a variable is not written over while something still has to read it', () => {
   const [a, b] = [variable([1, 2]), variable([[0]])]
   const f = compile((by: Tensor) => {

@@ -98,7 +98,10 @@ export function schedule(program: Program): Grouping {
       } else for (const [member, group] of before) groups.set(member, group)
     }
   })
+  const assigned = new Set(program.assigned.map(({ value }) => roots[value]!))
   for (const group of new Set(groups.values())) {
+    // Tiles overlap, and what is computed twice cannot be written over what it is computed from.
+    if (group.members.some((member) => assigned.has(member))) continue
     const head = headOf(program, group, roots, consumers, groups)
     if (head === undefined) continue
     group.members.unshift(head)

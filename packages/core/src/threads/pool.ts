@@ -38,7 +38,7 @@ export interface SharedCode {
   /** Puts back what a part has changed, copied aside to an address. */
   back(stage: number, part: number, from: number): void
   /** Copies all that a stage writes to. */
-  elsewhere(stage: number): Elsewhere
+  readonly elsewhere: (stage: number) => Elsewhere
 }
 
 /** Where a stage is done once workers may still write to its own memory. */
@@ -47,7 +47,7 @@ export interface Elsewhere {
   /** Holds the memory that was left. */
   readonly left: unknown
   /** What is done when the stage is. */
-  goOn(): void
+  readonly goOn: () => void
 }
 
 /** What a worker needs: its link, and its own memory. */
