@@ -220,6 +220,7 @@ const geluRow: Row<'x', Params<never>> = elementwise({
   name: 'gelu',
   args: ['x'],
   expr: 'gelu(x)',
+  ulps: 1,
   vjp: { x: ({ g, x }) => mul(g, geluSlope(x)) },
 })
 
@@ -243,6 +244,7 @@ const geluTanhRow: Row<'x', Params<never>> = elementwise({
   name: 'geluTanh',
   args: ['x'],
   expr: 'geluTanh(x)',
+  ulps: 1,
   vjp: { x: ({ g, x }) => mul(g, geluTanhSlope(x)) },
 })
 

@@ -137,6 +137,7 @@ const VECTOR = {
   'f64x2.div': 243,
   'f64x2.min': 244,
   'f64x2.max': 245,
+  'f64x2.pmin': 246,
   'i32x4.trunc_sat_f32x4_s': 248,
   'f32x4.convert_i32x4_s': 250,
   'f32x4.convert_i32x4_u': 251,

@@ -1,6 +1,7 @@
 import type { DType } from '../dtype.js'
 import type { Expr, Function1, Function2 } from '../expr/tree.js'
 import type { Code, Instruction, Local } from './code.js'
+import * as short from './short-math.js'
 import * as single from './single-math.js'
 import {
   cos,
@@ -87,12 +88,14 @@ const SERIES: Partial<Readonly<Record<Function1, VectorFunction>>> = {
   geluTanhSlope,
 }
 
-/** Formulas that float32 arithmetic is good enough for: their rows declare how good. */
+/** Formulas that less than float64 is good enough for: their rows declare how good. */
 const IN_SINGLE: ReadonlyMap<string, single.SingleFunction> = new Map([
   ['exp(x0)', single.exp],
   ['log(x0)', single.log],
   ['tanh(x0)', single.tanh],
   ['erf(x0)', single.erf],
+  ['gelu(x0)', short.gelu],
+  ['geluTanh(x0)', short.geluTanh],
   ['expm1(x0)', single.expm1],
   ['log1p(x0)', single.log1p],
   ['div(1,add(1,exp(neg(x0))))', single.sigmoid],

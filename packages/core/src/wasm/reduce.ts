@@ -1,6 +1,7 @@
 import type { Code, Int, Local } from './code.js'
 import { POWER_SCALE, powersUpTo } from './single-math.js'
 import { exp, keep, log, log1p } from './vector-math.js'
+import { halves, narrow, type Wide, widen } from './wide.js'
 
 const OPS = ['sum', 'mean', 'max', 'min', 'norm', 'variance', 'logSumExp'] as const
 /** Reductions of float32 numbers that have a kernel. */
@@ -35,17 +36,6 @@ export interface ReducePlaces {
   readonly divisor: Int
 }
 
-/** Elements 2 and 3 in place of 0 and 1. */
-const HIGH = [8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7]
-/** Elements 0 and 1 of two vectors. */
-const JOINED = [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23]
-
-/** Four float64 numbers. */
-interface Wide {
-  readonly low: Local
-  readonly high: Local
-}
-
 /**
  * A pass over the numbers of a row, or of four columns: runs `body` on each vector of them. Up to `ways` vectors are
  * taken at a time, each of which is told its way: what they are added to need not wait for one another.
@@ -60,25 +50,6 @@ type Walk = (
 ) => void
 
 const WAYS = 4
-
-/** The four elements of a vector in float64. */
-function widen(c: Code, x: Local): Wide {
-  const low = keep(c, () => c.get(x).op('f64x2.promote_low_f32x4'))
-  return { low, high: keep(c, () => c.get(x).get(x).shuffle(HIGH).op('f64x2.promote_low_f32x4')) }
-}
-
-/** Four float64 numbers rounded to float32. */
-function narrow(c: Code, { low, high }: Wide): Local {
-  return keep(c, () =>
-    c.get(low).op('f32x4.demote_f64x2_zero').get(high).op('f32x4.demote_f64x2_zero').shuffle(JOINED),
-  )
-}
-
-/** Each half by itself. */
-function halves(x: Wide, f: (half: Local) => Local): Wide {
-  const low = f(x.low)
-  return { low, high: x.low === x.high ? low : f(x.high) }
-}
 
 /** Two locals that begin with the same number. */
 function wide(c: Code, start: number): Wide {
