@@ -6,11 +6,13 @@ import {
   argMax,
   arange,
   clip,
+  compile,
   concat,
   cumsum,
   expm1,
   exp,
   gather,
+  grad,
   isNaN as isNaNOf,
   log1p,
   logSumExp,
@@ -133,8 +135,13 @@ export const traps: readonly Trap[] = [
       const long = tensor(remainders(LONG))
       const rows = long.reshape([LONG / 8, 8])
       return [
-        [await values(slice(long, [at], [5])), await values(gather(rows, int(LONG / 8 - 1)))],
         [
+          await values(gather(long, int(LONG - 3, 2 ** 24 + 3))),
+          await values(slice(long, [at], [5])),
+          await values(gather(rows, int(LONG / 8 - 1))),
+        ],
+        [
+          [(LONG - 3) % 1009, (2 ** 24 + 3) % 1009],
           [0, 1, 2, 3, 4].map((i) => (at + i) % 1009),
           Array.from({ length: 8 }, (_, i) => (LONG - 8 + i) % 1009),
         ],
@@ -149,6 +156,28 @@ export const traps: readonly Trap[] = [
       const rows = tensor(remainders(LONG)).reshape([LONG / 8, 8])
       const got = await values(slice(rows.transpose().reshape([LONG]), [LONG - 3], [3]))
       return [got, [3, 2, 1].map((i) => (8 * (LONG / 8 - i) + 7) % 1009)]
+    },
+  },
+  {
+    name: 'gradients go to positions beyond 2^24, also from a plan, and the largest is found there',
+    isSlow: true,
+    async run() {
+      const slope = grad((x: Tensor) =>
+        gather(x, int(LONG - 3, 2 ** 24 + 3))
+          .mul(tensor([2, 3]))
+          .sum(),
+      )
+      const at = async (x: Tensor): Promise<number[]> => [
+        ...(await values(x.slice([LONG - 4], [3]))),
+        ...(await values(x.slice([2 ** 24 + 2], [3]))),
+      ]
+      const long = tensor(remainders(LONG))
+      const peak = new Float32Array(LONG)
+      peak[LONG - 3] = 1
+      return [
+        [await values(argMax(tensor(peak))), await at(slope(long)), await at(compile(slope)(long))],
+        [[LONG - 3], [0, 2, 0, 0, 3, 0], [0, 2, 0, 0, 3, 0]],
+      ]
     },
   },
   {

@@ -9,11 +9,13 @@ import {
   type Stored,
 } from '@adjoint/core/extend'
 import type { Device, GpuInfo, Storage } from './device.js'
+import { EXACT, isFar } from './far.js'
 import {
   argReduce,
   concat,
   cumulate,
   gather,
+  gatherFar,
   map,
   type Operand,
   permute,
@@ -36,9 +38,6 @@ export interface GpuBackend extends Backend {
   /** The buffers held on the device, and their bytes. */
   memory(): { readonly buffers: number; readonly bytes: number }
 }
-
-/** Above this, float32 has no room for every whole number. */
-const EXACT = 2 ** 24
 
 /** Makes a backend of a device. */
 export function backendOn(device: Device): GpuBackend {
@@ -85,10 +84,15 @@ export function backendOn(device: Device): GpuBackend {
 
   const compute = (kernel: Kernel, inputs: readonly Stored[], out: Aval): Storage => {
     const operands = inputs.map((x) => operandOf(x, kernel))
-    if (kernel.kind === 'scatterAdd') {
+    if (kernel.kind === 'scatterAdd' || kernel.kind === 'gather') {
       const [x, , updates] = operands as [Operand, Operand, Operand]
       const indices = (inputs[1]!.handle as Value).host as ArrayLike<number> | undefined
-      if (indices !== undefined) return scatterAddSorted(device, kernel.axis, x, indices, updates)
+      const far = isFar(kernel, x.shape)
+      if (far && (indices === undefined || indices.length > EXACT))
+        throw tooFar(kernel.kind, x.shape[kernel.axis]!)
+      if (indices !== undefined && kernel.kind === 'scatterAdd')
+        return scatterAddSorted(device, kernel.axis, x, indices, updates)
+      if (indices !== undefined && far) return gatherFar(device, kernel.axis, x, indices, out)
     }
     return start(kernel, operands, out)
   }
@@ -200,13 +204,14 @@ function isForHost(kernel: Kernel, inputs: readonly Stored[], out: Aval): boolea
     inputs.some(({ shape }) => sizeOf(shape) === 0)
   )
     return true
+  if (kernel.kind === 'argReduce' && isFar(kernel, inputs[0]!.shape)) return true
   const areWhole = out.dtype !== 'float32' && inputs.every(({ dtype }) => dtype !== 'float32')
   return areWhole && inputs.every(({ handle }) => (handle as Value).host !== undefined)
 }
 
 /** @throws LimitError where whole numbers that float32 cannot hold would be computed with as such. */
 function checkExact(kernel: Kernel, inputs: readonly Stored[], out: Aval): void {
-  if (out.dtype === 'float32' && kernel.kind !== 'gather') return
+  if (out.dtype === 'float32' && (kernel.kind !== 'gather' || isFar(kernel, inputs[0]!.shape))) return
   for (const { handle, dtype } of inputs) {
     const { host } = handle as Value
     if (dtype !== 'int32' || host === undefined) continue
@@ -217,6 +222,14 @@ function checkExact(kernel: Kernel, inputs: readonly Stored[], out: Aval): void 
           { op: kernel.kind },
         )
   }
+}
+
+function tooFar(op: string, side: number): LimitError {
+  return new LimitError(
+    `${op}: an axis of ${side} is over ${EXACT}, up to which a GPU counts exactly, and the host does not know the ` +
+      'indices; use tensor(await indices.data()), or the CPU',
+    { op },
+  )
 }
 
 function asDType(values: Float32Array, { dtype }: Aval): HostArray {

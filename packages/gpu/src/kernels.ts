@@ -316,6 +316,46 @@ export function gather(device: Device, axis: number, x: Operand, indices: Operan
   )
 }
 
+/** The same along an axis that float32 cannot count: each index is two numbers. */
+export function gatherFar(
+  device: Device,
+  axis: number,
+  x: Operand,
+  indices: ArrayLike<number>,
+  out: Aval,
+): Storage {
+  const count = indices.length
+  const parts = new Float32Array(2 * count)
+  for (let k = 0; k < count; k++) {
+    parts[k] = Math.floor(indices[k]! / 65536)
+    parts[count + k] = indices[k]! % 65536
+  }
+  const steps = new Steps(device)
+  const args = [
+    array('x', x.storage as Storage),
+    array('at', steps.keep(device.upload(parts))),
+    integer('inner', sizeOf(x.shape.slice(axis + 1))),
+    integer('count', count),
+    integer('side', x.shape[axis]!),
+  ]
+  return steps.end(
+    launch(device, 'gatherFar', args, sizeOf(out.shape), () =>
+      withIntegers(
+        [
+          ['row', `idiv(${I}, inner)`],
+          ['o', 'idiv(row, count)'],
+        ],
+        `const high = at[row - o * count];
+        const low = at[row - o * count + count];
+        ${withIntegers(
+          [['k', 'position(high, 32768) * 65536 + position(low, 65536)']],
+          `return x[(o * side + k) * inner + (${I} - row * inner)];`,
+        )}`,
+      ),
+    ),
+  )
+}
+
 /** out = x; out[o, indices[k], i] += updates[o, k, i]: each place looks through all indices. */
 export function scatterAdd(
   device: Device,

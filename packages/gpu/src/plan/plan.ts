@@ -12,6 +12,7 @@ import {
   type ValueId,
 } from '@adjoint/core/extend'
 import type { Device, Into, Program as DeviceProgram, Storage } from '../device.js'
+import { EXACT, isFar } from '../far.js'
 import { concat, copy, type Operand } from '../kernels.js'
 import { rewrite } from './rewrite.js'
 import { type Dispatch, kindOfArray, type Schedule, schedule } from './schedule.js'
@@ -28,7 +29,6 @@ interface Step extends Dispatch {
   readonly threads: number | undefined
 }
 
-const HALF_EXACT = 2 ** 24
 const NONE: ReadonlySet<string> = new Set()
 
 /** A program as a few dispatches: nothing goes up but its arguments, nothing comes down but what is asked for. */
@@ -144,8 +144,13 @@ export class GpuPlan implements Replay {
   /** A plan for what was recorded; undefined where a device does not hold such values, or so many at once. */
   static of(device: Device, tensors: Tensors, recorded: Program): GpuPlan | undefined {
     const program = rewrite(simplify(recorded))
-    const isFit = program.values.every(
-      ({ dtype, shape }) => dtype !== 'float64' && dtype !== 'string' && sizeOf(shape) > 0,
+    const { values } = program
+    const isFit = values.every(
+      ({ dtype, shape, source }) =>
+        dtype !== 'float64' &&
+        dtype !== 'string' &&
+        sizeOf(shape) > 0 &&
+        !(source.kind === 'kernel' && isFar(source.kernel, values[source.inputs[0]!]?.shape)),
     )
     if (!isFit) return undefined
     const planned = schedule(program, device.mostArrays)
@@ -491,9 +496,9 @@ function checkRange(host: HostArray | undefined, { limit, fail }: Program['check
 /** @throws LimitError where float32 cannot hold a whole number. */
 function checkExact(host: Int32Array): void {
   for (const value of host)
-    if (Math.abs(value) > HALF_EXACT)
+    if (Math.abs(value) > EXACT)
       throw new LimitError(
-        `compile: ${value} is over ${HALF_EXACT}, beyond which a GPU has no exact whole numbers; use the CPU for it`,
+        `compile: ${value} is over ${EXACT}, beyond which a GPU has no exact whole numbers; use the CPU for it`,
         { op: 'compile' },
       )
 }
