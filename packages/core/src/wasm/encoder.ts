@@ -81,20 +81,26 @@ function section(id: number, bytes: readonly number[]): number[] {
 }
 
 function signature(params: readonly ValueType[], results: readonly ValueType[]): number[] {
-  const types = (list_: readonly ValueType[]): number[] => list(list_.map((type) => [TYPE_CODES[type]]))
+  const types = (all: readonly ValueType[]): number[] => [
+    ...unsigned(all.length),
+    ...all.map((type) => TYPE_CODES[type]),
+  ]
   return [0x60, ...types(params), ...types(results)]
 }
 
 /** What comes before a function's instructions: how long it is, and its locals. */
 function headOf({ locals, body }: FunctionSource): number[] {
-  const runs: number[][] = []
-  for (let i = 0; i < locals.length;) {
+  const runs: number[] = []
+  let count = 0
+  for (let i = 0; i < locals.length; count++) {
     let end = i
     while (end < locals.length && locals[end] === locals[i]) end++
-    runs.push([...unsigned(end - i), TYPE_CODES[locals[i]!]])
+    pushUnsigned(runs, end - i)
+    runs.push(TYPE_CODES[locals[i]!])
     i = end
   }
-  const declared = list(runs)
+  const declared = unsigned(count)
+  append(declared, runs)
   const head = unsigned(declared.length + body.length + 1)
   append(head, declared)
   return head

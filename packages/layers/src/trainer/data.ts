@@ -450,11 +450,22 @@ export function batchOf(
       for (let k = 0; k < width; k++) picked.push(values[order[i]! * width + k]!)
     return fromHost(picked, shape, dtype)
   }
-  const source = values as TypedArray
   const picked = allocate(dtype, (to - from) * width)
+  pickRows(values, order, from, to, width, picked)
+  return fromHost(picked, shape, dtype)
+}
+
+/** Rows at places `from` up to `to` of `order`. A function of its own, which is compiled sooner than one that does more. */
+function pickRows(
+  source: TypedArray,
+  order: Int32Array,
+  from: number,
+  to: number,
+  width: number,
+  picked: NumericArray,
+): void {
   for (let i = from, at = 0; i < to; i++) {
     let k = order[i]! * width
     for (const end = k + width; k < end;) picked[at++] = source[k++]!
   }
-  return fromHost(picked, shape, dtype)
 }

@@ -1,4 +1,4 @@
-import { concat, mul, reshape, sum, type Tensor } from '@adjoint/core'
+import { concat, mul, type NumericArray, reshape, sum, type Tensor } from '@adjoint/core'
 import { withoutRecording } from '@adjoint/core/extend'
 import type { Bound } from './bound.js'
 
@@ -27,7 +27,11 @@ export function readMagnitudes(tensors: readonly Tensor[], bound: Bound): number
 }
 
 function magnitude(x: Tensor): number {
-  const values = x.dataSync()
+  return largest(x.dataSync())
+}
+
+/** A function of its own, which is compiled sooner than one that knows tensors. */
+function largest(values: NumericArray): number {
   let most = 0
   for (let i = 0; i < values.length; i++) {
     const size = Math.abs(values[i]!)
