@@ -45,6 +45,29 @@ test('values that are held stay as they are to the last bit, whatever they were 
   expect(sums).toEqual(fresh.slice(1).map((value, i) => value.mul(fresh[i]!).sum().itemSync()))
 })
 
+test('values of megabytes do so too', () => {
+  const shape = [301, 1001]
+  const x = tensor(
+    Float32Array.from({ length: 301 * 1001 }, (_, i) => Math.sin(i)),
+    { shape },
+  )
+  const all: Tensor[] = [x.add(1), x.softmax(), x.mul(x.slice([0, 0], [1, 1]))]
+  for (let i = 0; i < 9; i++) {
+    const last = all.at(-1)!
+    all.push(i % 3 === 0 ? last.softmax(0) : i % 3 === 1 ? last.mul(all.at(-3)!) : last.sub(0.1))
+  }
+  const before = all.map((value) => value.dataSync())
+  // Some have left the ring by now; this moves the others out.
+  for (let i = 0; i < 25; i++) x.add(i)
+  for (const at of all.keys()) expect(difference(all.at(-1 - at)!.dataSync(), before.at(-1 - at)!)).toBe(-1)
+  // They are operands beside one that is in the ring still.
+  const [held, fresh] = [all.at(-1)!.mul(x.add(3)), tensor(before.at(-1)!, { shape }).mul(x.add(3))]
+  expect(difference(held.dataSync(), fresh.dataSync())).toBe(-1)
+  let sum = x.sub(x)
+  for (let i = 0; i < 60; i++) sum = sum.add(1)
+  expect(sum.sum().itemSync()).toBe(60 * x.size)
+})
+
 test('a value outlives what it was made of', () => {
   const x = made(1 / SIZE)
   const y = x.mul(2)

@@ -9,11 +9,12 @@ import { type Choice, choose } from './choose.js'
 import type { Compiled } from './host.js'
 import { kernelOf, MapKernels } from './kernels.js'
 import {
+  addressNow,
   addressOf,
   constant,
-  copyIn,
   copyOut,
   copyTo,
+  largeBlock,
   LARGEST,
   ownArray,
   Place,
@@ -86,7 +87,14 @@ function vectorized(
   const count = inputs.length
   const f = kernelOf(choice, count + 1)
   const isLarge = [...inputs, out].some(({ dtype, shape }) => sizeOf(shape) * BYTES[dtype] > LARGEST)
-  if (choice.hasRows === true && isLarge) return (stored) => rowsInPieces(f, choice, stored, out, size)
+  if (choice.hasRows === true && isLarge) {
+    const large = rowsOf(f, choice, inputs, out)
+    const make = kernel.kind === 'softmax' && size * BYTES[out.dtype] > LARGEST ? toRing : toArray
+    return (stored) => {
+      resetScratch()
+      return make(large, stored.map(handleOf))
+    }
+  }
   const place = new Place(out.dtype, size)
   const args: number[] = [...inputs.map(() => 0), 0, ...choice.sizes, 0]
   return (stored) => {
@@ -129,9 +137,10 @@ function map(
   }
   if (inner === size && size * BYTES[out.dtype] > LARGEST) {
     const f = kernels.get(out.dtype, inputs, once, false)
+    const make = kernels.isQuick(out.dtype) ? toRing : toArray
     return (stored, kernel) => {
       resetScratch()
-      return inPieces(f, paramsOf(kernel), inputs, stored.map(handleOf), once, out, size)
+      return make(elementsOf(f, paramsOf(kernel), inputs, once, out), stored.map(handleOf))
     }
   }
   if (inner < 0) return broadcast(kernels, inputs, out, size)
@@ -142,9 +151,8 @@ function map(
   const remember = (to: WasmHandle, stored: readonly Stored[], kernel: Kernel): void => {
     const { segment } = to as Block
     if (!segment.isLasting) return
-    const again = (handles: readonly WasmHandle[]): NumericArray =>
-      inPieces(f, paramsOf(kernel), inputs, handles, once, out, size)
-    segment.recipe = new Recipe(stored.map(handleOf), again)
+    const large = elementsOf(f, paramsOf(kernel), inputs, once, out)
+    segment.recipe = new Recipe(stored.map(handleOf), (handles) => toArray(large, handles))
   }
   const remembers = place.isLarge && !hasRows && kernels.isQuick(out.dtype)
   if (!hasRows && params.length === 0 && count === 1)
@@ -191,62 +199,100 @@ function paramsOf(kernel: Kernel): readonly number[] {
 /** So many elements of a large array are in the memory at a time: they stay in the cache, and the memory stays small. */
 const PIECE = 65_536
 
-/** An elementwise kernel on arrays that are too large to live in the memory. */
-function inPieces(
-  f: Compiled,
-  params: readonly number[],
-  inputs: readonly Aval[],
-  handles: readonly WasmHandle[],
-  once: number,
-  out: Aval,
-  size: number,
-): NumericArray {
-  const result = ownArray(out.dtype, size)
+/** A kernel on values that are too large for the memory, or for the cache: a piece of them at a time. */
+interface Large {
+  readonly inputs: readonly Aval[]
+  readonly out: Aval
+  /** How many pieces there may be, and their elements: of each input, 0 for those that all pieces need, and of the output. */
+  readonly rows: number
+  readonly widths: readonly number[]
+  readonly width: number
+  /** Bytes of scratch. */
+  readonly room: number
+  run(from: readonly number[], to: number, rows: number, scratch: number): void
+}
+
+/** Computes the output to an address, or to an array. */
+function inPieces(large: Large, handles: readonly WasmHandle[], target: number | NumericArray): void {
+  const { inputs, out, rows, widths, width, room } = large
   const views = (): NumericArray[] => handles.map((handle, i) => view(handle, inputs[i]!))
   // Those that have to be computed first may make the memory grow.
   views()
   const used = usedScratch()
-  const piece = Math.min(PIECE, size)
-  const to = scratch(piece * BYTES[out.dtype])
-  const sides = inputs.map((_, i) => (((once >> i) & 1) === 1 ? 1 : piece))
-  const places = inputs.map(({ dtype }, i) => scratch(sides[i]! * BYTES[dtype]))
+  const piece = Math.min(rows, Math.max(1, Math.floor(PIECE / Math.max(width, ...widths))))
+  const own = scratch(room)
+  const to = typeof target === 'number' ? target : scratch(piece * width * BYTES[out.dtype])
+  const fixed = handles.map(addressNow)
+  const places = inputs.map(({ dtype }, i) => fixed[i] ?? scratch((widths[i]! * piece || 1) * BYTES[dtype]))
   const from = views()
-  for (let at = 0; at < size; at += piece) {
-    const end = Math.min(at + piece, size)
+  for (let at = 0; at < rows; at += piece) {
+    const end = Math.min(at + piece, rows)
     from.forEach((values, i) => {
-      if (sides[i] !== 1) copyTo(places[i]!, values.subarray(at, end))
+      const side = widths[i]!
+      if (fixed[i] !== undefined) places[i] = fixed[i] + at * side * BYTES[inputs[i]!.dtype]
+      else if (side > 0) copyTo(places[i]!, values.subarray(at * side, end * side))
       else if (at === 0) copyTo(places[i]!, values)
     })
-    f(to, ...places, end - at, ...params)
-    copyOut(to, result.subarray(at, end))
+    if (typeof target === 'number') large.run(places, to + at * width * BYTES[out.dtype], end - at, own)
+    else {
+      large.run(places, to, end - at, own)
+      copyOut(to, target.subarray(at * width, end * width))
+    }
   }
   resetScratch(used)
+}
+
+/** The output in an array of its own. */
+function toArray(large: Large, handles: readonly WasmHandle[]): NumericArray {
+  const result = ownArray(large.out.dtype, large.rows * large.width)
+  inPieces(large, handles, result)
   return result
 }
 
-/** A kernel of rows that do not know of one another, on arrays that are too large to live in the memory. */
-function rowsInPieces(
+/** The output in a ring, where it can be computed again once it has to leave that. */
+function toRing(large: Large, handles: readonly WasmHandle[]): WasmHandle {
+  const block = largeBlock(large.rows * large.width * BYTES[large.out.dtype])
+  if (block === undefined) return toArray(large, handles)
+  inPieces(large, handles, block.segment.base + block.offset)
+  block.segment.recipe = new Recipe(handles, (again) => toArray(large, again))
+  return block
+}
+
+/** A kernel of rows that do not know of one another. */
+function rowsOf(
   f: Compiled,
   { sizes: [rows, ...sizes], scratch: room }: Choice,
-  inputs: readonly Stored[],
+  inputs: readonly Aval[],
   out: Aval,
-  size: number,
-): NumericArray {
-  resetScratch()
-  const result = ownArray(out.dtype, size)
-  const from = inputs.map((x) => view(x.handle, x))
-  const widths = from.map((values) => values.length / rows!)
-  const width = size / rows!
-  const piece = Math.max(1, Math.floor(PIECE / Math.max(width, ...widths)))
-  for (let at = 0; at < rows!; at += piece) {
-    resetScratch()
-    const end = Math.min(at + piece, rows!)
-    const addresses = from.map((values, i) => copyIn(values.subarray(at * widths[i]!, end * widths[i]!)))
-    const to = scratch((end - at) * width * BYTES[out.dtype])
-    f(...addresses, to, end - at, ...sizes, room > 0 ? scratch(room) : 0)
-    copyOut(to, result.subarray(at * width, end * width))
+): Large {
+  return {
+    inputs,
+    out,
+    rows: rows!,
+    widths: inputs.map(({ shape }) => sizeOf(shape) / rows!),
+    width: sizeOf(out.shape) / rows!,
+    room,
+    run: (from, to, count, own) => f(...from, to, count, ...sizes, own),
   }
-  return result
+}
+
+/** An elementwise kernel. Inputs of one element are told by the bits of `once`. */
+function elementsOf(
+  f: Compiled,
+  params: readonly number[],
+  inputs: readonly Aval[],
+  once: number,
+  out: Aval,
+): Large {
+  return {
+    inputs,
+    out,
+    rows: sizeOf(out.shape),
+    widths: inputs.map((_, i) => 1 - ((once >> i) & 1)),
+    width: 1,
+    room: 0,
+    run: (from, to, count) => f(to, ...from, count, ...params),
+  }
 }
 
 function endsWith(shape: Sizes, end: Sizes): boolean {

@@ -184,8 +184,10 @@ const TINY = 64
 const SMALL = padded(2048)
 const SMALL_RING = 256 * 1024
 const RING = 2 * 1024 * 1024
-/** Larger values have arrays of their own and are copied in and out. */
+/** Larger values have arrays of their own and are copied in and out, or are in a ring of their own. */
 export const LARGEST: number = RING / 4
+/** No page of it is there before it is needed. */
+const LARGE_RING = 24 * 1024 * 1024
 const PAD = 4 * 1024 * 1024
 
 const CONSTANTS = 16 * 1024
@@ -200,7 +202,13 @@ const constants = new Constants(laidOut(CONSTANTS), CONSTANTS)
 const smallRing = new Ring(laidOut(SMALL_RING), SMALL_RING, 16 * 1024)
 const ring = new Ring(laidOut(RING), RING, 256 * 1024)
 const pad = new Pad(laidOut(PAD), PAD)
+const largeRing = new Ring(laidOut(LARGE_RING), LARGE_RING, 0)
 const SCRATCH = end
+
+/** Room for a value above {@link LARGEST}; undefined for one that is too large for any ring. */
+export function largeBlock(size: number): Block | undefined {
+  return size <= LARGE_RING / 3 ? largeRing.block(padded(size)) : undefined
+}
 
 function ringFor(bytes: number): Ring {
   return bytes <= SMALL ? smallRing : ring
@@ -275,6 +283,12 @@ export function addressOf(handle: WasmHandle): number {
   const at = scratch(bytes)
   heap.u8.set(new Uint8Array(buffer, from, Math.min(bytes, buffer.byteLength - from)), at)
   return at
+}
+
+/** The address of values that are in the memory now. */
+export function addressNow(handle: WasmHandle): number | undefined {
+  if (!(handle instanceof Block) || handle.segment.source !== undefined) return undefined
+  return handle.segment.base + handle.offset
 }
 
 /** The address of a copy of values, for the kernel at hand. */
