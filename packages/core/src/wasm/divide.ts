@@ -134,8 +134,9 @@ function divideProduct({ transposeA, transposeB }: Product, sizes: readonly numb
     return { units, steps, size: 3, perUnit: 1, work: units * products * m * n * k }
   }
   const work = m * n * k
-  // By columns, so that each part of b is packed once; a high and narrow product by rows, of which there are many.
-  if (n >= 2 * LINE && m < 8 * n) {
+  // By columns, so that each part of b is packed once, unless all of a were turned for each; by rows what has many more.
+  const turnsLess = transposeA && m >= 2 * LINE && (transposeB ? m > 2 * n : m > n / 2)
+  if (n >= 2 * LINE && m < 8 * n && !turnsLess) {
     const steps = [0, LINE * 4 * (transposeB ? k : 1), LINE * 4]
     return { units: Math.floor(n / LINE), steps, size: 1, perUnit: LINE, work }
   }
