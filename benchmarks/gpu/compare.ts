@@ -25,12 +25,13 @@ export interface Compared {
 export function casesOf(isQuick: boolean): GpuCase[] {
   const sizes = isQuick ? [64, 128] : [256, 512, 1024, 2048]
   const lengths = isQuick ? [1e4] : [1e4, 1e5, 1e6, 1e7]
+  const rows = isQuick ? [16] : [16, 128, 1024]
   const batches = isQuick ? [32] : [32, 128, 512, 4096]
   const steps: StepName[] = isQuick ? ['B1'] : ['B1', 'B2', 'B3', 'B4']
   return [
     ...sizes.map((n) => caseOf('matmul', n, (c) => c.matmul(n))),
     ...lengths.map((size) => caseOf('mul', size, (c) => c.mul(size))),
-    caseOf('softmax 1000 wide', isQuick ? 16 : 1024, (c) => c.softmax(isQuick ? 16 : 1024, 1000)),
+    ...rows.map((count) => caseOf('softmax 1000 wide', count, (c) => c.softmax(count, 1000))),
     ...lengths.map((size) => caseOf('read back', size, (c) => c.readBack(size))),
     ...steps.flatMap((which) =>
       batches.flatMap((batch) => [
@@ -122,19 +123,26 @@ export function tableOf(contenders: readonly Contender[], results: readonly Comp
   return lines.join('\n')
 }
 
-/** For each kind of case, the first size at which a contender is faster than the CPU. */
+/** The first size of a kind at which a contender is faster than the CPU; undefined where it is at none. */
+export function overtakingOf(name: string, results: readonly Compared[]): Compared | undefined {
+  return results.find((result) => timeOf(result, name) < timeOf(result, 'cpu'))
+}
+
+/** NaN where there is none, which is neither faster nor slower. */
+function timeOf({ timings }: Compared, name: string): number {
+  return timings.find(({ contender }) => contender === name)?.ms ?? NaN
+}
+
 function overtakings(names: readonly string[], results: readonly Compared[]): string[] {
   const kinds = [...new Set(results.map(({ kind }) => kind))].filter((kind) => kind !== 'read back')
-  return kinds.flatMap((kind) =>
-    names.flatMap((name) => {
-      const all = results.filter((result) => result.kind === kind)
-      const timeOf = (result: Compared, contender: string): number | undefined =>
-        result.timings.find((one) => one.contender === contender)?.ms
-      if (all.every((result) => timeOf(result, name) === undefined)) return []
-      const first = all.find((result) => (timeOf(result, name) ?? Infinity) < (timeOf(result, 'cpu') ?? 0))
-      return [
-        `- ${kind}: ${name} ${first === undefined ? 'does not overtake the CPU' : `overtakes the CPU at ${first.size}`}`,
-      ]
-    }),
-  )
+  return kinds.flatMap((kind) => {
+    const all = results.filter((result) => result.kind === kind && !Number.isNaN(timeOf(result, 'cpu')))
+    return names
+      .filter((name) => all.some((result) => !Number.isNaN(timeOf(result, name))))
+      .map((name) => {
+        const first = overtakingOf(name, all)
+        const where = first === undefined ? 'does not overtake the CPU' : `overtakes the CPU at ${first.size}`
+        return `- ${kind}: ${name} ${where}`
+      })
+  })
 }

@@ -13,9 +13,15 @@ export async function benchGpu(isQuick: boolean, only: string): Promise<void> {
     existsSync(SOFTWARE_DRIVER)
   )
     process.env['VK_ICD_FILENAMES'] = SOFTWARE_DRIVER
+  const cases = casesOf(isQuick)
+  const some = cases.filter(({ kind }) => kind.startsWith(only))
+  if (some.length === 0) {
+    const kinds = [...new Set(cases.map(({ kind }) => kind))]
+    throw new Error(`bench: no case begins with ${JSON.stringify(only)}; there are ${kinds.join(', ')}`)
+  }
   const contenders = [cpu, await onGpu('webgpu')]
   const results: Compared[] = []
-  for (const what of casesOf(isQuick).filter(({ kind }) => kind.startsWith(only))) {
+  for (const what of some) {
     const result = await compare(what, contenders, { rounds: isQuick ? 2 : 5, slice: isQuick ? 20 : 200 })
     results.push(result)
     console.log(

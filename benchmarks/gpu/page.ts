@@ -1,6 +1,6 @@
 // The page: measures everything, then shows a table and a chart for each kind of case. `?quick` is for trying it out,
 // `?only=matmul&max=512` measures one kind, up to a size; `?alone` leaves the other libraries out.
-import { casesOf, type Compared, compare, tableOf } from './compare.js'
+import { casesOf, type Compared, compare, overtakingOf, tableOf } from './compare.js'
 import { type Contender, cpu, onGpu } from './contenders.js'
 import { jax, tfjs } from './peers.js'
 
@@ -60,27 +60,25 @@ async function main(): Promise<void> {
 const COLOURS = ['#66727f', '#c4572f', '#2f6fc4', '#7aa53a', '#8a4fc4', '#c49a2f']
 const WIDTH = 420
 const HEIGHT = 260
-const EDGE = 64
+const EDGE = 80
 
-/** Time over size, both logarithmic: a line below the CPU's has overtaken it. */
+/** Time over size, both logarithmic; a ring where a line first comes below the CPU's. */
 function charts(found: readonly Contender[], results: readonly Compared[]): string {
   const kinds = [...new Set(results.map(({ kind }) => kind))]
   const legend = found
-    .map(({ name }, i) => `<span style="color:${COLOURS[i]}">■ ${name}</span>`)
+    .map(
+      ({ name, isSoftware }, i) =>
+        `<span style="color:${COLOURS[i]}">■ ${name}${isSoftware ? ' (software)' : ''}</span>`,
+    )
     .join(' &nbsp; ')
-  return (
-    `<p>${legend}</p>` +
-    kinds
-      .map(
-        (kind) =>
-          `<div style="display:inline-block">${chart(
-            kind,
-            found,
-            results.filter((one) => one.kind === kind),
-          )}</div>`,
-      )
-      .join('')
+  const each = kinds.map((kind) =>
+    chart(
+      kind,
+      found,
+      results.filter((one) => one.kind === kind),
+    ),
   )
+  return `<p>${legend} &nbsp; ◯ overtakes the CPU</p>${each.join('')}`
 }
 
 function chart(kind: string, found: readonly Contender[], results: readonly Compared[]): string {
@@ -92,27 +90,47 @@ function chart(kind: string, found: readonly Contender[], results: readonly Comp
   const x = scale(
     results.map(({ size }) => size),
     EDGE,
-    WIDTH - 20,
+    WIDTH - 36,
   )
   const y = scale(times, HEIGHT - EDGE, 30)
   const lines = found.map(({ name }, i) => {
-    const points = results.flatMap(({ size, timings }) => {
-      const ms = timings.find(({ contender }) => contender === name)?.ms
-      return ms === undefined ? [] : [[x(size), y(ms)] as const]
+    const points = results.flatMap((result) => {
+      const ms = result.timings.find(({ contender }) => contender === name)?.ms
+      return ms === undefined ? [] : [[x(result.size), y(ms), result] as const]
     })
+    const first = kind === 'read back' ? undefined : overtakingOf(name, results)
+    const rings = points
+      .filter(([, , result]) => result === first)
+      .map(
+        ([px, py]) =>
+          `<circle cx="${px}" cy="${py}" r="8" fill="none" stroke="${COLOURS[i]}" stroke-width="2"/>`,
+      )
+      .join('')
     const dots = points
       .map(([px, py]) => `<circle cx="${px}" cy="${py}" r="3" fill="${COLOURS[i]}"/>`)
       .join('')
-    return `<polyline fill="none" stroke="${COLOURS[i]}" stroke-width="2" points="${points.map(String).join(' ')}"/>${dots}`
+    return `<polyline fill="none" stroke="${COLOURS[i]}" stroke-width="2" points="${points.map(([px, py]) => `${px},${py}`).join(' ')}"/>${dots}${rings}`
   })
   const ticks = results.map(
     ({ size }) =>
-      `<text x="${x(size)}" y="${HEIGHT - 20}" text-anchor="middle" font-size="11">${size}</text>`,
+      `<text x="${x(size)}" y="${HEIGHT - 20}" text-anchor="middle" font-size="11">${size.toLocaleString('en')}</text>`,
   )
   const sides = [Math.min(...times), Math.max(...times)].map(
-    (ms) => `<text x="4" y="${y(ms) + 4}" font-size="11">${ms.toPrecision(2)} ms</text>`,
+    (ms) =>
+      `<text x="${EDGE - 18}" y="${y(ms) + 4}" text-anchor="end" font-size="11">${ms.toPrecision(2)} ms</text>`,
   )
-  return `<svg width="${WIDTH}" height="${HEIGHT}"><text x="${EDGE}" y="16" font-weight="bold">${kind}</text>${[...lines, ...ticks, ...sides].join('')}</svg>`
+  const bottom = HEIGHT - EDGE + 16
+  const axes = `<path d="M${EDGE - 12} 24V${bottom}H${WIDTH - 4}" fill="none" stroke="#99a"/>`
+  const unit = `<text x="${WIDTH / 2}" y="${HEIGHT - 4}" text-anchor="middle" font-size="11">${unitOf(kind)}</text>`
+  const title = `<text x="${EDGE}" y="16" font-weight="bold">${kind}</text>`
+  return `<svg width="${WIDTH}" height="${HEIGHT}">${[title, axes, unit, ...lines, ...ticks, ...sides].join('')}</svg>`
+}
+
+/** What the sizes of a kind count. */
+function unitOf(kind: string): string {
+  if (kind.startsWith('step')) return 'batch'
+  if (kind.startsWith('softmax')) return 'rows'
+  return kind === 'matmul' ? 'side' : 'values'
 }
 
 void main().catch((error: unknown) => {

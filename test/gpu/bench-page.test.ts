@@ -25,6 +25,9 @@ describe.skipIf(process.env['MODE'] !== 'full' || !hasBrowser)('the benchmark pa
         expect(table).toMatch(/\(\*\*software\*\*\)/)
         for (const row of ['matmul 64', 'mul 10000', 'softmax 1000 wide 16', 'step B1 32'])
           expect(table).toMatch(new RegExp(`\\| ${row} (\\| [0-9.e+-]+ ){3}\\|`))
+        const charts = await open.page.locator('#charts').textContent()
+        expect(charts).toContain('gpu.js webgpu (software)')
+        expect(await open.page.locator('#now').textContent()).toMatch(/This adapter computes on the CPU/)
       } finally {
         await open.close()
         await server.close()
