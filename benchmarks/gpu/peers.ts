@@ -1,12 +1,33 @@
 // tfjs and jax-js in a browser. Only the part of their types that is used is written down here, so that this file
 // compiles without them being installed; the page's server finds them in benchmarks/peers.
-import { COMPARED, type Contender, numbersFor, type Run } from './contenders.js'
+import { COMPARED, type Contender, numbersFor, type Run, type StepName } from './contenders.js'
 
 interface TfTensor {
   data(): Promise<Float32Array>
   dispose(): void
 }
+interface TfSymbol {
+  readonly shape: readonly (number | null)[]
+}
+interface TfLayer {
+  apply(inputs: TfSymbol | readonly TfSymbol[]): TfSymbol
+}
+interface TfModel {
+  compile(options: { optimizer: string; loss: string | readonly string[] }): void
+  trainOnBatch(
+    x: TfTensor | readonly TfTensor[],
+    y: TfTensor | readonly TfTensor[],
+  ): Promise<number | readonly number[]>
+}
 interface Tf {
+  input(options: { shape: readonly number[]; dtype?: string }): TfSymbol
+  model(options: { inputs: TfSymbol | readonly TfSymbol[]; outputs: TfSymbol | readonly TfSymbol[] }): TfModel
+  readonly layers: {
+    dense(options: { units: number; activation?: string }): TfLayer
+    embedding(options: { inputDim: number; outputDim: number }): TfLayer
+    flatten(): TfLayer
+    concatenate(): TfLayer
+  }
   setBackend(name: string): Promise<boolean>
   ready(): Promise<void>
   tensor(values: Float32Array, shape: readonly number[]): TfTensor
@@ -71,6 +92,23 @@ export async function tfjs(
         const x = make([rows, columns], 1)
         return () => tf.softmax(x)
       }),
+    step(which, batch) {
+      let task: TfTask | undefined
+      return async (times) => {
+        await tf.setBackend(backend)
+        task ??= tfTask(tf, which, (shape, seed) =>
+          seed === 'ids'
+            ? tf.tensor(
+                Float32Array.from(numbersFor(batch, 3), (x) => Math.floor(Math.abs(x) * 100)),
+                [batch, ...shape],
+              )
+            : make([batch, ...shape], seed),
+        )
+        const { m, x, y } = task
+        for (let i = 0; i < times; i++) await m.trainOnBatch(x, y)
+        return []
+      }
+    },
     readBack(size) {
       return async (times) => {
         await tf.setBackend(backend)
@@ -82,6 +120,64 @@ export async function tfjs(
         return []
       }
     },
+  }
+}
+
+interface TfTask {
+  readonly m: TfModel
+  readonly x: TfTensor | readonly TfTensor[]
+  readonly y: TfTensor | readonly TfTensor[]
+}
+
+/** The models of contenders.ts. Targets are any numbers: they cost the same. */
+function tfTask(
+  tf: Tf,
+  which: StepName,
+  make: (shape: readonly number[], seed: number | 'ids') => TfTensor,
+): TfTask {
+  const { layers } = tf
+  const dense = (units: number, activation?: string): TfLayer =>
+    layers.dense({ units, ...(activation !== undefined && { activation }) })
+  const built = (
+    inputs: TfSymbol | readonly TfSymbol[],
+    outputs: TfSymbol | readonly TfSymbol[],
+    loss: string | readonly string[],
+  ): TfModel => {
+    const m = tf.model({ inputs, outputs })
+    m.compile({ optimizer: 'adam', loss })
+    return m
+  }
+  switch (which) {
+    case 'B1': {
+      const [a, b] = [tf.input({ shape: [10] }), tf.input({ shape: [5] })]
+      const h = layers.concatenate().apply([dense(64, 'relu').apply(a), dense(32, 'relu').apply(b)])
+      const m = built([a, b], dense(1).apply(h), 'meanSquaredError')
+      return { m, x: [make([10], 1), make([5], 2)], y: make([1], 3) }
+    }
+    case 'B2': {
+      const [a, id] = [tf.input({ shape: [10] }), tf.input({ shape: [1], dtype: 'int32' })]
+      const ids = layers.flatten().apply(layers.embedding({ inputDim: 100, outputDim: 32 }).apply(id))
+      const h = layers.concatenate().apply([dense(64, 'relu').apply(a), ids])
+      const m = built([a, id], dense(1, 'sigmoid').apply(h), 'binaryCrossentropy')
+      return { m, x: [make([10], 1), make([1], 'ids')], y: make([1], 3) }
+    }
+    case 'B3': {
+      const x = tf.input({ shape: [20] })
+      const h64 = dense(64, 'relu').apply(dense(128, 'relu').apply(x))
+      const h32 = dense(32, 'relu').apply(h64)
+      const c = dense(5, 'softmax').apply(layers.concatenate().apply([h64, h32]))
+      const m = built(
+        x,
+        [dense(1).apply(h64), dense(1, 'sigmoid').apply(h32), c],
+        ['meanSquaredError', 'binaryCrossentropy', 'categoricalCrossentropy'],
+      )
+      return { m, x: make([20], 1), y: [make([1], 2), make([1], 3), make([5], 4)] }
+    }
+    case 'B4': {
+      const x = tf.input({ shape: [784] })
+      const y = dense(10, 'softmax').apply(dense(128, 'relu').apply(dense(256, 'relu').apply(x)))
+      return { m: built(x, y, 'categoricalCrossentropy'), x: make([784], 1), y: make([10], 2) }
+    }
   }
 }
 

@@ -2,6 +2,7 @@
 import {
   compile,
   gather,
+  matmul,
   NonFiniteError,
   random,
   setBackend,
@@ -15,6 +16,7 @@ import { cpuBackend, StepPlan } from '@adjoint/core/extend'
 import { createGpuBackend } from '@adjoint/gpu'
 import { concatenate, dense, input, model } from '@adjoint/layers'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { WebGpuDevice } from '../../packages/gpu/src/webgpu-device.js'
 import { openGpu } from '../support/gpu.js'
 
 const { gpu } = await openGpu()
@@ -115,7 +117,14 @@ describe.skipIf(gpu === undefined)('a plan on webgpu', () => {
 
   test('is few dispatches, and trains B4 as the CPU does', async () => {
     const warned = vi.spyOn(console, 'warn').mockImplementation(() => undefined)
+    const run = vi.spyOn(WebGpuDevice.prototype, 'run')
     const { plan } = await expectSameTraining('B4', 3)
+    // A thread of the last dispatch moves four weights, and what Adam remembers of them.
+    const weights = 784 * 256 + 256 + 256 * 128 + 128 + 128 * 10 + 12
+    expect(run.mock.calls.findLast(([, , , threads]) => threads !== undefined)![3]).toBe(
+      Math.ceil(weights / 4 / 64) * 64 + 64,
+    )
+    run.mockRestore()
     expect(warned).not.toHaveBeenCalled()
     warned.mockRestore()
     expect(outline(plan)).toMatchInlineSnapshot(`
@@ -230,6 +239,38 @@ describe.skipIf(gpu === undefined)('a plan on webgpu', () => {
       got.forEach((value, i) => expect(value).toBeCloseTo(right[i]!, 6))
     }
   })
+
+  test.each([true, false])(
+    'products by tiles for adapters that are software or not (%s)',
+    async (isSoftware) => {
+      const described = Object.getOwnPropertyDescriptor(gpu!.info, 'isSoftware')!
+      const run = vi.spyOn(WebGpuDevice.prototype, 'run')
+      Object.defineProperty(gpu!.info, 'isSoftware', { value: isSoftware, configurable: true })
+      try {
+        for (const [m, k, n, threads] of [
+          [128, 512, 144, isSoftware ? 8 * 18 : 32 * 36],
+          [64, 900, 160, isSoftware ? 8 * 20 : 16 * 40],
+          [42, 7, 31, 11 * 8],
+        ] as const) {
+          const [a, b, c] = [
+            random.uniform([m, k], { seed: 1 }),
+            random.uniform([k, n], { seed: 2 }),
+            tensor(0.5),
+          ]
+          const f = compile((x: Tensor, y: Tensor) => x.matmul(y).sub(c).relu())
+          const want = matmul(a, b).sub(c).relu()
+          run.mockClear()
+          const got = f(a, b)
+          expect(run.mock.calls.map(([, , , count]) => count)).toContain(Math.ceil(threads / 64) * 64)
+          const [all, right] = await Promise.all([got.data(), want.data()])
+          all.forEach((value, i) => expect(Math.abs(value - right[i]!)).toBeLessThan(1e-5))
+        }
+      } finally {
+        Object.defineProperty(gpu!.info, 'isSoftware', described)
+        run.mockRestore()
+      }
+    },
+  )
 
   test('bad indices are told before anything is changed', async () => {
     const count = variable(0)

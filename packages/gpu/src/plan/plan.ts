@@ -119,7 +119,9 @@ export class GpuPlan implements Replay {
         return { ...dispatch, text: undefined, program: undefined, length: lengths[i]!, threads: undefined }
       const placeOf = (id: ValueId): Place => this.#places.get(id)!
       const text = written(program, dispatch, isLoaded, placeOf)
-      const shader = device.packs ? undefined : shaderOf(program, dispatch.outs, isLoaded, placeOf)
+      const shader = device.packs
+        ? undefined
+        : shaderOf(program, dispatch.outs, isLoaded, placeOf, device.info.isSoftware)
       return {
         ...dispatch,
         text,

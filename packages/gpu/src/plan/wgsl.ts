@@ -1,7 +1,8 @@
 import { inputsOf, type Program, sizeOf, type ValueId } from '@adjoint/core/extend'
+import { filled, filledByFours } from './fill.js'
 import { type Language, WGSL } from './language.js'
 import { type Place, SLOTS, spanOf } from './text.js'
-import { Writer } from './writer.js'
+import { lengthOf, type Tile, Writer } from './writer.js'
 
 /** Threads of one group; each value's begin with a group of their own. */
 const GROUP = 64
@@ -26,27 +27,36 @@ export function shaderOf(
   outs: readonly ValueId[],
   isLoaded: (id: ValueId) => boolean,
   placeOf: (id: ValueId) => Place,
+  isSoftware: boolean,
 ): { readonly wgsl: string; readonly threads: number; readonly readsVectors: boolean } {
   const parts: string[] = []
   let threads = 0
-  const readsVectors = outs.some((id) => productsIn(program, id, isLoaded).length > 0)
+  const tiles = outs
+    .map((id) => tileFor(program, id, isLoaded, isSoftware))
+    .filter((tile) => tile !== undefined)
+  const grouped = (language: Language): GroupOfThreads[] =>
+    groupsOf(language, program, outs, isLoaded, placeOf, isSoftware)
+  const byOnes = grouped(WGSL)
+  const readsVectors = tiles.length > 0 ? tiles.every((tile) => tile === SMALL_TILE) : isMostlyFlat(byOnes)
   const language = readsVectors ? WGSL_BY_FOURS : WGSL
-  const groups = groupsOf(language, program, outs, isLoaded, placeOf)
-  for (const { template, members } of groups) {
+  const groups = readsVectors ? grouped(language) : byOnes
+  for (const { template, members, isFlat } of groups) {
     const begin = threads
-    const ends = members.map(({ count }) => (threads += count))
+    const leaves = members.map((member) => member.leaves)
+    const endsBy = (width: number): number[] => {
+      let end = begin
+      return [begin, ...members.map(({ count }) => (end += count / width))]
+    }
+    const fours = readsVectors && isFlat ? filledByFours(language, template, leaves, endsBy(4)) : undefined
+    const ends = endsBy(fours === undefined ? 1 : 4)
+    threads = ends.at(-1)!
     parts.push(
       groups.length === 1
         ? `if (t >= ${threads}) { return; }`
         : // A loop and no branch, which costs software more.
           `for (var mine = t >= ${begin} && t < ${threads}; mine; mine = false) {`,
       ...(members.length === 1 ? [`let here = t - ${begin};`] : []),
-      filled(
-        language,
-        template,
-        members.map(({ leaves }) => leaves),
-        [begin, ...ends],
-      ),
+      fours ?? filled(language, template, leaves, ends),
       ...(groups.length === 1 ? [] : ['}']),
     )
     threads = Math.ceil(threads / GROUP) * GROUP
@@ -73,7 +83,19 @@ interface Member {
 }
 interface GroupOfThreads {
   readonly template: string
+  /** Whether it reads nothing but its own position. */
+  readonly isFlat: boolean
   readonly members: Member[]
+}
+
+/** Whether almost all is elementwise: then four neighbours are read at once, which costs others a little. */
+function isMostlyFlat(groups: readonly GroupOfThreads[]): boolean {
+  let [flat, others] = [0, 0]
+  for (const group of groups)
+    for (const { count } of group.members)
+      if (group.isFlat) flat += count
+      else others += count
+  return flat >= LEAST_FOR_TILES && flat >= 8 * others
 }
 
 /** Threads that do the same to other places, such as an optimizer to parameters, are one group. */
@@ -83,6 +105,7 @@ function groupsOf(
   outs: readonly ValueId[],
   isLoaded: (id: ValueId) => boolean,
   placeOf: (id: ValueId) => Place,
+  isSoftware: boolean,
 ): GroupOfThreads[] {
   const groups = new Map<string, GroupOfThreads>()
   for (const together of bundlesOf(program, outs, isLoaded)) {
@@ -108,88 +131,60 @@ function groupsOf(
     )
     const first = together[0]!
     const { shape } = program.values[first]!
-    const products = together.length === 1 ? productsIn(program, first, isLoaded) : []
+    const tile = tileFor(program, first, isLoaded, isSoftware)
     let count = sizeOf(shape)
     const stores: string[] = []
-    if (products.length > 0) {
+    if (tile !== undefined) {
       const [m, n] = shape.slice(-2) as [number, number]
-      count = (count / m / n) * Math.ceil(m / 4) * Math.ceil(n / 4)
+      count = (count / m / n) * Math.ceil(m / tile[0]) * Math.ceil(n / tile[1])
       const { at: from } = placeOf(first)
-      writer.tile(first, products, HERE, (at, value) => `result[${at} + ${from}] = ${value};`)
+      writer.tile(
+        first,
+        productsIn(program, first, isLoaded),
+        tile,
+        HERE,
+        (at, value) => `result[${at} + ${from}] = ${value};`,
+      )
     } else
       for (const id of together) {
         const value = writer.write(id, HERE)
         stores.push(`${leaf({ array: 'result', at: placeOf(id).at })} = ${value};`)
       }
     const template = [writer.lines, ...stores].join('\n')
-    // Only what reads nothing but its own position can stand anywhere.
+    // Only that can stand anywhere.
     const isFlat = !new RegExp(`\\b${HERE}\\b`).test(template)
     const key = isFlat ? template : `${first}`
     // Where values lie is padded to a multiple of four, and so are threads that go from one to the next.
     if (isFlat) count = spanOf(shape)
     const group = groups.get(key)
-    if (group === undefined) groups.set(key, { template, members: [{ count, leaves }] })
+    if (group === undefined) groups.set(key, { template, isFlat, members: [{ count, leaves }] })
     else group.members.push({ count, leaves })
   }
   return [...groups.values()]
 }
 
-/** The template for all of its members, each of which lies between two ends. */
-function filled(
-  language: Language,
-  template: string,
-  members: readonly (readonly Place[])[],
-  ends: readonly number[],
-): string {
-  /** Of texts by member the one for this thread. */
-  const choice = (texts: readonly (number | string)[]): string =>
-    texts
-      .slice(1)
-      .reduce<string>(
-        (before, text, m) => (text === texts[m] ? before : `select(${before}, ${text}, t >= ${ends[m + 1]})`),
-        String(texts[0]),
-      )
-  const index = (places: readonly Place[]): string =>
-    places[0]!.at < 0
-      ? choice(places.map(({ at }) => -1 - at))
-      : `t + ${choice(places.map(({ at }, m) => at - ends[m]!))}`
-  const before: string[] = []
-  const filledIn = template.replace(/leaf\((\d+)\)/g, (_, text: string) => {
-    const leaf = Number(text)
-    const places = members.map((own) => own[leaf]!)
-    const arrays = [...new Set(places.map(({ array }) => array))]
-    if (arrays[0] === 'result') return `result[${index(places)}]`
-    // Where they are in several arrays, each is read, and the right one taken.
-    const reads = arrays.map((array) => {
-      const nearest = (m: number): Place =>
-        places.find((place, i) => i >= m && place.array === array) ??
-        places.findLast((place) => place.array === array)!
-      return language.read(array, index(places.map((_, m) => ({ array, at: nearest(m).at }))))
-    })
-    before.push(
-      `let leaf${leaf} : f32 = ${choice(places.map(({ array }) => reads[arrays.indexOf(array)]!))};`,
-    )
-    return `leaf${leaf}`
-  })
-  return [...before, filledIn].join('\n')
-}
-
-/** Values of one size, where some are computed from others on the way: a thread computes an element of each. */
+/** Values of one size that share what they are computed from on the way: a thread computes an element of each. */
 function bundlesOf(
   program: Program,
   outs: readonly ValueId[],
   isLoaded: (id: ValueId) => boolean,
 ): readonly ValueId[][] {
   const sizeFor = (id: ValueId): number => sizeOf(program.values[id]!.shape)
-  let bundles: ValueId[][] = []
+  let bundles: { readonly ids: ValueId[]; readonly inner: Set<ValueId> }[] = []
   for (const id of [...outs].sort((a, b) => a - b)) {
-    const inner = inlinedIn(program, id, isLoaded)
-    const isMine = (bundle: readonly ValueId[]): boolean =>
-      sizeFor(bundle[0]!) === sizeFor(id) && bundle.some((other) => inner.has(other))
-    const mine = bundles.filter(isMine)
-    bundles = [...bundles.filter((bundle) => !mine.includes(bundle)), [...mine.flat(), id]]
+    const all = productsIn(program, id, isLoaded).length > 0 ? [] : inlinedIn(program, id, isLoaded)
+    const inner = new Set([id, ...[...all].filter((other) => sizeFor(other) === sizeFor(id))])
+    const mine = bundles.filter((bundle) => [...inner].some((other) => bundle.inner.has(other)))
+    const together = [...mine, { ids: [id], inner }]
+    bundles = [
+      ...bundles.filter((bundle) => !mine.includes(bundle)),
+      {
+        ids: together.flatMap((bundle) => bundle.ids),
+        inner: new Set(together.flatMap((bundle) => [...bundle.inner])),
+      },
+    ]
   }
-  return bundles
+  return bundles.map(({ ids }) => ids)
 }
 
 /** What is computed on the way to a value. */
@@ -197,13 +192,46 @@ function inlinedIn(program: Program, id: ValueId, isLoaded: (id: ValueId) => boo
   const found = new Set<ValueId>()
   const visit = (at: ValueId): void => {
     for (const input of inputsOf(program.values[at]!.source)) {
-      if (isLoaded(input) || found.has(input)) continue
+      if (program.values[input]!.source.kind !== 'kernel' || isLoaded(input) || found.has(input)) continue
       found.add(input)
       visit(input)
     }
   }
   visit(id)
   return found
+}
+
+/**
+ * Where reading is what costs, as on adapters that compute on the CPU, tiles of long products are as large as leaves each
+ * of many threads one. Their code is long, which a compiler wants to be paid for.
+ */
+const LARGE_TILES: readonly Tile[] = [
+  [16, 8],
+  [8, 8],
+]
+const SMALL_TILE: Tile = [4, 4]
+const MANY_THREADS = 128
+const MANY_TERMS = 2 ** 23
+
+/** What one thread computes of products of this shape, of so many terms each. */
+function tileOf(shape: readonly number[], length: number, isSoftware: boolean): Tile {
+  const [m, n] = shape.slice(-2) as [number, number]
+  const large = LARGE_TILES.find(
+    ([high, wide]) => m % high === 0 && n % wide === 0 && sizeOf(shape) >= MANY_THREADS * high * wide,
+  )
+  return (isSoftware && sizeOf(shape) * length >= MANY_TERMS ? large : undefined) ?? SMALL_TILE
+}
+
+/** The tile for a value's products; undefined where it is computed one by one. */
+function tileFor(
+  program: Program,
+  id: ValueId,
+  isLoaded: (id: ValueId) => boolean,
+  isSoftware: boolean,
+): Tile | undefined {
+  const [product] = productsIn(program, id, isLoaded)
+  if (product === undefined) return undefined
+  return tileOf(program.values[id]!.shape, lengthOf(program, product), isSoftware)
 }
 
 /** The products that a value is made of element by element, where tiles of them are worth it. */

@@ -27,6 +27,9 @@ interface Block {
   readonly isBranch: boolean
 }
 
+/** Rows and columns that one thread computes; columns by fours. */
+export type Tile = readonly [rows: number, columns: number]
+
 /** How a stored value is read: its text, for a flat position as text. */
 export type Load = (id: ValueId, at: string) => string
 
@@ -82,58 +85,71 @@ export class Writer {
   }
 
   /**
-   * Writes how one thread computes a tile of four rows by four columns of a value that is made of products, in WGSL: what
-   * it reads of their operands serves four times.
+   * Writes how one thread computes a tile of rows and columns of a value that is made of products, in WGSL: what it reads
+   * of their operands serves for a row or a column of the tile.
    * @param tile which one, as text.
    * @param store how an element is stored, by its flat position.
    */
   tile(
     id: ValueId,
     products: readonly ValueId[],
+    [high, wide]: Tile,
     tile: string,
     store: (at: string, value: string) => string,
   ): void {
     const { shape } = this.#program.values[id]!
     const [m, n] = shape.slice(-2) as [number, number]
-    const [down, across] = [Math.ceil(m / 4), Math.ceil(n / 4)]
+    const [down, across] = [Math.ceil(m / high), Math.ceil(n / wide)]
     const line = this.#integer(`${tile} / ${across}`)
     const batch = this.#integer(`${line} / ${down}`)
     const from = {
-      row: this.#integer(`(${line} - ${batch} * ${down}) * 4`),
-      col: this.#integer(`(${tile} - ${line} * ${across}) * 4`),
+      row: this.#integer(`(${line} - ${batch} * ${down}) * ${high}`),
+      col: this.#integer(`(${tile} - ${line} * ${across}) * ${wide}`),
     }
-    const along = (first: string, side: number): readonly string[] =>
-      side % 4 === 0
-        ? this.#fourFrom(first)
-        : [0, 1, 2, 3].map((i) => this.#integer(`min(${first} + ${i}, ${side - 1})`))
-    const [rows, cols] = [along(from.row, m), along(from.col, n)]
+    const along = (first: string, count: number, side: number): readonly string[] => {
+      if (side % count === 0 && count === 4 && this.#loadFour !== undefined) return this.#fourFrom(first)
+      const at = (i: number): string => (i === 0 ? first : `${first} + ${i}`)
+      return Array.from({ length: count }, (_, i) =>
+        this.#integer(side % count === 0 ? at(i) : `min(${at(i)}, ${side - 1})`),
+      )
+    }
+    const [rows, cols] = [along(from.row, high, m), along(from.col, wide, n)]
     const outer = this.#digits({ shape: shape.slice(0, -2), flat: batch })
     for (const product of products) {
-      const sums = rows.map(() => {
-        const name = this.#name('s', 0)
-        this.#say(`var ${name} = vec4<f32>();`)
-        return name
-      })
-      const length = this.#lengthOf(product)
-      const step = length % 4 === 0 ? 4 : 1
+      const sums = rows.map(() =>
+        Array.from({ length: wide / 4 }, () => {
+          const name = this.#name('s', 0)
+          this.#say(`var ${name} = vec4<f32>();`)
+          return name
+        }),
+      )
+      const length = lengthOf(this.#program, product)
+      const step = this.#loadFour !== undefined && length % 4 === 0 ? 4 : 1
       this.#loop(length / step, (k) => {
         for (const at of step === 1 ? [k] : this.#fourFrom(this.#integer(`${k} * 4`))) {
           const y = cols.map((col) => this.#factor(product, 1, [...outer, '0', col], at))
-          const name = this.#name('y', this.#blocks.length - 1)
-          this.#say(`let ${name} = vec4<f32>(${y.join(', ')});`)
+          const four = sums[0]!.map((_, c) => {
+            const name = this.#name('y', this.#blocks.length - 1)
+            this.#say(`let ${name} = vec4<f32>(${y.slice(4 * c, 4 * c + 4).join(', ')});`)
+            return name
+          })
           rows.forEach((row, r) => {
-            this.#say(`${sums[r]} += ${this.#factor(product, 0, [...outer, row, '0'], at)} * ${name};`)
+            const x = this.#factor(product, 0, [...outer, row, '0'], at)
+            four.forEach((name, c) => this.#say(`${sums[r]![c]} += ${x} * ${name};`))
           })
         }
       })
-      this.#tiles.set(product, (row, col) => `${sums[rows.indexOf(row)]}[${cols.indexOf(col)}]`)
+      this.#tiles.set(product, (row, col) => {
+        const c = cols.indexOf(col)
+        return `${sums[rows.indexOf(row)]![c >> 2]}[${c & 3}]`
+      })
     }
     rows.forEach((row, r) => {
       cols.forEach((col, c) => {
         const at = { shape, digits: [...outer, row, col] }
         const isThere = [
-          ...(m % 4 === 0 ? [] : [`${from.row} + ${r} < ${m}`]),
-          ...(n % 4 === 0 ? [] : [`${from.col} + ${c} < ${n}`]),
+          ...(m % high === 0 ? [] : [`${from.row} + ${r} < ${m}`]),
+          ...(n % wide === 0 ? [] : [`${from.col} + ${c} < ${n}`]),
         ]
         const write = (): void => {
           this.#say(store(this.#flat(at), this.#computed(id, at)))
@@ -161,12 +177,6 @@ export class Writer {
     const first = this.#flat({ shape: at.shape, digits: [...at.digits!.slice(0, -1), four.first] })
     const all = this.#declared('w', this.#loadFour(id, first), (name, text) => [`let ${name} = ${text};`])
     return `${all}[${four.i}]`
-  }
-
-  #lengthOf(product: ValueId): number {
-    const { source } = this.#program.values[product]!
-    if (source.kind !== 'kernel' || source.kernel.kind !== 'matmul') throw new Error('no product')
-    return this.#program.values[source.inputs[0]!]!.shape.at(source.kernel.transposeA ? -2 : -1)!
   }
 
   /** The first or second factor of term `k` of a product's element. */
@@ -471,7 +481,7 @@ export class Writer {
         const own = digits()
         const tile = this.#tiles.get(id)
         if (tile !== undefined) return tile(own.at(-2)!, own.at(-1)!)
-        return this.#fold('sum', [this.#lengthOf(id)], ([k]) =>
+        return this.#fold('sum', [lengthOf(this.#program, id)], ([k]) =>
           this.#number(`${this.#factor(id, 0, own, k!)} * ${this.#factor(id, 1, own, k!)}`),
         )
       }
@@ -586,6 +596,13 @@ export class Writer {
     })
     return result
   }
+}
+
+/** How many terms an element of a product has. */
+export function lengthOf({ values }: Program, product: ValueId): number {
+  const { source } = values[product]!
+  if (source.kind !== 'kernel' || source.kernel.kind !== 'matmul') throw new Error('no product')
+  return values[source.inputs[0]!]!.shape.at(source.kernel.transposeA ? -2 : -1)!
 }
 
 const factor = (text: string): string => (/^\w+$/.test(text) ? text : `(${text})`)
