@@ -15,6 +15,11 @@ export interface Source {
   readonly wgsl?: string
   /** Whether that reads its arrays by four values at once. */
   readonly readsVectors?: boolean
+  /**
+   * The same in GLSL of WebGL 2, as statements that set `four0` to `four3` to four texels of four outputs, from the
+   * position `index` on.
+   */
+  readonly glsl?: string
 }
 
 /** `vectors` is an array of which each element is four values; whole numbers are exact to 32 bits. */
@@ -74,6 +79,12 @@ export interface Device {
   ): Storage
   /** Where programs can write into others' storages: a storage for that, and how far apart the parts may begin. */
   readonly parts?: { readonly apart: number; readonly allocate: (length: number) => Storage }
+  /** Starts a program's GLSL, which computes `length` values of each of four outputs; undefined where it is not taken. */
+  runFour?(
+    program: Program,
+    args: readonly (Storage | number)[],
+    length: number,
+  ): readonly [Storage, Storage, Storage, Storage] | undefined
   read(storage: Storage): Promise<Float32Array>
   readSync?(storage: Storage): Float32Array
   /** Whether it is gone, and everything on it. */

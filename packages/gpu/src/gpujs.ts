@@ -140,6 +140,7 @@ export interface Gl {
   createFramebuffer(): object
   bindFramebuffer(target: number, framebuffer: object): void
   framebufferTexture2D(target: number, attachment: number, kind: number, texture: object, level: number): void
+  drawBuffers(places: readonly number[]): void
   createTexture(): object
   deleteTexture(texture: object): void
   activeTexture(unit: number): void

@@ -9,7 +9,7 @@ interface Headless {
 }
 
 /** The parts of WebGL 1 that WebGL 2 says in other words. */
-interface Gl1 extends Omit<Gl, 'RGBA32F' | 'texStorage2D'> {
+interface Gl1 extends Omit<Gl, 'RGBA32F' | 'texStorage2D' | 'drawBuffers'> {
   readonly RENDERER: number
   texImage2D(
     target: number,
@@ -77,8 +77,11 @@ function kernelsOn(context: Gl, adapter: string, js: GpuJs): GpuInstance {
 
 /** WebGL 1 in the words of WebGL 2 that are used here. */
 function asWebGl2(gl: Gl1): Gl {
-  const words: Pick<Gl, 'RGBA32F' | 'texStorage2D'> = {
+  const words: Pick<Gl, 'RGBA32F' | 'texStorage2D' | 'drawBuffers'> = {
     RGBA32F: gl.RGBA,
+    drawBuffers() {
+      throw new Error('WebGL 1 writes to one texture at a time')
+    },
     texStorage2D(target, _levels, format, width, height) {
       gl.texImage2D(target, 0, format, width, height, 0, gl.RGBA, gl.FLOAT, null)
     },

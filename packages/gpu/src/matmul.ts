@@ -1,6 +1,7 @@
 import { type Aval, sizeOf } from '@adjoint/core/extend'
 import type { Device, Storage } from './device.js'
-import { array, integer, integers, launch, launchWide, type Operand, Steps, vectors } from './kernels.js'
+import { array, integer, integers, launch, launchWide, type Operand } from './kernels.js'
+import { packed } from './matmul-webgl.js'
 import { I, isLong, loop, withIntegers } from './text.js'
 import { broadcastStrides, digitsOf, offsetOf, walkOf } from './walk.js'
 
@@ -10,7 +11,7 @@ interface Flags {
 }
 
 /** A product, batch by batch: how many batches there are, and from where on each operand is read for one. */
-interface Product extends Flags {
+export interface Product extends Flags {
   readonly a: Storage
   readonly b: Storage
   readonly m: number
@@ -133,127 +134,4 @@ fn main(@builtin(global_invocation_id) gid : vec3<u32>) {
     .join('\n  ')}
 }`
   return launchWide(device, `${key} tiled`, args, length, 1, body, { threads, wgsl })
-}
-
-/**
- * WebGL: textures of four values a texel. a becomes [m, k / 4], b becomes [k, n / 4], with zeros where sides are no
- * multiples of four; a thread then reads sixteen products' worth by five texels.
- */
-function packed(device: Device, product: Product): Storage {
-  const { transposeA, transposeB, a, b, m, n, k, batches, aSteps, bSteps } = product
-  const steps = new Steps(device)
-  const depth = Math.ceil(k / 4)
-  const width = Math.ceil(n / 4)
-  const [aStep = 0, bStep = 0] = [aSteps[0], bSteps[0]]
-  const matrices = (step: number): number => (step === 0 ? 1 : batches)
-  const sizes = [
-    integer('m', m),
-    integer('n', n),
-    integer('k', k),
-    integer('depth', depth),
-    integer('width', width),
-  ]
-  const vectorsOf = (values: string, isThere: string): string => {
-    const each = [0, 1, 2, 3]
-    return `${each
-      .map(
-        (j) =>
-          `let v${j} = 0.0;\nif (${isThere.replaceAll('#', String(j))}) { v${j} = ${values.replaceAll('#', String(j))}; }`,
-      )
-      .join('\n')}\nreturn [v0, v1, v2, v3];`
-  }
-  const rows = steps.keep(
-    launchWide(
-      device,
-      `pack rows ${transposeA}`,
-      [array('x', a), ...sizes],
-      matrices(aStep) * m * depth * 4,
-      4,
-      () =>
-        withIntegers(
-          [
-            ['line', `idiv(${I}, depth)`],
-            ['i', `(${I} - line * depth) * 4`],
-            ['batch', 'idiv(line, m)'],
-            ['row', 'line - batch * m'],
-          ],
-          vectorsOf(transposeA ? 'x[(batch * k + i + #) * m + row]' : 'x[line * k + i + #]', 'i + # < k'),
-        ),
-    ),
-  )
-  const columns = steps.keep(
-    launchWide(
-      device,
-      `pack columns ${transposeB}`,
-      [array('x', b), ...sizes],
-      matrices(bStep) * depth * 4 * width * 4,
-      4,
-      () =>
-        withIntegers(
-          [
-            ['line', `idiv(${I}, width)`],
-            ['col', `(${I} - line * width) * 4`],
-            ['batch', 'idiv(line, depth * 4)'],
-            ['i', 'line - batch * depth * 4'],
-          ],
-          vectorsOf(
-            transposeB ? 'x[(batch * n + col + #) * k + i]' : 'x[(batch * k + i) * n + col + #]',
-            'i < k && col + # < n',
-          ),
-        ),
-    ),
-  )
-  const long = isLong(depth)
-  const products = steps.keep(
-    launchWide(
-      device,
-      `matmul packed ${long}`,
-      [vectors('a', rows), vectors('b', columns), ...sizes, integer('s', aStep), integer('t', bStep)],
-      batches * m * width * 4,
-      4,
-      () =>
-        withIntegers(
-          [
-            ['line', `idiv(${I}, width)`],
-            ['col', `${I} - line * width`],
-            ['batch', 'idiv(line, m)'],
-            ['ao', '(batch * s * m + line - batch * m) * depth'],
-            ['bo', 'batch * t * depth * 4 * width + col'],
-          ],
-          `let c0 = 0.0;
-          let c1 = 0.0;
-          let c2 = 0.0;
-          let c3 = 0.0;
-          ${loop(
-            'i',
-            'depth',
-            long,
-            `const x = a[ao + i];
-            const y0 = b[bo + i * 4 * width];
-            const y1 = b[bo + (i * 4 + 1) * width];
-            const y2 = b[bo + (i * 4 + 2) * width];
-            const y3 = b[bo + (i * 4 + 3) * width];
-            ${[0, 1, 2, 3].map((c) => `c${c} += x[0] * y0[${c}] + x[1] * y1[${c}] + x[2] * y2[${c}] + x[3] * y3[${c}];`).join('\n')}`,
-          )}
-          return [c0, c1, c2, c3];`,
-        ),
-    ),
-  )
-  return steps.end(
-    launch(device, 'unpack columns', [vectors('x', products), ...sizes], batches * m * n, () =>
-      withIntegers(
-        [
-          ['line', `idiv(${I}, n)`],
-          ['col', `${I} - line * n`],
-          ['texel', 'idiv(col, 4)'],
-          ['j', 'col - texel * 4'],
-        ],
-        `const v = x[line * width + texel];
-        if (j === 0) { return v[0]; }
-        if (j === 1) { return v[1]; }
-        if (j === 2) { return v[2]; }
-        return v[3];`,
-      ),
-    ),
-  )
 }

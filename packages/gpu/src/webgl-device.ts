@@ -11,7 +11,7 @@ import {
 import { type DeviceFunction, functionsIn } from './functions.js'
 import type { Gl, GpuInstance, KernelInstance } from './gpujs.js'
 import { SETTINGS, textOf } from './text.js'
-import { withShifts } from './webgl-text.js'
+import { withFour, withShifts } from './webgl-text.js'
 
 interface Texture extends Storage {
   readonly width: number
@@ -27,6 +27,9 @@ interface Built extends Program {
   /** Compiled when first run, for such arrays of the output's size or of others. */
   aligned?: Compiled
   other?: Compiled
+  /** The source's GLSL, if it is taken. */
+  own?: Compiled | undefined
+  isRefused?: boolean
 }
 
 interface Compiled {
@@ -59,6 +62,7 @@ export class WebGlDevice implements Device {
   readonly #resident = new Set<Texture>()
   readonly #free = new Map<string, object[]>()
   readonly #framebuffer: object
+  #framebufferOfFour: object | undefined
   readonly #mostSide: number
   readonly #mostBytes: number
   #freeBytes = 0
@@ -102,10 +106,10 @@ export class WebGlDevice implements Device {
   }
 
   #forgetOldest(): void {
-    const [key, { aligned, other }] = this.#programs.entries().next().value!
+    const [key, { aligned, other, own }] = this.#programs.entries().next().value!
     this.#programs.delete(key)
     // The programs alone: to destroy a kernel of gpu.js breaks others that share its buffer.
-    for (const compiled of [aligned, other])
+    for (const compiled of [aligned, other, own])
       if (compiled !== undefined) this.#gl.deleteProgram(compiled.program)
   }
 
@@ -121,9 +125,49 @@ export class WebGlDevice implements Device {
       : (built.other ??= this.#compile(source, []))
   }
 
+  /** The kernel as gpu.js writes it, by shifts if that compiles. */
   #compile(source: Source, aligned: readonly string[]): Compiled {
+    const functions = functionsIn(textOf(source))
+    const shifted = this.#changed(source, functions, (text) => withShifts(text, functions, aligned))
+    if (shifted !== undefined) return this.#ready(shifted.kernel, source, shifted.isChanged)
+    const kernel = this.#kernel(source, functions)
+    this.#make(kernel, source)
+    return this.#ready(kernel, source, false)
+  }
+
+  #compileOwn(source: Source): Compiled | undefined {
+    const functions = functionsIn(textOf(source))
+    const own = this.#changed(source, functions, (text) => withFour(text, functions, source.glsl!))
+    return own?.isChanged === true ? this.#ready(own.kernel, source, true) : undefined
+  }
+
+  /** A kernel with another text than gpu.js writes, where there is one; undefined where that does not compile. */
+  #changed(
+    source: Source,
+    functions: readonly DeviceFunction[],
+    change: (text: string) => string | undefined,
+  ): { readonly kernel: KernelInstance; readonly isChanged: boolean } | undefined {
+    const kernel = this.#kernel(source, functions)
+    const whole = kernel.getFragmentShader.bind(kernel)
+    let isChanged = false
+    kernel.getFragmentShader = (args) => {
+      const text = whole(args)
+      const changed = change(text)
+      isChanged = changed !== undefined
+      return changed ?? text
+    }
+    try {
+      this.#make(kernel, source)
+    } catch (error) {
+      this.#checkThere()
+      if (!isChanged) throw error
+      return undefined
+    }
+    return { kernel, isChanged }
+  }
+
+  #ready(kernel: KernelInstance, source: Source, isShifted: boolean): Compiled {
     const gl = this.#gl
-    const { kernel, isShifted } = this.#translated(source, aligned)
     const program = kernel.program!
     const names = ['uOutputDim', 'uTexSize', 'ratio', ...source.args.map(([name]) => `user_${name}`)]
     for (const [name] of source.args) names.push(`user_${name}Dim`, `user_${name}Size`)
@@ -134,30 +178,6 @@ export class WebGlDevice implements Device {
       uniforms: new Map(names.map((name) => [name, gl.getUniformLocation(program, name)])),
       corner: gl.getAttribLocation(program, 'aPos'),
       coordinate: gl.getAttribLocation(program, 'aTexCoord'),
-    }
-  }
-
-  /** The kernel as gpu.js writes it, by shifts if that compiles. */
-  #translated(source: Source, aligned: readonly string[]): { kernel: KernelInstance; isShifted: boolean } {
-    const functions = functionsIn(textOf(source))
-    const kernel = this.#kernel(source, functions)
-    const whole = kernel.getFragmentShader.bind(kernel)
-    let isShifted = false
-    kernel.getFragmentShader = (args) => {
-      const text = whole(args)
-      const shifted = withShifts(text, functions, aligned)
-      isShifted = shifted !== undefined
-      return shifted ?? text
-    }
-    try {
-      this.#make(kernel, source)
-      return { kernel, isShifted }
-    } catch (error) {
-      this.#checkThere()
-      if (!isShifted) throw error
-      const plain = this.#kernel(source, functions)
-      this.#make(plain, source)
-      return { kernel: plain, isShifted: false }
     }
   }
 
@@ -212,28 +232,67 @@ export class WebGlDevice implements Device {
 
   run(program: Program, args: readonly (Storage | number)[], length: number): Storage {
     const built = program as Built
-    const gl = this.#gl
-    const textures = args.filter((arg) => typeof arg !== 'number') as Texture[]
-    for (const texture of textures) this.#use(texture, textures)
+    const textures = this.#used(args)
     const out = this.#allocate(length, textures)
-    const {
-      kernel,
-      program: compiled,
-      uniforms,
-      isShifted,
-      corner,
-      coordinate,
-    } = this.#compiled(built, args, out)
-    gl.useProgram(compiled)
+    // Before anything is bound: gpu.js binds what it likes.
+    const compiled = this.#compiled(built, args, out)
+    const gl = this.#gl
     gl.bindFramebuffer(gl.FRAMEBUFFER, this.#framebuffer)
     gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, out.texture!, 0)
+    this.#draw(compiled, built.source, args, out)
+    return out
+  }
+
+  runFour(
+    program: Program,
+    args: readonly (Storage | number)[],
+    length: number,
+  ): readonly [Storage, Storage, Storage, Storage] | undefined {
+    const built = program as Built
+    if (built.own === undefined && built.isRefused !== true) {
+      built.own = this.#compileOwn(built.source)
+      built.isRefused = built.own === undefined
+    }
+    if (built.own === undefined) return undefined
+    const textures = this.#used(args)
+    const gl = this.#gl
+    const outs: Texture[] = []
+    for (let i = 0; i < 4; i++) outs.push(this.#allocate(length, [...textures, ...outs]))
+    const isFirst = this.#framebufferOfFour === undefined
+    this.#framebufferOfFour ??= gl.createFramebuffer()
+    gl.bindFramebuffer(gl.FRAMEBUFFER, this.#framebufferOfFour)
+    const places = outs.map((_, i) => gl.COLOR_ATTACHMENT0 + i)
+    outs.forEach(({ texture }, i) => {
+      gl.framebufferTexture2D(gl.FRAMEBUFFER, places[i]!, gl.TEXTURE_2D, texture!, 0)
+    })
+    if (isFirst) gl.drawBuffers(places)
+    this.#draw(built.own, built.source, args, outs[0]!)
+    return outs as [Texture, Texture, Texture, Texture]
+  }
+
+  /** The textures among arguments, each there and used just now. */
+  #used(args: readonly (Storage | number)[]): Texture[] {
+    const textures = args.filter((arg) => typeof arg !== 'number') as Texture[]
+    for (const texture of textures) this.#use(texture, textures)
+    return textures
+  }
+
+  /** Draws to what is bound, of the sides of `out`. */
+  #draw(
+    { kernel, program, uniforms, isShifted, corner, coordinate }: Compiled,
+    source: Source,
+    args: readonly (Storage | number)[],
+    out: Texture,
+  ): void {
+    const gl = this.#gl
+    gl.useProgram(program)
     gl.viewport(0, 0, out.width, out.height)
     gl.scissor(0, 0, out.width, out.height)
-    gl.uniform3iv(uniforms.get('uOutputDim')!, [length / (built.source.width ?? 1), 1, 1])
+    gl.uniform3iv(uniforms.get('uOutputDim')!, [out.length / (source.width ?? 1), 1, 1])
     gl.uniform2iv(uniforms.get('uTexSize')!, sidesOf(out, isShifted))
     gl.uniform2f(uniforms.get('ratio')!, 1, 1)
     let unit = 0
-    for (const [i, [name, type]] of built.source.args.entries()) {
+    for (const [i, [name, type]] of source.args.entries()) {
       const location = uniforms.get(`user_${name}`) ?? null
       const arg = args[i]!
       if (typeof arg === 'number') {
@@ -260,7 +319,6 @@ export class WebGlDevice implements Device {
       gl.vertexAttribPointer(coordinate, 2, gl.FLOAT, false, 0, 32)
     }
     gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4)
-    return out
   }
 
   async read(storage: Storage): Promise<Float32Array> {

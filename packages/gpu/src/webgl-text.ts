@@ -12,36 +12,23 @@ export function withShifts(
   functions: readonly DeviceFunction[],
   aligned: readonly string[],
 ): string | undefined {
-  const begin = text.lastIndexOf('void main(')
-  const kernel = text.lastIndexOf('void kernel()')
-  if (!GET.test(text) || !GET_FOUR.test(text) || kernel < 0 || begin < kernel) return undefined
-  let before = text
-    .slice(0, kernel)
-    .replace(
-      GET,
-      'float $1 { vec4 four = texelFetch(tex, ivec2((x >> 2) & texSize.x, x >> (texSize.y + 2)), 0); vec2 two = mix(four.xz, four.yw, bvec2((x & 1) != 0)); return mix(two.x, two.y, (x & 2) != 0); }',
-    )
-    .replace(GET_FOUR, 'vec4 $1 { return texelFetch(tex, ivec2(x & texSize.x, x >> texSize.y), 0); }')
-  for (const { name, glsl } of functions)
-    if (glsl !== undefined)
-      before = before.replace(new RegExp(String.raw`^\w+ ${name}\([^)]*\) \{[^]*?\n\}\n`, 'm'), `${glsl}\n`)
-  const place = 'index = int(gl_FragCoord.x) + (int(gl_FragCoord.y) << uTexSize.y);'
+  const parts = partsOf(text, functions)
+  if (parts === undefined) return undefined
+  const { before, kernel } = parts
   const isAligned = (name: string): boolean => aligned.includes(name.slice('user_'.length))
   if (/\bvec4 kernelResult\b/.test(before)) {
-    const body = text
-      .slice(kernel, begin)
-      .replace(READ_FOUR_HERE, (read, name: string) =>
-        isAligned(name) ? `texture(${name}, vTexCoord)` : read,
-      )
+    const body = kernel.replace(READ_FOUR_HERE, (read, name: string) =>
+      isAligned(name) ? `texture(${name}, vTexCoord)` : read,
+    )
     return `${before}${body}void main() {
-  ${place}
+  ${PLACE}
   threadId = ivec3(index, 0, 0);
   kernel();
   data0 = kernelResult;
 }`
   }
   const here = new Map<string, string>()
-  const body = text.slice(kernel, begin).replace(READ_HERE, (_, name: string) => {
+  const body = kernel.replace(READ_HERE, (_, name: string) => {
     here.set(
       name,
       isAligned(name)
@@ -59,10 +46,10 @@ export function withShifts(
     ...[...here.keys()].map((name) => `here_${name} = here_${name}.yzwx;`),
   ].join(' ')
   // Drivers take their time over long texts, and more over four of them.
-  const isShort = begin - text.indexOf('float kernelResult;') < SHORT
+  const isShort = before.length - before.indexOf('float kernelResult;') + kernel.length < SHORT
   return `${before}${[...here.keys()].map((name) => `vec4 here_${name};`).join('\n')}
 ${body}void main() {
-  ${place}
+  ${PLACE}
   ${[...here].map(([name, read]) => `here_${name} = ${read};`).join('\n  ')}
   vec4 four;
   ${isShort ? [0, 1, 2, 3].map((lane) => run.replace('lane', String(lane))).join('\n  ') : `for (int lane = 0; lane < 4; lane++) { ${run} }`}
@@ -71,6 +58,45 @@ ${body}void main() {
 }
 
 const SHORT = 700
+
+/** The same for statements in GLSL in place of the kernel, which set texels of four outputs. */
+export function withFour(
+  text: string,
+  functions: readonly DeviceFunction[],
+  statements: string,
+): string | undefined {
+  const parts = partsOf(text, functions)
+  if (parts === undefined) return undefined
+  const outs = [0, 1, 2, 3].map((i) => `layout(location = ${i}) out vec4 four${i};`).join('\n')
+  return `${parts.before.replace('out vec4 data0;', outs)}void main() {
+  ${PLACE}
+  ${statements}
+}`
+}
+
+/** The text before the kernel, with positions by shifts, and the kernel. */
+function partsOf(
+  text: string,
+  functions: readonly DeviceFunction[],
+): { readonly before: string; readonly kernel: string } | undefined {
+  const begin = text.lastIndexOf('void kernel()')
+  const end = text.lastIndexOf('void main(')
+  const isKnown = text.startsWith('#version 300 es') && GET.test(text) && GET_FOUR.test(text)
+  if (!isKnown || begin < 0 || end < begin) return undefined
+  let before = text.slice(0, begin).replace(GET, GET_BY_SHIFTS).replace(GET_FOUR, GET_FOUR_BY_SHIFTS)
+  for (const { name, glsl } of functions)
+    if (glsl !== undefined)
+      before = before.replace(new RegExp(String.raw`^\w+ ${name}\([^)]*\) \{[^]*?\n\}\n`, 'm'), `${glsl}\n`)
+  return { before, kernel: text.slice(begin, end) }
+}
+
+const PLACE = 'index = int(gl_FragCoord.x) + (int(gl_FragCoord.y) << uTexSize.y);'
+const GET_BY_SHIFTS = `float $1 {
+  vec4 four = texelFetch(tex, ivec2((x >> 2) & texSize.x, x >> (texSize.y + 2)), 0);
+  vec2 two = mix(four.xz, four.yw, bvec2((x & 1) != 0));
+  return mix(two.x, two.y, (x & 2) != 0);
+}`
+const GET_FOUR_BY_SHIFTS = 'vec4 $1 { return texelFetch(tex, ivec2(x & texSize.x, x >> texSize.y), 0); }'
 
 const SIGNATURE = String.raw`\(sampler2D tex, ivec2 texSize, ivec3 texDim, int z, int y, int x\)`
 const GET = new RegExp(String.raw`float (getMemoryOptimized32${SIGNATURE}) \{[^}]*\}`)

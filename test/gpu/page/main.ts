@@ -98,7 +98,7 @@ async function withoutOwnText(): Promise<{ apart: number[]; texts: number[] }> {
   const kept = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(prototype), 'getFragmentShader')!
   const given = kept.value as GlText['getFragmentShader']
   const program = (): Tensor[] => {
-    const [a, b] = [1, 2].map((seed) => random.uniform([24, 24], { seed, min: -1 }).add(0)) as [
+    const [a, b] = [1, 2].map((seed) => random.uniform([32, 32], { seed, min: -1 }).add(0)) as [
       Tensor,
       Tensor,
     ]
