@@ -562,7 +562,17 @@ export const mutations: readonly Mutation[] = [
   ...inFile(
     'plan/layout.ts',
     ['memory taken again one stage too early', 't.from <= to && from <= t.to', 't.from < to && from < t.to'],
-    ['constants give their memory away', "to: source.kind === 'constant' ? stages.length : to", 'to'],
+    [
+      'constants give their memory away',
+      "source.kind === 'constant' || kept.has(id) ? stages.length : to",
+      'kept.has(id) ? stages.length : to',
+    ],
+    [
+      'large arguments give their memory away',
+      "source.kind === 'constant' || kept.has(id) ? stages.length : to",
+      "source.kind === 'constant' ? stages.length : to",
+    ],
+    ['what is joined begins where it is read', 'begun.get(id) ?? stageOf.get(id)!', 'stageOf.get(id)!'],
     ['a variable written over while it is read', 'if (stages.slice(at + 1).some(isRead)) return false', ''],
     [
       'a variable written over though another takes its value',

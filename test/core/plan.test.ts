@@ -450,8 +450,8 @@ test('foreseen numbers go where the change takes them, in steps of the kind that
 
 test('large arguments may be the same tensors again, others, or variables that change', () => {
   const of = (seed: number): Tensor => random.normal([40, 40], { seed })
-  const [x, y, w] = [of(1), of(2), variable(of(3))]
-  const f = (a: Tensor, b: Tensor): Tensor => matmul(a, b).add(a)
+  const [x, y, w, w0] = [of(1), of(2), variable(of(3)), of(4)]
+  const f = (a: Tensor, b: Tensor): Tensor => matmul(matmul(matmul(a, b).add(a), w0), w0)
   const planned = compile(f)
   const change = compile(() => w.assign(w.mul(2)))
   const calls: readonly (readonly [Tensor, Tensor])[] = [

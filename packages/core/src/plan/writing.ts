@@ -1,17 +1,18 @@
-import { type Loops, loopsOver } from '../cpu/map.js'
 import type { Kernel } from '../backend.js'
+import { type Loops, loopsOver } from '../cpu/map.js'
 import { BYTES } from '../dtype.js'
 import { sizeOf } from '../shape.js'
 import { type Choice, choose } from '../wasm/choose.js'
 import type { Code, Int, Local } from '../wasm/code.js'
-import { divide, type Division, LINE, workOf } from '../wasm/divide.js'
+import { divide, type Division, LINE } from '../wasm/divide.js'
 import type { Lanes } from '../wasm/lanes.js'
-import { loadOnce, type MapSource, writeMap, writeSteps } from '../wasm/map.js'
-import type { Epilogue } from '../wasm/matmul.js'
+import { loadOnce, writeMap, writeSteps } from '../wasm/map.js'
 import type { Load } from '../wasm/reduce.js'
 import { keep } from '../wasm/vector-math.js'
 import { isWoven, reachOf, type Window, type Windows } from './fuse.js'
+import { productWriting } from './product.js'
 import type { Program, ValueId } from './program.js'
+import { costOf, keyOf, NO_WINDOWS, weave } from './weave.js'
 
 /** What has an address: a value, a place in another one, or one of the numbers given to every run. */
 export type Operand = ValueId | Window | { readonly slot: number }
@@ -102,78 +103,6 @@ function rowsOf(kernel: Kernel, { sizes: [outer, count, inner] }: Choice, rows: 
   return kernel.kind === 'softmax'
     ? { steps: [bytes, bytes], extent: 1, isExact: count! % 4 === 0 }
     : undefined
-}
-
-const NO_WINDOWS: Windows = { into: new Map(), from: new Map(), joined: new Set() }
-
-/** Several elementwise kernels as one, and what it reads and writes. */
-interface Woven {
-  readonly source: MapSource
-  /** Inputs that are in memory; single numbers are written into the code. */
-  readonly inputs: readonly ValueId[]
-  readonly slots: readonly number[]
-  readonly stored: readonly ValueId[]
-  /** Where it is written besides. */
-  readonly into: readonly Window[]
-}
-
-/** @param isOnce whether all elements of a row read the same value of an input. */
-function weave(
-  program: Program,
-  members: readonly ValueId[],
-  isStored: (id: ValueId) => boolean,
-  windows: Windows,
-  isOnce: (input: ValueId) => boolean,
-): Woven {
-  const { values } = program
-  const given: ValueId[] = []
-  for (const member of members)
-    for (const input of inputsOfMap(program, member))
-      if (!members.includes(input) && !given.includes(input)) given.push(input)
-  const numbers = given.map((id) => numberOf(program, id))
-  const inputs = given.filter((_, i) => numbers[i] === undefined)
-  const slots = members.flatMap((id) => slotsOf(program, id))
-  const stored = members.filter(isStored)
-  const also = members.filter((id) => windows.into.has(id))
-  const source: MapSource = {
-    inputs: [
-      ...inputs.map((id) => ({ dtype: values[id]!.dtype, isOnce: isOnce(id) })),
-      ...slots.map(() => ({ dtype: 'float64' as const, isOnce: true })),
-    ],
-    steps: members.map((id) => {
-      const { source: from, dtype } = values[id]!
-      if (from.kind !== 'kernel' || from.kernel.kind !== 'map') throw new Error('not elementwise')
-      const { kernel } = from
-      return {
-        body: kernel.fn.body,
-        dtype,
-        args: from.inputs.map((input): number | Lanes => {
-          const member = members.indexOf(input)
-          if (member >= 0) return inputs.length + slots.length + member
-          const value = numbers[given.indexOf(input)]
-          return value === undefined ? inputs.indexOf(input) : { kind: 'constant', value }
-        }),
-        params: kernel.params.map((value, i): number | Lanes =>
-          from.slots === undefined
-            ? { kind: 'constant', value }
-            : inputs.length + slots.indexOf(from.slots[i]!),
-        ),
-      }
-    }),
-    outputs: [...stored, ...also].map((id) => members.indexOf(id)),
-  }
-  return { source, inputs, slots, stored, into: also.map((id) => windows.into.get(id)!) }
-}
-
-/** Equal for sources that are written the same. */
-function keyOf(source: MapSource): string {
-  return JSON.stringify(source, (_, value: unknown) =>
-    typeof value === 'number' && !Number.isFinite(value)
-      ? String(value)
-      : Object.is(value, -0)
-        ? '-0'
-        : value,
-  )
 }
 
 /** Several elementwise kernels in one loop. */
@@ -392,140 +321,4 @@ function rowsOfMap(
     extent,
     isExact: isFlat || inner % 4 === 0,
   }
-}
-
-/** About the work of elementwise kernels for one element. */
-function costOf({ values }: Program, members: readonly ValueId[]): number {
-  const costs = members.map((id) => {
-    const { source } = values[id]!
-    return source.kind === 'kernel' && source.kernel.kind === 'map' ? workOf(source.kernel.fn.body) : 0
-  })
-  return costs.reduce((a, b) => a + b, 0)
-}
-
-/** A product of matrices whose tiles elementwise kernels finish before they are stored. */
-function productWriting(
-  program: Program,
-  product: ValueId,
-  members: readonly ValueId[],
-  isStored: (id: ValueId) => boolean,
-  windows: Windows,
-): Writing {
-  const { values } = program
-  const { source: from, shape } = values[product]!
-  if (from.kind !== 'kernel') throw new Error('no product')
-  const { kernel } = from
-  const ins = from.inputs.map((input) => values[input]!)
-  const choice = choose(kernel, ins, values[product]!)!
-  const { writer, sizes, scratch } = choice
-  const reach = (id: ValueId): ReturnType<typeof reachOf> => reachOf(values[id]!.shape, shape)
-  const { source, inputs, slots } = weave(program, members, isStored, NO_WINDOWS, (id) => reach(id) === 'one')
-  const others = inputs.filter((id) => id !== product)
-  const given = others.map((id): ValueId | Window => windows.from.get(id) ?? id)
-  const all = [product, ...members]
-  /** What is stored, and where; the tiles themselves in the place that comes last. */
-  const outputs: { readonly id: ValueId; readonly at: ValueId | Window }[] = [
-    ...all.flatMap((id) => (windows.into.has(id) ? [{ id, at: windows.into.get(id)! }] : [])),
-    ...all.filter(isStored).map((id) => ({ id, at: id })),
-  ]
-  const main = outputs.at(-1)!
-  const rowBytes = shape.at(-1)! * BYTES.float32
-  const stepOf = (at: ValueId | Window): number => (typeof at === 'object' ? at.step : rowBytes)
-  const places = [...given, ...outputs.map(({ at }) => at)]
-  const apart = places.some((at) => typeof at === 'object') ? places.map(stepOf).join() : ''
-  const key = `${writer.key} ${inputs.indexOf(product)} ${outputs.map(({ id }) => all.indexOf(id)).join()}`
-  return {
-    key: `${key} ${apart} ${inputs.map(reach).join()} ${keyOf(source)}`,
-    operands: [...from.inputs, ...given, ...slots.map((slot) => ({ slot })), ...outputs.map(({ at }) => at)],
-    sizes,
-    scratch,
-    divide() {
-      const division = divide(kernel, ins, choice)
-      if (division === undefined) return undefined
-      const { steps, size, perUnit } = division
-      // Columns, which rows of them move on with, or rows.
-      const along = size === 1 ? perUnit * BYTES.float32 : 0
-      const move = (at: ValueId | Window): number => (size === 1 ? along : perUnit * stepOf(at))
-      const moves = others.map((id, i) => ({ all: move(given[i]!), row: along, one: 0 })[reach(id)!])
-      return {
-        ...division,
-        steps: [...steps.slice(0, 2), ...moves, ...slots.map(() => 0), ...outputs.map(({ at }) => move(at))],
-      }
-    },
-    leastParts: 1,
-    write: (c, addresses, own, whole) => {
-      const count = from.inputs.length
-      const otherAt = (id: ValueId): Local => addresses[count + others.indexOf(id)]!
-      const first = count + others.length + slots.length
-      const to = addresses.slice(first, first + outputs.length)
-      const mainAt = to.at(-1)!
-      const walks: { start: Local; step: number }[] = []
-      /** What has rows as far apart as the place of the tiles lies as far from it everywhere. */
-      const placeOf = (start: Local, at: ValueId | Window): Place => {
-        const step = stepOf(at)
-        if (step !== stepOf(main.at)) return { walk: walks.push({ start, step }) - 1 }
-        const distance = c.local('i32')
-        c.op(start, mainAt, 'i32.sub').set(distance)
-        return { distance }
-      }
-      const known = new Map<ValueId, Lanes>()
-      const read = new Map<ValueId, Place>()
-      others.forEach((id, i) => {
-        if (reach(id) === 'one') known.set(id, loadOnce(c, otherAt(id), 'float32'))
-        else if (reach(id) === 'all') read.set(id, placeOf(otherAt(id), given[i]!))
-      })
-      const numbers = slots.map((_, i) => loadOnce(c, addresses[count + others.length + i]!, 'float64'))
-      const written = outputs.slice(0, -1).map(({ id, at }, i) => ({ id, place: placeOf(to[i]!, at) }))
-      const finish: Epilogue['finish'] = (sums, column, at, offset, walked) => {
-        const address = (place: Place): Code =>
-          'walk' in place ? c.op(walked[place.walk]!) : c.op(at, place.distance, 'i32.add')
-        const load = (id: ValueId): Lanes => {
-          if (id === product) return { kind: 'single', all: sums }
-          const place = read.get(id)
-          if (place === undefined) c.op(otherAt(id), column, 'i32.add')
-          else address(place)
-          return { kind: 'single', all: keep(c, () => c.memory('v128.load', offset)) }
-        }
-        const results = writeSteps(c, source, [...inputs.map((id) => known.get(id) ?? load(id)), ...numbers])
-        const vectorOf = (id: ValueId): Local => {
-          const lanes: Lanes = id === product ? { kind: 'single', all: sums } : results[members.indexOf(id)]!
-          if (lanes.kind !== 'single') throw new Error('not float32')
-          return lanes.all
-        }
-        for (const { id, place } of written) address(place).get(vectorOf(id)).memory('v128.store', offset)
-        return vectorOf(main.id)
-      }
-      const step = typeof main.at === 'object' ? main.at.step : undefined
-      const [a, b] = addresses
-      writer.write(c, [a!, b!, mainAt], own, addresses.at(-1)!, { step, others: walks, finish }, whole)
-    },
-  }
-}
-
-/** Where rows are: as far from another place everywhere, or gone along by themselves. */
-type Place = { readonly distance: Local } | { readonly walk: number }
-
-function inputsOfMap({ values }: Program, id: ValueId): readonly ValueId[] {
-  const { source } = values[id]!
-  return source.kind === 'kernel' ? source.inputs : []
-}
-
-function slotsOf({ values }: Program, id: ValueId): readonly number[] {
-  const { source } = values[id]!
-  return source.kind === 'kernel' ? (source.slots ?? []) : []
-}
-
-/** The number that a value is known to hold. Whole numbers of 32 bits are loaded: formulas tell them from float32. */
-function numberOf({ values }: Program, id: ValueId): number | undefined {
-  const { source, shape, dtype } = values[id]!
-  if (
-    source.kind !== 'constant' ||
-    source.slot !== undefined ||
-    shape.length > 0 ||
-    dtype === 'int32' ||
-    source.values.length !== 1
-  )
-    return undefined
-  const value = source.values[0]
-  return typeof value === 'number' ? value : undefined
 }
