@@ -559,6 +559,11 @@ export const mutations: readonly Mutation[] = [
       '[...stages.filter((s) => !s.isFirst), ...stages.filter((s) => s.isFirst)]',
     ],
   ),
+  ...inFile('plan/rows.ts', [
+    'rows joined that need one another',
+    'if (known !== undefined && known !== own.steps[i]) return undefined',
+    '',
+  ]),
   ...inFile(
     'plan/layout.ts',
     ['memory taken again one stage too early', 't.from <= to && from <= t.to', 't.from < to && from < t.to'],

@@ -693,6 +693,20 @@ describe.each<readonly [string, (x: Tensor, row: Tensor) => Tensor]>([
   )
 })
 
+test('sums of rows may be a row for all rows', () => {
+  const op = (x: Tensor): Tensor =>
+    x
+      .mul(x.sum(1))
+      .sub(x.sum(1, true))
+      .mul(x.max(1).sub(x.mean(1)))
+  const f = (x: Tensor): Tensor[] => {
+    const [out, pullback] = vjp(op, [x])
+    return [out, ...pullback(out)]
+  }
+  const x = random.normal([40, 40], { seed: 1 })
+  expect(values(compile(f)(x))).toEqual(values(f(x)))
+})
+
 test('what is joined is computed where it belongs, and its gradient is read where it lies', () => {
   const f = compile((x: Tensor, w: Tensor) => {
     const joined = (y: Tensor): Tensor => concat([relu(matmul(y, w)), y.mul(2)], 1)
