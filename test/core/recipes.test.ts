@@ -68,6 +68,20 @@ test('values of megabytes do so too', () => {
   expect(sum.sum().itemSync()).toBe(60 * x.size)
 })
 
+test('what is read again and again stays right while it comes and goes', () => {
+  const many = Array.from({ length: 12 }, (_, k) => made((k + 1) / SIZE))
+  const first = many.map((x, k) => x.mul(many[(k + 5) % 12]!).dataSync())
+  const large = zeros([1000, 1000])
+  for (let round = 0; round < 30; round++) {
+    many.forEach((x, k) => {
+      const product = x.mul(many[(k + 5) % 12]!)
+      if (round % 6 === 5) expect(difference(product.dataSync(), first[k]!)).toBe(-1)
+    })
+    // All leave the ring that they are held in.
+    if (round % 7 === 3) for (let i = 0; i < 8; i++) large.add(i)
+  }
+})
+
 test('a value outlives what it was made of', () => {
   const x = made(1 / SIZE)
   const y = x.mul(2)

@@ -11,6 +11,7 @@ import { kernelOf, MapKernels } from './kernels.js'
 import {
   addressNow,
   addressOf,
+  begin,
   constant,
   copyOut,
   copyTo,
@@ -58,7 +59,7 @@ function read(handle: object, aval: Aval): HostArray {
 /** The kernel in plain loops. */
 function plain(out: Aval, size: number): Prepared {
   return (inputs, kernel) => {
-    resetScratch()
+    begin()
     const result = allocate(out.dtype, size)
     const seen = inputs.map(({ handle, shape, dtype }) => ({
       shape,
@@ -91,14 +92,14 @@ function vectorized(
     const large = rowsOf(f, choice, inputs, out)
     const make = kernel.kind === 'softmax' && size * BYTES[out.dtype] > LARGEST ? toRing : toArray
     return (stored) => {
-      resetScratch()
+      begin()
       return make(large, stored.map(handleOf))
     }
   }
   const place = new Place(out.dtype, size)
   const args: number[] = [...inputs.map(() => 0), 0, ...choice.sizes, 0]
   return (stored) => {
-    resetScratch()
+    begin()
     const to = place.make()
     for (let i = 0; i < count; i++) args[i] = addressOf(stored[i]!.handle as WasmHandle)
     const at = (args[count] = place.addressOf(to))
@@ -139,7 +140,7 @@ function map(
     const f = kernels.get(out.dtype, inputs, once, false)
     const make = kernels.isQuick(out.dtype) ? toRing : toArray
     return (stored, kernel) => {
-      resetScratch()
+      begin()
       return make(elementsOf(f, paramsOf(kernel), inputs, once, out), stored.map(handleOf))
     }
   }
@@ -152,12 +153,12 @@ function map(
     const { segment } = to as Block
     if (!segment.isLasting) return
     const large = elementsOf(f, paramsOf(kernel), inputs, once, out)
-    segment.recipe = new Recipe(stored.map(handleOf), (handles) => toArray(large, handles))
+    segment.standIn = new Recipe(stored.map(handleOf), (handles) => toArray(large, handles))
   }
   const remembers = place.isLarge && !hasRows && kernels.isQuick(out.dtype)
   if (!hasRows && params.length === 0 && count === 1)
     return ([x], kernel) => {
-      resetScratch()
+      begin()
       const to = place.make()
       const from = addressOf(x!.handle as WasmHandle)
       const at = place.addressOf(to)
@@ -167,7 +168,7 @@ function map(
     }
   if (!hasRows && params.length === 0 && count === 2)
     return ([x, y], kernel) => {
-      resetScratch()
+      begin()
       const to = place.make()
       const from = addressOf(x!.handle as WasmHandle)
       const other = addressOf(y!.handle as WasmHandle)
@@ -180,7 +181,7 @@ function map(
   const sizes = hasRows ? [inner, size / inner, ...steps] : [size]
   const args = new Array<number>(1 + count).fill(0).concat(sizes, params)
   return (stored, kernel) => {
-    resetScratch()
+    begin()
     const to = place.make()
     for (let i = 0; i < count; i++) args[1 + i] = addressOf(stored[i]!.handle as WasmHandle)
     const at = (args[0] = place.addressOf(to))
@@ -254,7 +255,7 @@ function toRing(large: Large, handles: readonly WasmHandle[]): WasmHandle {
   const block = largeBlock(large.rows * large.width * BYTES[large.out.dtype])
   if (block === undefined) return toArray(large, handles)
   inPieces(large, handles, block.segment.base + block.offset)
-  block.segment.recipe = new Recipe(handles, (again) => toArray(large, again))
+  block.segment.standIn = new Recipe(handles, (again) => toArray(large, again))
   return block
 }
 
@@ -319,7 +320,7 @@ function broadcast(kernels: MapKernels, inputs: readonly Aval[], out: Aval, size
   const moves = strides.slice(0, -1).map(inBytes)
   const blockBytes = rows * inner * BYTES[out.dtype]
   return (stored, kernel) => {
-    resetScratch()
+    begin()
     const result = place.make()
     const at = stored.map((x) => addressOf(x.handle as WasmHandle))
     const start = place.addressOf(result)

@@ -1,6 +1,7 @@
 import { allocate, BYTES, type DType, type NumericArray } from '../dtype.js'
 import { BackendError } from '../errors.js'
 import { createMemory, grow, hasWebAssembly, type Memory, unwritten } from './host.js'
+import { OftenRead } from './often-read.js'
 import { Block, Segment, type WasmHandle } from './segment.js'
 
 // Where the values of eager ops live. Most of them are needed for microseconds and few for long, and nobody says which.
@@ -154,15 +155,15 @@ class Constants {
 let hasMoved = false
 
 function moveOut(segment: Segment): void {
-  const { recipe } = segment
-  if (recipe?.standsFor(segment.top - segment.base) === true) segment.source = recipe
+  const { standIn } = segment
+  if (standIn?.standsFor(segment.top - segment.base) === true) segment.source = standIn
   else {
     if (!hasMoved) raiseThreshold()
     hasMoved = true
     // A copy made of an array is not filled with zeros before, as one by slice is.
     segment.source = new Uint8Array(heap.u8.subarray(segment.base, segment.top))
   }
-  segment.recipe = undefined
+  segment.standIn = undefined
   segment.base = 0
 }
 
@@ -252,6 +253,18 @@ function padded(size: number): number {
   return (size + 24 + 15) & ~15
 }
 
+/** Before a kernel takes any room. */
+export function begin(): void {
+  resetScratch()
+  arrays.bringIn()
+}
+
+const arrays = new OftenRead(LARGEST, (values) => {
+  const block = largeRing.block(padded(values.byteLength))
+  copyTo(block.segment.base, values)
+  return block
+})
+
 /** Frees the scratch space of the kernel before; or what was taken after {@link usedScratch} was so much. */
 export function resetScratch(used = 0): void {
   scratchTop = SCRATCH + used
@@ -275,7 +288,7 @@ export function scratch(size: number): number {
 
 /** The address of values that a kernel reads: they are copied into the memory where they are outside of it. */
 export function addressOf(handle: WasmHandle): number {
-  if (!(handle instanceof Block)) return copyIn(handle)
+  if (!(handle instanceof Block)) return arrays.addressOf(handle) ?? copyIn(handle)
   const { segment, offset, bytes } = handle
   if (segment.source === undefined) return segment.base + offset
   const { buffer } = segment.source
@@ -287,12 +300,13 @@ export function addressOf(handle: WasmHandle): number {
 
 /** The address of values that are in the memory now. */
 export function addressNow(handle: WasmHandle): number | undefined {
-  if (!(handle instanceof Block) || handle.segment.source !== undefined) return undefined
+  if (!(handle instanceof Block)) return arrays.addressOf(handle)
+  if (handle.segment.source !== undefined) return undefined
   return handle.segment.base + handle.offset
 }
 
 /** The address of a copy of values, for the kernel at hand. */
-export function copyIn(values: NumericArray): number {
+function copyIn(values: NumericArray): number {
   const at = scratch(values.byteLength)
   copyTo(at, values)
   return at

@@ -1,5 +1,5 @@
 import type { NumericArray } from '../dtype.js'
-import { Block, type WasmHandle } from './segment.js'
+import { Block, type StandIn, type WasmHandle } from './segment.js'
 
 // A large value that has to leave the ring of eager memory is copied out only where it could not be computed again just as
 // well. Mostly nobody asks for it any more; the copy would have taken as long as the kernel, and the garbage collector again as
@@ -11,7 +11,7 @@ const MOST_STEPS = 4
 const MOST_KEPT = 2
 
 /** A value that is computed again when somebody asks for it. */
-export class Recipe {
+export class Recipe implements StandIn {
   #inputs: readonly WasmHandle[]
   readonly #compute: (inputs: readonly WasmHandle[]) => NumericArray
   #buffer: ArrayBuffer | undefined

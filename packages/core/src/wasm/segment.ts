@@ -1,12 +1,11 @@
 import type { NumericArray } from '../dtype.js'
-import type { Recipe } from './recipe.js'
 
 /** A stretch that blocks are cut from. */
 export class Segment {
   /** What holds its bytes, unless they are in the memory of eager ops. */
   source: { readonly buffer: ArrayBuffer } | undefined = undefined
-  /** How its bytes can be computed again, where they are one block. */
-  recipe: Recipe | undefined = undefined
+  /** Where its bytes may come from once they have left the memory, instead of a copy. */
+  standIn: StandIn | undefined = undefined
   /** Where it begins in the memory, or in its source's buffer. */
   base: number
   readonly end: number
@@ -22,6 +21,12 @@ export class Segment {
     this.base = this.top = base
     this.end = base + bytes
   }
+}
+
+export interface StandIn {
+  readonly buffer: ArrayBuffer
+  /** Whether it takes the place of so many bytes that leave the memory now. */
+  standsFor(bytes: number): boolean
 }
 
 /** The place of a tensor's values in a segment. */
