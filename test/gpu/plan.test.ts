@@ -1,6 +1,8 @@
 // Plans on a GPU: the same numbers as op by op, in a few dispatches.
 import {
+  cast,
   compile,
+  type DType,
   gather,
   matmul,
   NonFiniteError,
@@ -11,6 +13,7 @@ import {
   type Tensor,
   valueAndGrads,
   variable,
+  where,
 } from '@adjoint/core'
 import { cpuBackend, StepPlan } from '@adjoint/core/extend'
 import { createGpuBackend } from '@adjoint/gpu'
@@ -296,5 +299,36 @@ describe.skipIf(gpu === undefined)('a plan on webgpu', () => {
     for (let i = 0; i < 200; i++) f(tensor(1)).dispose()
     expect(gpu!.memory().buffers).toBe(buffers)
     expect(await f(tensor(1)).item()).toBeCloseTo(200, 3)
+  })
+
+  test('large elementwise ops by themselves take four values a thread', async () => {
+    const size = 2 ** 14
+    const values = random.uniform([size], { seed: 1, min: -3, max: 3 })
+    const ops: readonly (readonly [string, (x: Tensor, y: Tensor) => Tensor<DType>])[] = [
+      ['mul', (x, y) => x.mul(y)],
+      ['add of a number', (x) => x.add(2)],
+      ['clip', (x) => x.clip(-1, Infinity)],
+      ['log', (x) => x.log()],
+      ['cast', (x) => cast(x, 'int32')],
+      ['where', (x, y) => where(x.greater(y), x, 0)],
+    ]
+    const resident = (x: Tensor): Tensor => x.mul(2).mul(0.5)
+    const [x, y] = [resident(values), resident(values.mul(-0.5))]
+    setBackend(cpuBackend)
+    const wanted = ops.map(([, f]) => f(values, values.mul(-0.5)).dataSync())
+    setBackend(gpu!)
+    const run = vi.spyOn(WebGpuDevice.prototype, 'run')
+    for (const [at, [name, f]] of ops.entries()) {
+      run.mockClear()
+      const made = f(x, y)
+      expect(run.mock.lastCall![3], name).toBe(size / 4)
+      const got = await made.data()
+      got.forEach((value, i) => {
+        const want = Number(wanted[at]![i])
+        if (!Object.is(value, want) && !(Math.abs(Number(value) - want) <= 1e-6 * (1 + Math.abs(want))))
+          expect.fail(`${name} has ${value} at ${i}, on the CPU ${want}`)
+      })
+    }
+    run.mockRestore()
   })
 })

@@ -15,6 +15,8 @@ export interface Source {
   readonly wgsl?: string
   /** Whether that reads its arrays by four values at once. */
   readonly readsVectors?: boolean
+  /** Whether it writes four values at once. */
+  readonly writesVectors?: boolean
   /**
    * The same in GLSL of WebGL 2, as statements that set `four0` to `four3` to four texels of four outputs, from the
    * position `index` on.

@@ -8,6 +8,7 @@ import {
 } from '@adjoint/core/extend'
 import type { ArgumentType, Device, Source, Storage } from './device.js'
 import { sourceOf } from './formula.js'
+import { mapByFours } from './fours.js'
 import { I, isLong, loop, withIntegers } from './text.js'
 import { broadcastStrides, digitsOf, offsetOf, walkOf } from './walk.js'
 
@@ -46,13 +47,14 @@ export function launchWide(
   length: number,
   width: number,
   body: () => string,
-  own?: { readonly threads: number; readonly wgsl: () => string },
+  own?: { readonly threads: number; readonly wgsl: () => string; readonly byFours?: boolean },
 ): Storage {
   const program = device.program(`${key}|${args.map(([name]) => name).join()}`, (): Source => ({
     args: args.map(([name, type]) => [name, type]),
     body: body(),
     width,
     ...(own !== undefined && { wgsl: own.wgsl() }),
+    ...(own?.byFours === true && { readsVectors: true, writesVectors: true }),
   }))
   return device.run(
     program,
@@ -128,10 +130,20 @@ export function map(
   if (/\bnan\b/.test(formula)) args.push(number('nan', NaN))
   const stored =
     out.dtype === 'int32' ? `toInt32(${formula})` : out.dtype === 'uint8' ? `toUint8(${formula})` : formula
-  return launch(device, `map ${modes.join('')} ${stored}`, args, size, () =>
-    withIntegers(quotients, `${reads.join('\n')}\nreturn ${stored};`),
-  )
+  const key = `map ${modes.join('')} ${stored}`
+  const body = (): string => withIntegers(quotients, `${reads.join('\n')}\nreturn ${stored};`)
+  if (device.packs || size % 4 !== 0 || size < LEAST_FOR_FOURS || !modes.every((m) => m === 'i' || m === 'n'))
+    return launch(device, key, args, size, body)
+  const wgsl = (): string => mapByFours(fn, modes, out.dtype)
+  return launchWide(device, `${key} by fours`, args, size, 1, body, {
+    threads: size / 4,
+    wgsl,
+    byFours: true,
+  })
 }
+
+/** So few elements are not worth a second kernel. */
+const LEAST_FOR_FOURS = 2 ** 14
 
 // ---- movement
 

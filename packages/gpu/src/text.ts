@@ -56,3 +56,8 @@ export function hasLongLoop(text: string): boolean {
 export function isLong(count: number): boolean {
   return count > 60_000
 }
+
+/** WGSL with the names that gpu.js gives to functions. */
+export function asWgsl(text: string): string {
+  return text.replace(/\b(?=(?:fn[A-Z]\w*|toInt32|toUint8|position)\()/g, 'fn_')
+}

@@ -166,7 +166,9 @@ export class WebGpuDevice implements Device {
     kernel.assembleWGSL = () => {
       const whole = assemble()
       const begun = whole.slice(0, whole.lastIndexOf('@compute'))
-      return (source.readsVectors === true ? byVectors(begun) : begun) + source.wgsl!
+      const read = source.readsVectors === true ? byVectors(begun) : begun
+      const written = read.replace(/(var<storage, read_write> result : )array<f32>/, '$1array<vec4<f32>>')
+      return (source.writesVectors === true ? written : read) + source.wgsl!
     }
     return kernel
   }

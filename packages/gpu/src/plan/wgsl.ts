@@ -1,6 +1,7 @@
 import { inputsOf, type Program, sizeOf, type ValueId } from '@adjoint/core/extend'
 import { filled, filledByFours } from './fill.js'
 import { type Language, WGSL } from './language.js'
+import { asWgsl } from '../text.js'
 import { type Place, SLOTS, spanOf } from './text.js'
 import { lengthOf, type Tile, Writer } from './writer.js'
 
@@ -68,12 +69,7 @@ export function shaderOf(
     ...parts,
     '}',
   ].join('\n')
-  // gpu.js puts this before the names of functions.
-  return {
-    wgsl: wgsl.replace(/\b(?=(?:fn[A-Z]\w*|toInt32|toUint8|position)\()/g, 'fn_'),
-    threads,
-    readsVectors,
-  }
+  return { wgsl: asWgsl(wgsl), threads, readsVectors }
 }
 
 /** What one thread does, with what it reads and writes at its own position left open. */
