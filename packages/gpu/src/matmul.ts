@@ -27,6 +27,16 @@ export interface Product extends Flags {
 /** From here on operands are rearranged, or tiles computed, for speed. */
 const LARGE = 2 ** 14
 
+/** Whether a product is computed by tiles. */
+export function isLarge(
+  { transposeA }: Pick<Flags, 'transposeA'>,
+  a: readonly number[],
+  out: readonly number[],
+): boolean {
+  const [m, n] = out.slice(-2) as [number, number]
+  return m * n * a.at(transposeA ? -2 : -1)! >= LARGE && m >= 4 && n >= 4
+}
+
 /** Batched product of the last two axes, either stored transposed; batch axes broadcast. */
 export function matmul(device: Device, flags: Flags, a: Operand, b: Operand, out: Aval): Storage {
   const rank = out.shape.length
@@ -45,8 +55,7 @@ export function matmul(device: Device, flags: Flags, a: Operand, b: Operand, out
     aSteps: strides[0]!,
     bSteps: strides[1]!,
   }
-  const { m, n, k } = product
-  if (m * n * k < LARGE || m < 4 || n < 4 || sides.length > 1) return plain(device, product)
+  if (!isLarge(flags, a.shape, out.shape) || sides.length > 1) return plain(device, product)
   return device.packs ? packed(device, product) : tiled(device, product)
 }
 

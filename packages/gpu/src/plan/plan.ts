@@ -14,6 +14,7 @@ import {
 import type { Device, Into, Program as DeviceProgram, Storage } from '../device.js'
 import { EXACT, isFar } from '../far.js'
 import { concat, copy, type Operand } from '../kernels.js'
+import { isLarge } from '../matmul.js'
 import { rewrite } from './rewrite.js'
 import { type Dispatch, kindOfArray, type Schedule, schedule } from './schedule.js'
 import { tellSmall } from './small.js'
@@ -155,7 +156,12 @@ export class GpuPlan implements Replay {
         !(source.kind === 'kernel' && isFar(source.kernel, values[source.inputs[0]!]?.shape)),
     )
     if (!isFit) return undefined
-    const planned = schedule(program, device.mostArrays)
+    const planned = schedule(
+      program,
+      device.mostArrays,
+      // Tiles are not written into plans where there is no WGSL.
+      (kernel, [a], out) => device.packs && kernel.kind === 'matmul' && isLarge(kernel, a!, out),
+    )
     if (planned === undefined) return undefined
     tellSmall(program)
     return new GpuPlan(device, tensors, program, planned)

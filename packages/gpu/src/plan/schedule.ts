@@ -35,9 +35,15 @@ const MOST_ALL = 2 ** 22
  * dispatch: their number is the length of the longest chain of stored values.
  * Undefined where one value alone is computed from more arrays than that.
  * @param mostArrays how many arrays one dispatch may read.
+ * @param isBetterAlone whether a kernel is run as it is run op by op, though it could be written.
  */
-export function schedule(program: Program, mostArrays: number): Schedule | undefined {
-  const { stored, loaded } = storedOf(program)
+export function schedule(
+  program: Program,
+  mostArrays: number,
+  isBetterAlone: BetterAlone = () => false,
+): Schedule | undefined {
+  const isForeign = (id: ValueId): boolean => isForeignTo(program, id, isBetterAlone)
+  const { stored, loaded } = storedOf(program, isForeign)
   const isLoaded = (id: ValueId): boolean => loaded.has(id)
   const { values, results } = program
   const isFirst = neededForResults(program)
@@ -77,7 +83,7 @@ export function schedule(program: Program, mostArrays: number): Schedule | undef
         isForeign,
         isFirst: isFirst[id] === 1,
       })
-      if (isForeign(program, id)) {
+      if (isForeign(id)) {
         const made = dispatch([id], true)
         dispatches.push(made)
         dispatchOf.set(id, made)
@@ -112,15 +118,13 @@ export function kindOfArray({ values, assigned }: Program, id: ValueId): string 
   return source.kind === 'constant' ? 'fixed' : 'given'
 }
 
-function isForeign({ values }: Program, id: ValueId): boolean {
-  const { source } = values[id]!
-  return (
-    source.kind === 'kernel' &&
-    !isWritable(
-      source.kernel,
-      source.inputs.map((input) => values[input]!.shape),
-    )
-  )
+type BetterAlone = (kernel: Kernel, inputs: readonly (readonly number[])[], out: readonly number[]) => boolean
+
+function isForeignTo({ values }: Program, id: ValueId, isBetterAlone: BetterAlone): boolean {
+  const { source, shape } = values[id]!
+  if (source.kind !== 'kernel') return false
+  const inputs = source.inputs.map((input) => values[input]!.shape)
+  return !isWritable(source.kernel, inputs) || isBetterAlone(source.kernel, inputs, shape)
 }
 
 /** What is read, all in all, to compute a stored value. */
@@ -153,7 +157,7 @@ interface Stored {
 }
 
 /** Stores results, and what would be too much to compute wherever it is used. */
-function storedOf(program: Program): Stored {
+function storedOf(program: Program, isForeign: (id: ValueId) => boolean): Stored {
   const { values, results, assigned } = program
   const stored = new Set<ValueId>([...results, ...assigned.map(({ value }) => value)])
   const loaded = new Set<ValueId>()
@@ -182,7 +186,7 @@ function storedOf(program: Program): Stored {
   values.forEach(({ source, shape }, id) => {
     if (source.kind !== 'kernel' || loaded.has(id)) return
     const { kernel, inputs } = source
-    if (isForeign(program, id)) {
+    if (isForeign(id)) {
       for (const input of inputs) if (values[input]!.source.kind === 'kernel') store(input)
       stored.add(id)
       loaded.add(id)
