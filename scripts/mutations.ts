@@ -559,6 +559,16 @@ export const mutations: readonly Mutation[] = [
       '[...stages.filter((s) => !s.isFirst), ...stages.filter((s) => s.isFirst)]',
     ],
   ),
+  ...inFile('plan/writing.ts', [
+    'maps of other strides are one function',
+    "${strides.join(' ')} ${apart",
+    '${apart',
+  ]),
+  ...inFile('plan/emit.ts', [
+    'functions for these sizes do others',
+    "`${isPart ? 'part' : 'all'} ${sizes.join()} ${key}`",
+    "`${isPart ? 'part' : 'all'} ${key}`",
+  ]),
   ...inFile('plan/rows.ts', [
     'rows joined that need one another',
     'if (known !== undefined && known !== own.steps[i]) return undefined',
