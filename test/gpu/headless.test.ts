@@ -38,6 +38,7 @@ describe.skipIf(loaded === undefined)('on headlessgl', { timeout: 600_000 }, () 
     return
   }
   const { gpu, page, names, cases, tables, cpuBackend, createGpuBackend, grad, setBackend, tensor } = loaded
+  const { arange, ones } = loaded
 
   test('runs on this mode, and reads at once', async () => {
     expect(gpu.info).toMatchObject({ mode: MODE, driver: 'WebGL 1, by the package gl' })
@@ -60,7 +61,18 @@ describe.skipIf(loaded === undefined)('on headlessgl', { timeout: 600_000 }, () 
 
   test('falls into no trap of gpu.js, but says where Mesa leaves loops', async () => {
     const fallen = await page.pitfalls(MODE, isFull)
-    expect(fallen.filter((found) => !/llvmpipe.* no loop of more than 65535 turns/.test(found))).toEqual([])
+    expect(fallen.filter((found) => !/llvmpipe.* runs loops of 8191 turns at most/.test(found))).toEqual([])
+  })
+
+  test.skipIf(!gpu.info.adapter.includes('llvmpipe'))('refuses loops that Mesa would leave', () => {
+    setBackend(gpu)
+    try {
+      const x = ones([64, 1]).mul(arange(20_000))
+      expect(() => x.argMax(1)).toThrow(/llvmpipe.* runs loops of 8191 turns at most/)
+      expect([...ones([64, 20_000]).sum(1).dataSync()]).toEqual(Array.from({ length: 64 }, () => 20_000))
+    } finally {
+      setBackend(cpuBackend)
+    }
   })
 
   test('multiplies larger matrices as the CPU does', async () => {

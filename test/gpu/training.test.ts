@@ -116,6 +116,7 @@ describe.skipIf(gpu === undefined)('a model on webgpu', () => {
       fileURLToPath(new URL('../support/on-gpu.ts', import.meta.url)),
       fileURLToPath(new URL(`../../examples/${name}.ts`, import.meta.url)),
     ])
-    expect(stdout).toMatch(/Epoch 10/)
+    // One of them stops early.
+    expect(stdout).toMatch(/Epoch 5/)
   })
 })

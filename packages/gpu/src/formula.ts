@@ -56,7 +56,7 @@ function truthOf(e: Expr, words: Words): string {
     if (e.fn === 'isNaN' && words.isNaN) return words.isNaN(of(e.x))
     if (e.fn === 'isFinite' && words.isFinite) return words.isFinite(of(e.x))
     if (e.fn === 'isNaN') return `(!(${of(e.x)} ${words.equal} ${of(e.x)}))`
-    if (e.fn === 'isFinite') return `(isReal(${of(e.x)}) > 0)`
+    if (e.fn === 'isFinite') return `(fnReal(${of(e.x)}) > 0)`
   }
   return `(!(${of(e)} ${words.equal} 0))`
 }

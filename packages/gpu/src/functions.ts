@@ -44,19 +44,19 @@ const LIBRARY: readonly DeviceFunction[] = [
   // q where d is no less than 0, else more than any index
   integers(`function from0(q, d) { if (d < 0) { return 2147483647; } return q; }`),
   // ---- whether a number is none of NaN and the infinities; x - x === 0, drivers take for true
-  numbers(`function isReal(x) {
+  numbers(`function fnReal(x) {
     if (x === x) { if (Math.abs(x) <= ${MOST}) { return 1; } }
     return 0;
   }`),
   // ---- what a whole number of another dtype makes of a value
   numbers(`function toInt32(x) {
-    if (isReal(x) === 0) { return 0; }
+    if (fnReal(x) === 0) { return 0; }
     const t = fnTrunc(x);
     if (Math.abs(t) < 2147483648) { return t; }
     return t - 4294967296 * fnFloor((t + 2147483648) / 4294967296);
   }`),
   numbers(`function toUint8(x) {
-    if (isReal(x) === 0) { return 0; }
+    if (fnReal(x) === 0) { return 0; }
     const t = fnTrunc(x);
     return t - 256 * fnFloor(t / 256);
   }`),
@@ -108,7 +108,7 @@ const LIBRARY: readonly DeviceFunction[] = [
   ),
   // y where x is finite and above 0: of 0 and of what is below it some drivers have finite logarithms
   numbers(`function ofLog(x, y) {
-    if (x > 0) { if (isReal(x) > 0) { return y; } return x; }
+    if (x > 0) { if (fnReal(x) > 0) { return y; } return x; }
     if (x === 0) { return -1 / Math.abs(x); }
     return fnNaN(x);
   }`),
@@ -178,7 +178,7 @@ const LIBRARY: readonly DeviceFunction[] = [
     if (!(x === x)) { return x; }
     if (!(y === y)) { return y; }
     const a = Math.abs(x);
-    if (isReal(y) === 0) {
+    if (fnReal(y) === 0) {
       if (a === 1) { return 1; }
       if ((a > 1 && y > 0) || (a < 1 && y < 0)) { return Math.abs(y); }
       return 0;
@@ -190,7 +190,7 @@ const LIBRARY: readonly DeviceFunction[] = [
     if (whole > 0 && Math.abs(y) < 64 && a > 0.001 && a < 1000) { return powOfWhole(x, y); }
     let r = 0.0;
     if (a === 0) { if (y < 0) { r = 1 / a; } }
-    else if (isReal(a) === 0) { if (y > 0) { r = a; } }
+    else if (fnReal(a) === 0) { if (y > 0) { r = a; } }
     else if (x < 0 && whole === 0) { return fnNaN(x); }
     else { r = powOfPositive(a, y); }
     if (odd > 0 && (x < 0 || (a === 0 && 1 / x < 0))) { return -r; }
@@ -259,18 +259,18 @@ const LIBRARY: readonly DeviceFunction[] = [
     return -cosNear(r);
   }`),
   numbers(`function fnSin(x) {
-    if (isReal(x) === 0) { return fnNaN(x); }
+    if (fnReal(x) === 0) { return fnNaN(x); }
     if (Math.abs(x) < 0.0001) { return x; }
     const k = quarter(x);
     return sinOfQuarter(beyond(x, k), k);
   }`),
   numbers(`function fnCos(x) {
-    if (isReal(x) === 0) { return fnNaN(x); }
+    if (fnReal(x) === 0) { return fnNaN(x); }
     const k = quarter(x);
     return sinOfQuarter(beyond(x, k), k + 1);
   }`),
   numbers(`function fnTan(x) {
-    if (isReal(x) === 0) { return fnNaN(x); }
+    if (fnReal(x) === 0) { return fnNaN(x); }
     if (Math.abs(x) < 0.0001) { return x; }
     const k = quarter(x);
     return sinOfQuarter(beyond(x, k), k) / sinOfQuarter(beyond(x, k), k + 1);
@@ -322,7 +322,7 @@ const LIBRARY: readonly DeviceFunction[] = [
   }`),
   // ---- remainders and lengths
   numbers(`function fnFmod(x, y) {
-    if (isReal(x) === 0 || y === 0 || !(y === y)) { return fnNaN(x); }
+    if (fnReal(x) === 0 || y === 0 || !(y === y)) { return fnNaN(x); }
     const a = Math.abs(x);
     const b = Math.abs(y);
     if (a < b) { return x; }
@@ -342,8 +342,8 @@ const LIBRARY: readonly DeviceFunction[] = [
     const p = Math.abs(x);
     const q = Math.abs(y);
     const large = Math.max(p, q);
-    if (p === p && isReal(p) === 0) { return p; }
-    if (q === q && isReal(q) === 0) { return q; }
+    if (p === p && fnReal(p) === 0) { return p; }
+    if (q === q && fnReal(q) === 0) { return q; }
     if (!(p === p)) { return p; }
     if (!(q === q)) { return q; }
     if (large === 0) { return 0; }

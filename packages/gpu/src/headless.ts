@@ -1,6 +1,4 @@
-import { LimitError } from '@adjoint/core'
 import type { Gl, GpuInstance, GpuJs } from './gpujs.js'
-import { hasLongLoop } from './text.js'
 
 /** The package `gl`. */
 interface Headless {
@@ -48,7 +46,7 @@ export async function openHeadless(): Promise<Opened> {
   if (context.getExtension('OES_texture_float') === null) throw new Error('the adapter has no float textures')
   const gl = asWebGl2(context)
   const adapter = adapterOf(create, context)
-  return { gl, adapter, gpuOf: (js) => kernelsOn(gl, adapter, js) }
+  return { gl, adapter, gpuOf: (js) => kernelsOn(gl, js) }
 }
 
 /** The context itself names nobody; what it is made of does. */
@@ -59,20 +57,12 @@ function adapterOf({ WebGLRenderingContext }: Headless, gl: Gl1): string {
 }
 
 /** gpu.js looks for the package `gl` as it is loaded, and finds none where it is part of a built file: it is given a context. */
-function kernelsOn(context: Gl, adapter: string, js: GpuJs): GpuInstance {
+function kernelsOn(context: Gl, js: GpuJs): GpuInstance {
   js.GPU.disableValidation()
   const gpu = new js.GPU({ mode: 'headlessgl' })
   js.GPU.enableValidation()
   const given = { context, canvas: {}, validate: false }
-  // It leaves every loop after so many turns, without a word.
-  const endsLoops = adapter.includes('llvmpipe')
-  return {
-    createKernel(source, settings) {
-      if (endsLoops && hasLongLoop(source))
-        throw new LimitError(`${adapter} runs no loop of more than 65535 turns; use the CPU for it`)
-      return gpu.createKernel(source, { ...given, ...settings })
-    },
-  }
+  return { createKernel: (source, settings) => gpu.createKernel(source, { ...given, ...settings }) }
 }
 
 /** WebGL 1 in the words of WebGL 2 that are used here. */

@@ -690,7 +690,7 @@ export function reduce(
     case 'logSumExp': {
       const largest = steps.keep(folded(MAX))
       const powers = steps.keep(folded(POWERS, largest))
-      const formula = `(isReal(largest[${I}]) > 0 ? largest[${I}] + fnLog(v) : largest[${I}])`
+      const formula = `(fnReal(largest[${I}]) > 0 ? largest[${I}] + fnLog(v) : largest[${I}])`
       return steps.end(finish('logSumExp', powers, formula, [array('largest', largest)]))
     }
     default:

@@ -118,8 +118,11 @@ async function openHeadlessGl({ allowSoftware, mostBytes }: DeviceOptions): Prom
   const js = await loadGpuJs()
   const gpu = gpuOf(js)
   await checkMode(js, gpu, 'headlessgl')
-  return new WebGlDevice(gpu, gl, info, mostBytes)
+  return new WebGlDevice(gpu, gl, info, mostBytes, adapter.includes('llvmpipe') ? MOST_TURNS : Infinity)
 }
+
+/** llvmpipe leaves all loops, without a word, after 65535 turns of up to eight groups of values together. */
+const MOST_TURNS = 8191
 
 /** @throws Error where the adapter computes on the CPU and may not. */
 function checkAdapter({ adapter, isSoftware }: GpuInfo, allowSoftware: boolean): void {

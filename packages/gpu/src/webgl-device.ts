@@ -10,7 +10,7 @@ import {
 } from './device.js'
 import { type DeviceFunction, functionsIn } from './functions.js'
 import type { Gl, GpuInstance, KernelInstance } from './gpujs.js'
-import { SETTINGS, textOf } from './text.js'
+import { SETTINGS, textOf, turnsOf } from './text.js'
 import { withFour, withShifts } from './webgl-text.js'
 
 interface Texture extends Storage {
@@ -65,13 +65,16 @@ export class WebGlDevice implements Device {
   #framebufferOfFour: object | undefined
   readonly #mostSide: number
   readonly #mostBytes: number
+  /** How many turns the loops of one run may take. */
+  readonly #mostTurns: number
   #freeBytes = 0
   #bytes = 0
   #buffers = 0
   onShortage: () => void = () => undefined
 
-  constructor(gpu: GpuInstance, gl: Gl, info: GpuInfo, mostBytes: number) {
+  constructor(gpu: GpuInstance, gl: Gl, info: GpuInfo, mostBytes: number, mostTurns: number = Infinity) {
     this.#gpu = gpu
+    this.#mostTurns = mostTurns
     this.#gl = gl
     this.info = info
     this.#mostBytes = mostBytes
@@ -230,8 +233,22 @@ export class WebGlDevice implements Device {
     fill(whole, 1, last)
   }
 
+  /** @throws LimitError where the driver would leave a loop early. */
+  #checkTurns(source: Source, args: readonly (Storage | number)[]): void {
+    if (this.#mostTurns === Infinity) return
+    const numbers = source.args.flatMap(([name], i) => {
+      const arg = args[i]!
+      return typeof arg === 'number' ? [[name, arg] as const] : []
+    })
+    if (turnsOf(source.body, new Map(numbers)) > this.#mostTurns)
+      throw new LimitError(
+        `${this.info.adapter} runs loops of ${this.#mostTurns} turns at most; use the CPU for it`,
+      )
+  }
+
   run(program: Program, args: readonly (Storage | number)[], length: number): Storage {
     const built = program as Built
+    this.#checkTurns(built.source, args)
     const textures = this.#used(args)
     const out = this.#allocate(length, textures)
     // Before anything is bound: gpu.js binds what it likes.
@@ -254,6 +271,7 @@ export class WebGlDevice implements Device {
       built.isRefused = built.own === undefined
     }
     if (built.own === undefined) return undefined
+    this.#checkTurns(built.source, args)
     const textures = this.#used(args)
     const gl = this.#gl
     const outs: Texture[] = []
