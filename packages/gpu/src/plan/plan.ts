@@ -162,7 +162,7 @@ export class GpuPlan implements Replay {
       // Tiles are not written into plans where there is no WGSL.
       (kernel, [a], out) => device.packs && kernel.kind === 'matmul' && isLarge(kernel, a!, out),
     )
-    if (planned === undefined) return undefined
+    if (planned === undefined || isSlowOn(device, program)) return undefined
     tellSmall(program)
     return new GpuPlan(device, tensors, program, planned)
   }
@@ -473,6 +473,13 @@ export class GpuPlan implements Replay {
     return [...found].sort((a, b) => a - b)
   }
 }
+
+/** Without WGSL each value that is changed finds out by branches which variable it is of: ops are faster at many. */
+function isSlowOn(device: Device, { assigned, values }: Program): boolean {
+  const changed = assigned.reduce((n, { value }) => n + sizeOf(values[value]!.shape), 0)
+  return device.packs && assigned.length > 1 && changed > MOST_CHANGED
+}
+const MOST_CHANGED = 2 ** 14
 
 /** Where variables that do not change lie: as they do, where they lie in one block already. */
 function layoutOf(held: readonly Placed[], tensors: Tensors): Placed[] {
