@@ -154,12 +154,16 @@ const MOST_THIRD = 2 * 100 * MOVE ** 3
  */
 const MOST_ROUGH = 1e-10
 
-/** Whether a step has a kink, or bends too much, near the values that it is taken on. */
+/** Whether a step has a kink, or bends too much, near the values that it is taken on: two directions see what one may miss. */
 function isSmooth(call: Call, values: readonly Tensor[], out: Tensor): boolean {
+  return [0, 1].every((direction) => isSmoothAlong(direction, call, values, out))
+}
+
+function isSmoothAlong(direction: number, call: Call, values: readonly Tensor[], out: Tensor): boolean {
   const at = (amount: number): ArrayLike<number> =>
     evaluate(
       call,
-      values.map((x, i) => moved(x, amount * MOVE, i)),
+      values.map((x, i) => moved(x, amount * MOVE, i * 131 + direction * 1009)),
     ).dataSync()
   const [a, b, c] = [at(-2), at(-1), at(-0.5)] as const
   const [d, e, f] = [at(0.5), at(1), at(2)] as const
@@ -179,13 +183,13 @@ function isSmooth(call: Call, values: readonly Tensor[], out: Tensor): boolean {
 }
 
 /** Each element moved by its own share of `by`, up or down. */
-function moved(x: Tensor, by: number, i: number): Tensor {
-  const to = Float64Array.from(x.dataSync(), (value, at) => value + by * shareAt(at * 7 + i * 131))
+function moved(x: Tensor, by: number, from: number): Tensor {
+  const to = Float64Array.from(x.dataSync(), (value, at) => value + by * shareAt(from + at * 7))
   return fromHost(to, x.shape, 'float64')
 }
 
-/** Numbers in ±[0.5, 1), no two of neighbours alike. */
+/** Numbers in ±[0.5, 1) as if drawn: did they go up by the same from one to the next, kinks at ties could hide. */
 function shareAt(n: number): number {
-  const u = (n * 0.6180339887498949 + 0.31) % 1
+  const u = (n * n * 0.6180339887498949 + 0.31) % 1
   return u < 0.5 ? u - 1 : u
 }
