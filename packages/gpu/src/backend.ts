@@ -10,23 +10,13 @@ import {
 } from '@adjoint/core/extend'
 import type { Device, GpuInfo, Storage } from './device.js'
 import { EXACT, isFar } from './far.js'
-import {
-  argReduce,
-  concat,
-  cumulate,
-  gather,
-  gatherFar,
-  map,
-  type Operand,
-  permute,
-  place,
-  reduce,
-  scatterAdd,
-  scatterAddSorted,
-  slice,
-  softmax,
-} from './kernels.js'
-import { matmul } from './matmul.js'
+import { cumulate } from './kernels/cumulate.js'
+import { gather, gatherFar, scatterAdd, scatterAddSorted } from './kernels/gathering.js'
+import type { Operand } from './kernels/launch.js'
+import { map } from './kernels/map.js'
+import { matmul } from './kernels/matmul.js'
+import { concat, permute, place, slice } from './kernels/movement.js'
+import { argReduce, reduce, softmax } from './kernels/reductions.js'
 import { GpuPlan } from './plan/plan.js'
 import { Tensors } from './plan/tensors.js'
 import { type Value, Values } from './values.js'

@@ -158,3 +158,8 @@ const OF_TWO: { readonly [F in Function2]: (x: Expr, y: Expr, words: Words) => s
   fmod: call('fnFmod'),
   hypot: call('fnHypot'),
 }
+
+/** What a formula gives, as an array of a dtype stores it. */
+export function storedAs(formula: string, dtype: string): string {
+  return dtype === 'int32' ? `toInt32(${formula})` : dtype === 'uint8' ? `toUint8(${formula})` : formula
+}

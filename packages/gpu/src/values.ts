@@ -1,7 +1,7 @@
 import { DisposedError, type HostArray } from '@adjoint/core'
 import type { Handle, MemoryScope } from '@adjoint/core/extend'
 import type { Device, Storage } from './device.js'
-import { copy } from './kernels.js'
+import { copy } from './kernels/movement.js'
 
 /** V8 collects by the memory it knows of: each value on the device weighs on the host at least so much. */
 const LEAST_WEIGHT = 2048

@@ -1,7 +1,7 @@
 import { type Backend, BackendError, type HostArray, Tensor, type Variable } from '@adjoint/core'
 import { type Aval, avalOf, disposed, type Kernel, readNow } from '@adjoint/core/extend'
 import type { Storage } from '../device.js'
-import type { Operand } from '../kernels.js'
+import type { Operand } from '../kernels/launch.js'
 import type { Arena, Part, Value, Values } from '../values.js'
 
 /** A variable's place in an arena. */

@@ -6,7 +6,7 @@ import {
   stridesOf,
   type ValueId,
 } from '@adjoint/core/extend'
-import { sourceOf } from '../formula.js'
+import { sourceOf, storedAs } from '../formula.js'
 import type { Language } from './language.js'
 
 type Sizes = readonly number[]
@@ -374,9 +374,7 @@ export class Writer {
           /\b([ap])(\d+)\b/g,
           (_, of: string, i: string) => (of === 'a' ? args : params)[Number(i)]!,
         )
-        return this.#number(
-          dtype === 'int32' ? `toInt32(${formula})` : dtype === 'uint8' ? `toUint8(${formula})` : formula,
-        )
+        return this.#number(storedAs(formula, dtype))
       }
       case 'view':
         return this.#valueAt(x, this.#reshaped(at, xs))

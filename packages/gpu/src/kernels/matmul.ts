@@ -1,9 +1,9 @@
 import { type Aval, sizeOf } from '@adjoint/core/extend'
-import type { Device, Storage } from './device.js'
-import { array, integer, integers, launch, launchWide, type Operand } from './kernels.js'
+import type { Device, Storage } from '../device.js'
+import { I, isLong, loop, withIntegers } from '../text.js'
+import { broadcastStrides, digitsOf, offsetOf, walkOf } from '../walk.js'
+import { array, integer, integers, launch, launchWide, type Operand } from './launch.js'
 import { packed } from './matmul-webgl.js'
-import { I, isLong, loop, withIntegers } from './text.js'
-import { broadcastStrides, digitsOf, offsetOf, walkOf } from './walk.js'
 
 interface Flags {
   readonly transposeA: boolean

@@ -1,7 +1,7 @@
-import type { Device, Source, Storage } from './device.js'
-import { array, integer, launch, launchWide, Steps, vectors } from './kernels.js'
+import type { Device, Source, Storage } from '../device.js'
+import { I, isLong, loop, withIntegers } from '../text.js'
+import { array, integer, launch, launchWide, Steps, vectors } from './launch.js'
 import type { Product } from './matmul.js'
-import { I, isLong, loop, withIntegers } from './text.js'
 
 const EACH = [0, 1, 2, 3] as const
 

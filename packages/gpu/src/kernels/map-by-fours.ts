@@ -1,16 +1,14 @@
 import type { ScalarFunction } from '@adjoint/core/extend'
-import { sourceOf } from './formula.js'
-import { WGSL } from './plan/language.js'
-import { asWgsl } from './text.js'
+import { sourceOf, storedAs } from '../formula.js'
+import { WGSL } from '../plan/language.js'
+import { asWgsl } from '../text.js'
 
 /**
  * An elementwise kernel in WGSL that reads and writes four neighbours at once.
  * @param modes of the inputs: 'i' for one that is read at the output's position, 'n' for a number.
  */
 export function mapByFours({ body }: ScalarFunction, modes: readonly string[], dtype: string): string {
-  const formula = sourceOf(body, WGSL)
-  const stored =
-    dtype === 'int32' ? `toInt32(${formula})` : dtype === 'uint8' ? `toUint8(${formula})` : formula
+  const stored = storedAs(sourceOf(body, WGSL), dtype)
   const component = (i: number): string =>
     stored.replace(/\b([ap])(\d+)\b/g, (_, of: string, at: string) =>
       of === 'p' || modes[Number(at)] === 'n' ? `params.user_${of}${at}` : `v${at}[${i}]`,

@@ -1,0 +1,74 @@
+import type { Aval } from '@adjoint/core/extend'
+import type { ArgumentType, Device, Source, Storage } from '../device.js'
+
+/** An input on the device, or a single value that the host knows. */
+export interface Operand extends Aval {
+  readonly storage: Storage | number
+}
+
+/** An argument of a kernel: its name, its type, its value. */
+export type Argument = readonly [name: string, type: ArgumentType, value: Storage | number]
+
+export const array = (name: string, value: Storage): Argument => [name, 'array', value]
+/** An array of which each element is four values. */
+export const vectors = (name: string, value: Storage): Argument => [name, 'vectors', value]
+export const number = (name: string, value: number): Argument => [name, 'number', value]
+export const integer = (name: string, value: number): Argument => [name, 'integer', value]
+export const integers = (name: string, values: readonly number[]): Argument[] =>
+  values.map((value, i) => integer(`${name}${i}`, value))
+
+/** Runs the kernel named by `key`, written by `body` when it is new, on `args`. */
+export function launch(
+  device: Device,
+  key: string,
+  args: readonly Argument[],
+  length: number,
+  body: () => string,
+): Storage {
+  return launchWide(device, key, args, length, 1, body)
+}
+
+/** The same of a kernel that returns `width` values, or that has WGSL of its own. */
+export function launchWide(
+  device: Device,
+  key: string,
+  args: readonly Argument[],
+  length: number,
+  width: number,
+  body: () => string,
+  own?: { readonly threads: number; readonly wgsl: () => string; readonly byFours?: boolean },
+): Storage {
+  const program = device.program(`${key}|${args.map(([name]) => name).join()}`, (): Source => ({
+    args: args.map(([name, type]) => [name, type]),
+    body: body(),
+    width,
+    ...(own !== undefined && { wgsl: own.wgsl() }),
+    ...(own?.byFours === true && { readsVectors: true, writesVectors: true }),
+  }))
+  return device.run(
+    program,
+    args.map(([, , value]) => value),
+    length,
+    own?.threads,
+  )
+}
+
+/** What frees the storages that were made on the way to a result. */
+export class Steps {
+  readonly #device: Device
+  readonly #made: Storage[] = []
+
+  constructor(device: Device) {
+    this.#device = device
+  }
+
+  keep(storage: Storage): Storage {
+    this.#made.push(storage)
+    return storage
+  }
+
+  end(result: Storage): Storage {
+    for (const storage of this.#made) this.#device.free(storage)
+    return result
+  }
+}
