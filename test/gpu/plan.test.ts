@@ -2,11 +2,13 @@
 import {
   cast,
   compile,
+  cumsum,
   type DType,
   gather,
   matmul,
   NonFiniteError,
   random,
+  scatterAdd,
   setBackend,
   setSeed,
   tensor,
@@ -14,6 +16,7 @@ import {
   valueAndGrads,
   variable,
   where,
+  zeros,
 } from '@adjoint/core'
 import { cpuBackend, StepPlan } from '@adjoint/core/extend'
 import { createGpuBackend } from '@adjoint/gpu'
@@ -215,6 +218,55 @@ describe.skipIf(gpu === undefined)('a plan on webgpu', () => {
     w.assign(tensor([0, 0]))
     expect(await step(tensor([1, 1])).item()).toBe(0)
     expect([...(await w.mul(2).data())]).toEqual([-2, -2])
+  })
+
+  test('what is both returned and assigned is there, as are the others', async () => {
+    const [a, b] = [variable([1, 2, 3, 4]), variable([5, 6])]
+    const f = compile((x: Tensor) => {
+      const next = a.add(x)
+      a.assign(next)
+      b.assign(b.mul(2))
+      return next
+    })
+    const { buffers } = (f(tensor(1)).dispose(), gpu!.memory())
+    const got = f(tensor(1))
+    expect([...(await got.data())]).toEqual([3, 4, 5, 6])
+    expect([...(await a.data())]).toEqual([3, 4, 5, 6])
+    expect([...(await b.data())]).toEqual([20, 24])
+    got.dispose()
+    for (let i = 0; i < 20; i++) f(tensor(1)).dispose()
+    expect(gpu!.memory().buffers).toBe(buffers)
+  })
+
+  test('running sums are dispatches of their own', async () => {
+    const x = tensor([
+      [1, 2],
+      [3, 4],
+      [5, 6],
+    ])
+    const sums = [1, 2, 4, 6, 9, 12]
+    for (const [f, factor] of [
+      [(v: Tensor) => cumsum(v, 0), 1],
+      [(v: Tensor) => cumsum(v, 0).mul(2), 2],
+      [(v: Tensor) => cumsum(v.mul(2), 0), 2],
+      [(v: Tensor) => cumsum(cumsum(v, 0), 0).sub(cumsum(cumsum(v, 0).mul(0), 0)), undefined],
+    ] as const) {
+      const got = [...(await compile(f)(x).data())]
+      expect(got).toEqual(factor === undefined ? [1, 2, 5, 8, 14, 20] : sums.map((sum) => sum * factor))
+    }
+  })
+
+  test('what four neighbours make of a kernel that is run by itself is right up to the last of them', async () => {
+    const n = 4097
+    const at = tensor(Int32Array.from({ length: n }, (_, i) => i))
+    const x = tensor(Float32Array.from({ length: n }, (_, i) => i))
+    const f = compile((v: Tensor, to: Tensor) =>
+      scatterAdd(zeros([n]), to, v)
+        .mul(2)
+        .add(1),
+    )
+    const got = await f(x, at).data()
+    expect([...got]).toEqual(Array.from({ length: n }, (_, i) => 2 * i + 1))
   })
 
   test('a step whose loss is no number changes nothing', async () => {

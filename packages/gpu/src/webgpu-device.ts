@@ -251,7 +251,12 @@ export class WebGpuDevice implements Device {
       buffer.slot.batch = this.#batch
       entries.push({
         binding: entries.length,
-        resource: { buffer: buffer.slot.buffer, offset: buffer.offset ?? 0, size: buffer.length * 4 },
+        // Up to the end of the last four values, which kernels may read at once.
+        resource: {
+          buffer: buffer.slot.buffer,
+          offset: buffer.offset ?? 0,
+          size: Math.ceil(buffer.length / 4) * 16,
+        },
       })
     }
     for (const { index, dimsOffset } of arrayArgs) {
@@ -294,13 +299,13 @@ export class WebGpuDevice implements Device {
   }
 
   async read(storage: Storage): Promise<Float32Array> {
-    const { slot, length } = storage as Buffer
+    const { slot, length, offset } = storage as Buffer
     const size = length * 4
     const staging = this.#device.createBuffer({ size, usage: MAP_READ | COPY_DST })
     this.#enqueue(() => {
       this.#flush()
       const encoder = this.#device.createCommandEncoder()
-      encoder.copyBufferToBuffer(slot.buffer, 0, staging, 0, size)
+      encoder.copyBufferToBuffer(slot.buffer, offset ?? 0, staging, 0, size)
       this.#device.queue.submit([encoder.finish()])
     }, undefined)
     // What failed before the copy was made is known when the queue is empty.

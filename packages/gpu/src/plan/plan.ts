@@ -222,10 +222,13 @@ export class GpuPlan implements Replay {
     this.#clear()
   }
 
-  /** What the changing steps write into side by side, where they are several and nothing reads them before. */
+  /** What the changing steps write into side by side, where they are several that are still to run and nothing reads. */
   #arena(): Storage | undefined {
     const { parts } = this.#device
-    const isLast = (i: number): boolean => !this.#steps[i]!.isForeign && !this.#lastUse.has(`out${i}`)
+    const isLast = (i: number): boolean => {
+      const { isForeign, isFirst } = this.#steps[i]!
+      return !isForeign && !isFirst && !this.#lastUse.has(`out${i}`)
+    }
     if (parts === undefined || this.#changing.length < 2 || !this.#changing.every(isLast)) return undefined
     return parts.allocate(this.#changedLength)
   }

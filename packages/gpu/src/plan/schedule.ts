@@ -214,7 +214,7 @@ function storedOf(program: Program, isForeign: (id: ValueId) => boolean): Stored
   /** Where one thread would have too much to do, what its loops run over is stored. */
   function relieve(id: ValueId): void {
     const { source } = values[id]!
-    if (source.kind !== 'kernel' || workOf(id) <= MOST_WORK) return
+    if (source.kind !== 'kernel' || isForeign(id) || workOf(id) <= MOST_WORK) return
     for (const input of source.inputs) {
       if (values[input]!.source.kind !== 'kernel' || loaded.has(input)) continue
       if (!LOOPS.has(source.kernel.kind)) relieve(input)
