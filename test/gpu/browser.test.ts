@@ -95,7 +95,27 @@ describe.skipIf(!hasBrowser)('in headless Chromium, minified', () => {
       'adjointPage.withoutOwnText()',
     )
     for (const most of apart) expect(most).toBeLessThan(1e-5)
+    expect(texts).toHaveLength(3)
     for (const count of texts) expect(count).toBeGreaterThan(5)
+  })
+
+  test('WebGL compiles the texts of this package in place of those of gpu.js', async () => {
+    const texts = await inPage<string[]>('adjointPage.ownTexts()')
+    expect(texts.length).toBeGreaterThan(5)
+    for (const text of texts) expect(text).toMatch(/texelFetch[^]*<< uTexSize\.y/)
+    expect(texts.some((text) => text.includes('layout(location = 3)'))).toBe(true)
+  })
+
+  test('WebGL goes without four textures at once where the driver writes none', async () => {
+    const { apart, asked } = await inPage<{ apart: number; asked: number }>('adjointPage.withoutFour()')
+    expect(apart).toBeLessThan(1e-5)
+    expect(asked).toBe(1)
+  })
+
+  test('WebGL is refused where the driver computes those texts wrong', async () => {
+    const errors = await inPage<string[]>('adjointPage.wrongTexts()')
+    expect(errors).toHaveLength(2)
+    for (const error of errors) expect(error).toMatch(/webgl2.*a trial gave \d+ at 0 where \d+ is right/)
   })
 
   test('a lost WebGL context is told, and weights are left as they were last read', async () => {

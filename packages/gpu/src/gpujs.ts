@@ -131,14 +131,18 @@ export interface Gl {
   readonly FLOAT: number
   readonly RGBA32F: number
   readonly FRAMEBUFFER: number
+  readonly FRAMEBUFFER_COMPLETE: number
   readonly COLOR_ATTACHMENT0: number
+  readonly LINK_STATUS: number
   readonly ARRAY_BUFFER: number
   readonly TRIANGLE_STRIP: number
   getParameter(name: number): unknown
   getExtension(name: string): { readonly UNMASKED_RENDERER_WEBGL: number } | null
   isContextLost(): boolean
   createFramebuffer(): object
+  deleteFramebuffer(framebuffer: object): void
   bindFramebuffer(target: number, framebuffer: object): void
+  checkFramebufferStatus(target: number): number
   framebufferTexture2D(target: number, attachment: number, kind: number, texture: object, level: number): void
   drawBuffers(places: readonly number[]): void
   createTexture(): object
@@ -172,6 +176,7 @@ export interface Gl {
   scissor(x: number, y: number, width: number, height: number): void
   useProgram(program: object): void
   deleteProgram(program: object): void
+  getProgramParameter(program: object, name: number): unknown
   getUniformLocation(program: object, name: string): object | null
   getAttribLocation(program: object, name: string): number
   uniform1i(location: object | null, value: number): void

@@ -3,6 +3,7 @@ import type { Device, GpuInfo, GpuMode } from './device.js'
 import { type Gl, type GpuAdapter, type GpuInstance, type GpuJs, loadGpuJs, type WebGpu } from './gpujs.js'
 import { openHeadless } from './headless.js'
 import { WebGlDevice } from './webgl-device.js'
+import { checkTexts } from './webgl-trial.js'
 import { WebGpuDevice } from './webgpu-device.js'
 
 export interface DeviceOptions {
@@ -102,7 +103,9 @@ async function openWebGl2({ allowSoftware, mostBytes }: DeviceOptions): Promise<
   if (gl.getExtension('EXT_color_buffer_float') === null)
     throw new Error('the adapter writes no float textures')
   await checkMode(js, gpu, 'webgl2')
-  return new WebGlDevice(gpu, gl, info, mostBytes)
+  const device = new WebGlDevice(gpu, gl, info, mostBytes)
+  checkTexts(device)
+  return device
 }
 
 async function openHeadlessGl({ allowSoftware, mostBytes }: DeviceOptions): Promise<Device> {

@@ -62,7 +62,8 @@ export class WebGlDevice implements Device {
   readonly #resident = new Set<Texture>()
   readonly #free = new Map<string, object[]>()
   readonly #framebuffer: object
-  #framebufferOfFour: object | undefined
+  /** Null where the driver writes no four textures at once. */
+  #framebufferOfFour: object | null | undefined
   readonly #mostSide: number
   readonly #mostBytes: number
   /** How many turns the loops of one run may take. */
@@ -204,8 +205,14 @@ export class WebGlDevice implements Device {
     void kernel.build(
       ...source.args.map(([, type]) => (isTexture(type) ? { ...texture, type: GL_TYPES[type] } : 0)),
     )
-    if (kernel.program === undefined)
-      throw new BackendError(`gpu.js (${this.info.mode}): a kernel could not be built:\n${textOf(source)}`)
+    // gpu.js asks whether shaders compile, not whether they link.
+    if (
+      kernel.program !== undefined &&
+      this.#gl.getProgramParameter(kernel.program, this.#gl.LINK_STATUS) === true
+    )
+      return
+    this.#checkThere()
+    throw new BackendError(`gpu.js (${this.info.mode}): a kernel could not be built:\n${textOf(source)}`)
   }
 
   // ---- values
@@ -265,6 +272,7 @@ export class WebGlDevice implements Device {
     args: readonly (Storage | number)[],
     length: number,
   ): readonly [Storage, Storage, Storage, Storage] | undefined {
+    if (this.#framebufferOfFour === null) return undefined
     const built = program as Built
     if (built.own === undefined && built.isRefused !== true) {
       built.own = this.#compileOwn(built.source)
@@ -283,7 +291,16 @@ export class WebGlDevice implements Device {
     outs.forEach(({ texture }, i) => {
       gl.framebufferTexture2D(gl.FRAMEBUFFER, places[i]!, gl.TEXTURE_2D, texture!, 0)
     })
-    if (isFirst) gl.drawBuffers(places)
+    if (isFirst) {
+      gl.drawBuffers(places)
+      if (gl.checkFramebufferStatus(gl.FRAMEBUFFER) !== gl.FRAMEBUFFER_COMPLETE) {
+        this.#checkThere()
+        gl.deleteFramebuffer(this.#framebufferOfFour)
+        this.#framebufferOfFour = null
+        for (const out of outs) this.free(out)
+        return undefined
+      }
+    }
     this.#draw(built.own, built.source, args, outs[0]!)
     return outs as [Texture, Texture, Texture, Texture]
   }

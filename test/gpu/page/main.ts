@@ -92,52 +92,126 @@ interface GlText {
   getFragmentShader(args: unknown): string
 }
 
-/** How far values are from the CPU's where gpu.js or the driver takes no text but gpu.js' own, and how many were offered. */
-async function withoutOwnText(): Promise<{ apart: number[]; texts: number[] }> {
+type Write = GlText['getFragmentShader']
+
+/** What `f` gives while the device's texts of shaders are changed, or never taken, and how many there were. */
+async function withTexts<R>(
+  change: ((text: string) => string) | undefined,
+  f: () => Promise<R>,
+): Promise<{ given: R; texts: number }> {
   const { prototype } = (gpuJs as { WebGL2Kernel: { prototype: GlText } }).WebGL2Kernel
   const kept = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(prototype), 'getFragmentShader')!
-  const given = kept.value as GlText['getFragmentShader']
-  const program = (): Tensor[] => {
-    const [a, b] = [1, 2].map((seed) => random.uniform([32, 32], { seed, min: -1 }).add(0)) as [
-      Tensor,
-      Tensor,
-    ]
-    return [
-      matmul(a, b),
-      matmul(a, b, true, false),
-      softmax(a),
-      a.mul(b).sum([0]),
-      a.slice([1, 3], [7, 5]).exp(),
-    ]
+  let texts = 0
+  Object.defineProperty(prototype, 'getFragmentShader', {
+    configurable: true,
+    get: () => kept.value as Write,
+    // What a device would have a kernel be compiled from.
+    set(this: object, value: Write) {
+      texts++
+      if (change !== undefined)
+        Object.defineProperty(this, 'getFragmentShader', { value: (args: unknown) => change(value(args)) })
+    },
+  })
+  try {
+    return { given: await f(), texts }
+  } finally {
+    Reflect.deleteProperty(prototype, 'getFragmentShader')
   }
-  const want = withBackend(cpuBackend, () => program().map((x) => x.dataSync()))
+}
+
+/** Values of ops that are written in several ways. */
+function severalOps(): Tensor[] {
+  const [a, b] = [1, 2].map((seed) => random.uniform([32, 32], { seed, min: -1 }).add(0)) as [Tensor, Tensor]
+  return [
+    matmul(a, b),
+    matmul(a, b, true, false),
+    softmax(a),
+    a.mul(b).sum([0]),
+    a.slice([1, 3], [7, 5]).exp(),
+  ]
+}
+
+/** How far they are from the CPU's on WebGL. */
+async function apartOnGl(): Promise<number> {
+  const values = (): number[][] => severalOps().map((x) => Array.from(x.dataSync(), Number))
+  const want = withBackend(cpuBackend, values)
+  const got = withBackend(await createGpuBackend({ prefer: ['webgl2'], allowSoftware: true }), values)
+  return Math.max(...got.flatMap((x, at) => x.map((v, i) => Math.abs(v - want[at]![i]!))))
+}
+
+/** A text that compiles, but asks of the vertex shader what that does not give. */
+const unlinked = (text: string): string =>
+  text
+    .replace('void main(', 'in highp vec4 missing;\nvoid main(')
+    .replace(/\}\s*$/, 'if (missing.x == 1.0) discard;\n}')
+
+/** How far values are from the CPU's where gpu.js or the driver takes no text but gpu.js' own, and how many were offered. */
+async function withoutOwnText(): Promise<{ apart: number[]; texts: number[] }> {
   const results: { apart: number[]; texts: number[] } = { apart: [], texts: [] }
-  for (const own of [undefined, (text: string) => `${text}\nnonsense`]) {
-    let texts = 0
-    Object.defineProperty(prototype, 'getFragmentShader', {
-      configurable: true,
-      get: () => given,
-      // What a device would have a kernel be compiled from.
-      set(this: object, value: GlText['getFragmentShader']) {
-        texts++
-        if (own !== undefined)
-          Object.defineProperty(this, 'getFragmentShader', { value: (args: unknown) => own(value(args)) })
-      },
-    })
-    try {
-      const gpu = await createGpuBackend({ prefer: ['webgl2'], allowSoftware: true })
-      const got = withBackend(gpu, () => program().map((x) => x.dataSync()))
-      results.apart.push(
-        Math.max(
-          ...got.flatMap((x, at) => Array.from(x, (v, i) => Math.abs(Number(v) - Number(want[at]![i])))),
-        ),
-      )
-      results.texts.push(texts)
-    } finally {
-      Reflect.deleteProperty(prototype, 'getFragmentShader')
-    }
+  for (const change of [undefined, (text: string) => `${text}\nnonsense`, unlinked]) {
+    const { given, texts } = await withTexts(change, apartOnGl)
+    results.apart.push(given)
+    results.texts.push(texts)
   }
   return results
+}
+
+/** What `f` gives while a function of WebGL is another one. */
+async function withGl<N extends 'shaderSource' | 'checkFramebufferStatus', R>(
+  name: N,
+  change: (given: WebGL2RenderingContext[N]) => WebGL2RenderingContext[N],
+  f: () => R,
+): Promise<Awaited<R>> {
+  const { prototype } = WebGL2RenderingContext
+  const given = prototype[name]
+  prototype[name] = change(given)
+  try {
+    return await f()
+  } finally {
+    prototype[name] = given
+  }
+}
+
+/** The fragment shaders that several ops are compiled from. */
+async function ownTexts(): Promise<string[]> {
+  const gpu = await createGpuBackend({ prefer: ['webgl2'], allowSoftware: true })
+  const texts: string[] = []
+  await withGl(
+    'shaderSource',
+    (given) =>
+      function (this: WebGL2RenderingContext, shader, text) {
+        if (text.includes('void kernel()') || text.includes('four0')) texts.push(text)
+        given.call(this, shader, text)
+      },
+    () => withBackend(gpu, () => severalOps().map((x) => x.dataSync())),
+  )
+  return texts
+}
+
+/** How far values are from the CPU's where the driver writes no four textures at once, and how often it was asked. */
+async function withoutFour(): Promise<{ apart: number; asked: number }> {
+  let asked = 0
+  const unsupported = (): number => {
+    asked++
+    return WebGL2RenderingContext.FRAMEBUFFER_UNSUPPORTED
+  }
+  const apart = await withGl('checkFramebufferStatus', () => unsupported, apartOnGl)
+  return { apart, asked }
+}
+
+/** What is said where a driver computes shaders otherwise than they say. */
+async function wrongTexts(): Promise<string[]> {
+  const errors: string[] = []
+  for (const change of [
+    (text: string) => text.replace(/\bkernelResult\);/, 'kernelResult + 1.0);'),
+    (text: string) => text.replace('four3 = 3.0', 'four3 = 4.0'),
+  ]) {
+    const { given } = await withTexts(change, () =>
+      createGpuBackend({ prefer: ['webgl2'], allowSoftware: true }).then(() => 'no error', String),
+    )
+    errors.push(given)
+  }
+  return errors
 }
 
 /** Over a budget of 1 MiB values move to the host and come back. */
@@ -358,6 +432,9 @@ export const page = {
   info,
   matmuls,
   withoutOwnText,
+  ownTexts,
+  withoutFour,
+  wrongTexts,
   spill,
   plans,
   rows,
