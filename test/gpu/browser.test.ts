@@ -112,6 +112,17 @@ describe.skipIf(!hasBrowser)('in headless Chromium, minified', () => {
     expect(asked).toBe(1)
   })
 
+  test('WebGL compiles again what is run after a thousand others, unless it was run meanwhile', async () => {
+    const { values, compiled } = await inPage<{ values: number[][]; compiled: number[] }>(
+      'adjointPage.forgotten()',
+    )
+    const given = (times: number): number[][] =>
+      [0, 0, 1, 2, 3].map((added) => [1, 2, 3, 4].map((x) => x * times + added))
+    expect(values).toEqual([1, 2, 1, 1, 2].flatMap(given))
+    // A map and four of each.
+    expect(compiled).toEqual([4, 4, 4, 6])
+  })
+
   test('WebGL is refused where the driver computes those texts wrong', async () => {
     const errors = await inPage<string[]>('adjointPage.wrongTexts()')
     expect(errors).toHaveLength(2)

@@ -22,11 +22,12 @@ interface Texture extends Storage {
 }
 
 interface Built extends Program {
+  readonly key: string
   /** The arrays that it reads at the position of the value that it computes. */
   readonly here: readonly string[]
   /** Compiled when first run, for such arrays of the output's size or of others. */
-  aligned?: Compiled
-  other?: Compiled
+  aligned?: Compiled | undefined
+  other?: Compiled | undefined
   /** The source's GLSL, if it is taken. */
   own?: Compiled | undefined
   isRefused?: boolean
@@ -99,22 +100,31 @@ export class WebGlDevice implements Device {
   // ---- programs
 
   program(key: string, source: () => Source): Program {
-    let built = this.#programs.get(key)
-    if (built === undefined) {
-      const made = source()
-      built = { source: made, here: hereIn(made) }
-      if (this.#programs.size >= MOST_PROGRAMS) this.#forgetOldest()
-    } else this.#programs.delete(key)
-    this.#programs.set(key, built)
+    const made = (): Built => {
+      const written = source()
+      return { key, source: written, here: hereIn(written) }
+    }
+    const built = this.#programs.get(key) ?? made()
+    this.#mark(built)
     return built
   }
 
+  /** Marks it as used just now. A plan may run one that was forgotten, and made anew since. */
+  #mark(built: Built): void {
+    const { key } = built
+    if ((this.#programs.get(key) ?? built) !== built) return
+    if (!this.#programs.delete(key) && this.#programs.size >= MOST_PROGRAMS) this.#forgetOldest()
+    this.#programs.set(key, built)
+  }
+
+  /** It is compiled again where it is run again. */
   #forgetOldest(): void {
-    const [key, { aligned, other, own }] = this.#programs.entries().next().value!
+    const [key, oldest] = this.#programs.entries().next().value!
     this.#programs.delete(key)
     // The programs alone: to destroy a kernel of gpu.js breaks others that share its buffer.
-    for (const compiled of [aligned, other, own])
+    for (const compiled of [oldest.aligned, oldest.other, oldest.own])
       if (compiled !== undefined) this.#gl.deleteProgram(compiled.program)
+    oldest.aligned = oldest.other = oldest.own = undefined
   }
 
   #compiled(built: Built, args: readonly (Storage | number)[], out: Texture): Compiled {
@@ -256,6 +266,7 @@ export class WebGlDevice implements Device {
   run(program: Program, args: readonly (Storage | number)[], length: number): Storage {
     const built = program as Built
     this.#checkTurns(built.source, args)
+    this.#mark(built)
     const textures = this.#used(args)
     const out = this.#allocate(length, textures)
     // Before anything is bound: gpu.js binds what it likes.
@@ -274,6 +285,7 @@ export class WebGlDevice implements Device {
   ): readonly [Storage, Storage, Storage, Storage] | undefined {
     if (this.#framebufferOfFour === null) return undefined
     const built = program as Built
+    this.#mark(built)
     if (built.own === undefined && built.isRefused !== true) {
       built.own = this.#compileOwn(built.source)
       built.isRefused = built.own === undefined

@@ -27,7 +27,9 @@ import {
   rowDifferences,
 } from '../../support/gpu-rows.js'
 import { traps } from '../../support/gpu-traps.js'
+import { OPENERS } from '../../../packages/gpu/src/modes.js'
 import { gpuJs } from '../../../packages/gpu/src/vendor.js'
+import type { Program, Storage } from '../../../packages/gpu/src/device.js'
 import type { UlpTable, VectorCase } from '../../support/oracles.js'
 import { failuresWhenRead } from '../../support/vectors.js'
 
@@ -197,6 +199,54 @@ async function withoutFour(): Promise<{ apart: number; asked: number }> {
   }
   const apart = await withGl('checkFramebufferStatus', () => unsupported, apartOnGl)
   return { apart, asked }
+}
+
+/** What programs give that are run again after more were made than are kept, the first one once in between. */
+async function forgotten(): Promise<{ values: number[][]; compiled: number[] }> {
+  const device = await OPENERS.webgl2({ allowSoftware: true, mostBytes: 2 ** 20 })
+  const x = device.upload(Float32Array.of(1, 2, 3, 4))
+  const programs = [1, 2].map((n) =>
+    device.program(`times ${n}`, () => ({
+      args: [['x', 'array']],
+      body: `return x[this.thread.x] * ${n};`,
+      glsl: [0, 1, 2, 3]
+        .map((i) => `four${i} = ${n}.0 * texelFetch(user_x, ivec2(0), 0) + ${i}.0;`)
+        .join('\n'),
+    })),
+  )
+  const read = (storage: Storage): number[] => [...device.readSync!(storage)]
+  let texts = 0
+  const compiled: number[] = []
+  const values = await withGl(
+    'shaderSource',
+    (given) =>
+      function (this: WebGL2RenderingContext, shader, text) {
+        if (text.includes('user_x')) texts++
+        given.call(this, shader, text)
+      },
+    () => {
+      const run = (program: Program): number[][] => [
+        read(device.run(program, [x], 4)),
+        ...device.runFour!(program, [x], 4)!.map(read),
+      ]
+      const found = programs.flatMap(run)
+      compiled.push(texts)
+      const more = (from: number): void => {
+        for (let i = from; i < from + 600; i++)
+          device.program(`more ${i}`, () => ({ args: [], body: 'return 0;' }))
+      }
+      more(0)
+      found.push(...run(programs[0]!))
+      more(600)
+      compiled.push(texts)
+      found.push(...run(programs[0]!))
+      compiled.push(texts)
+      found.push(...run(programs[1]!))
+      compiled.push(texts)
+      return found
+    },
+  )
+  return { values, compiled }
 }
 
 /** What is said where a driver computes shaders otherwise than they say. */
@@ -435,6 +485,7 @@ export const page = {
   ownTexts,
   withoutFour,
   wrongTexts,
+  forgotten,
   spill,
   plans,
   rows,
