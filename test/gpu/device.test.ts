@@ -41,7 +41,8 @@ import { createGpuBackend } from '@adjoint/gpu'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openGpu } from '../support/gpu.js'
 import { traps } from '../support/gpu-traps.js'
-import { SETTINGS } from '../../packages/gpu/src/text.js'
+import { loop, SETTINGS } from '../../packages/gpu/src/text.js'
+import { turnsOf } from '../../packages/gpu/src/turns.js'
 
 const { gpu } = await openGpu()
 const isFull = process.env['MODE'] === 'full'
@@ -88,6 +89,23 @@ describe('createGpuBackend', () => {
 
   test('kernels are made without the wrapper of integer division', () => {
     expect(SETTINGS).toMatchObject({ fixIntegerDivisionAccuracy: false, tactic: 'precision' })
+  })
+
+  test.each([
+    ['for (let i = 0; i < 3; i++) { for (let j = 0; j < n; j++) { a += 1; } }', 3 + 30],
+    ['for (let i = 0; i < 3; i++) { a += fnFmod(a, 2); }\nreturn fnFmod(a, b);', 3 + 3 * 260 + 260],
+    // fnPow calls powOfWhole once.
+    ['if (a > 0) { for (let i = 0; i < n; i++) { a += fnPow(a, 2); } }', 10 + 10 * 6],
+    ['for (let i = 0; i < n; i++) { a += fnExp(a); }', 10],
+    // 32768 in blocks of 4096.
+    [loop('k', 'm', true, 'a += powOfWhole(x[k], 3);'), 8 + 8 * 4096 * (1 + 6)],
+    [loop('k', 'unknown', true, 'a += fnExp(x[k]);'), Infinity],
+  ])('counts the turns of loops, and of those in what they call: %s', (text, turns) => {
+    const sizes = new Map([
+      ['n', 10],
+      ['m', 32_768],
+    ])
+    expect(turnsOf(text, sizes)).toBe(turns)
   })
 
   test.skipIf(gpu?.info.isSoftware !== true)(

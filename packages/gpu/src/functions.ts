@@ -415,6 +415,10 @@ const BY_NAME: ReadonlyMap<string, DeviceFunction> = new Map([
   ],
 ])
 
+export function functionNamed(name: string): DeviceFunction | undefined {
+  return BY_NAME.get(name)
+}
+
 /** The functions that a source calls, and those that these call. */
 export function functionsIn(source: string): DeviceFunction[] {
   const found = new Set<DeviceFunction>()

@@ -48,7 +48,7 @@ export function loop(name: string, count: string, isLong: boolean, body: string)
 const BLOCK = 4096
 
 /** Up to here a loop is one. */
-const SHORT = 8000
+export const SHORT = 8000
 
 /** Whether a loop of `count` must be written as two. */
 export function isLong(count: number): boolean {
@@ -59,28 +59,3 @@ export function isLong(count: number): boolean {
 export function asWgsl(text: string): string {
   return text.replace(/\b(?=(?:fn[A-Z]\w*|toInt32|toUint8|position)\()/g, 'fn_')
 }
-
-/** How many turns the loops of a kernel take together, for the values of its arguments by name. */
-export function turnsOf(text: string, args: ReadonlyMap<string, number>): number {
-  const blocks = [1]
-  let turns = 0
-  for (const [brace, block, bound] of text.matchAll(LOOP_OR_BRACE)) {
-    if (brace === '}') {
-      blocks.pop()
-      continue
-    }
-    let times = 1
-    if (bound !== undefined) {
-      // What a kernel finds out by itself is short where the loop is one.
-      const most = /^\d/.test(bound)
-        ? Number(bound)
-        : (args.get(bound) ?? (block === undefined ? SHORT : Infinity))
-      times = Math.ceil(most / Number(block ?? 1))
-    }
-    const all = blocks.at(-1)! * times
-    if (bound !== undefined) turns += all
-    blocks.push(all)
-  }
-  return turns
-}
-const LOOP_OR_BRACE = /for \(let \w+ = 0; \w+(?: \* (\d+))? < (\w+);[^{]*\{|[{}]/g

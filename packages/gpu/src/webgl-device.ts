@@ -10,7 +10,8 @@ import {
 } from './device.js'
 import { type DeviceFunction, functionsIn } from './functions.js'
 import type { Gl, GpuInstance, KernelInstance } from './gpujs.js'
-import { SETTINGS, textOf, turnsOf } from './text.js'
+import { SETTINGS, textOf } from './text.js'
+import { turnsOf } from './turns.js'
 import { withFour, withShifts } from './webgl-text.js'
 
 interface Texture extends Storage {
