@@ -773,6 +773,41 @@ describe.each(Object.entries(joins))('concatenations of %s', (_, op) => {
   )
 })
 
+// Halves of the features of [batch, time, features] and what else is joined along time: rows of two lengths meet.
+const acrossAxes: Readonly<Record<string, (x: Tensor, wide: Tensor, long: Tensor) => Tensor[]>> = {
+  'halves of features joined in time': (x, wide) => {
+    const [, time, side] = x.shape as [number, number, number]
+    const halves = [0, side].map((from) => wide.slice([0, 0, from], [2, time, side]))
+    return [concat([x.mul(1), halves[0]!.mul(2).sub(halves[1]!)], 1)]
+  },
+  'what is joined along two axes': (x) => {
+    const product = x.mul(x.sub(1))
+    const sum = product.add(x)
+    return [concat([product, x.mul(3)], 1), concat([sum, x.neg()], 2)]
+  },
+  'parts along two axes': (x, wide, long) => {
+    const [, time, side] = x.shape as [number, number, number]
+    return [wide.slice([0, 0, side], [2, time, side]).mul(long.slice([0, time, 0], [2, time, side]))]
+  },
+}
+describe.each(Object.entries(acrossAxes))('programs of %s', (_, f) => {
+  test.prop([fc.integer({ min: 1, max: 5 }), fc.constantFrom(4, 6, 8)], { numRuns: 6 })(
+    'give what the ops give, and so do their gradients',
+    (time, side) => {
+      const inputs = [
+        random.normal([2, time, side], { seed: 1 }),
+        random.normal([2, time, 2 * side], { seed: 2 }),
+        random.normal([2, 2 * time, side], { seed: 3 }),
+      ] as const
+      const both = (...at: Tensor[]): Tensor[] => {
+        const [outs, pullback] = vjp((...xs: Tensor[]) => f(xs[0]!, xs[1]!, xs[2]!), at)
+        return [...outs, ...pullback(outs.map((out) => out.square()))]
+      }
+      expect(values(compile(both)(...inputs))).toEqual(values(both(...inputs)))
+    },
+  )
+})
+
 test('numbers and lists among the arguments are fixed parts of a plan', () => {
   const f = compile((a: Tensor, by: { times: number }, list: readonly Tensor[]) =>
     mul(a, by.times).add(list[0]!),

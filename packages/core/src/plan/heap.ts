@@ -1,4 +1,4 @@
-import { createMemory, createSharedMemory, grow, hasWebAssembly, type Memory } from '../wasm/host.js'
+import { createMemory, createSharedMemory, grow, hasWebAssembly, type Memory, padded } from '../wasm/host.js'
 
 // The memory of plans: their constants and buffers, and the variables they work on, each at an address that stays.
 
@@ -28,7 +28,7 @@ const holes: Hole[] = [{ start: FIRST, end: planMemory.buffer.byteLength }]
 
 /** The address of so many bytes, kept until they are freed. */
 export function reserve(bytes: number): number {
-  const size = roundUp(bytes)
+  const size = padded(bytes)
   let hole = holes.find(({ start, end }) => end - start >= size)
   if (hole === undefined) {
     const last = holes.at(-1)
@@ -50,7 +50,7 @@ export function reserve(bytes: number): number {
 
 /** Gives back what {@link reserve} gave. */
 export function free(address: number, bytes: number): void {
-  const end = address + roundUp(bytes)
+  const end = address + padded(bytes)
   let at = holes.findIndex(({ start }) => start >= end)
   if (at < 0) at = holes.length
   const before = holes[at - 1]
@@ -85,11 +85,6 @@ export class Piece {
 const pieces = new FinalizationRegistry<{ readonly address: number; readonly bytes: number }>(
   ({ address, bytes }) => free(address, bytes),
 )
-
-/** Vectors may reach beyond the end by up to three elements. */
-function roundUp(bytes: number): number {
-  return (bytes + 24 + 15) & ~15
-}
 
 /** The bytes that are reserved now. */
 export function reservedBytes(): number {

@@ -1,6 +1,7 @@
 import { BYTES } from '../dtype.js'
 import { sameShape, sizeOf } from '../shape.js'
 import type { Variable } from '../tensor.js'
+import { padded } from '../wasm/host.js'
 import type { Schedule, Stage } from './fuse.js'
 import { isWoven } from './fuse.js'
 import type { Program, ValueId } from './program.js'
@@ -78,11 +79,6 @@ export function layOut(program: Program, plan: Schedule, keepsArguments: boolean
 export function bytesOf({ values }: Program, id: ValueId): number {
   const { shape, dtype } = values[id]!
   return sizeOf(shape) * BYTES[dtype]
-}
-
-/** Vectors may reach beyond the end by up to three elements. */
-function padded(bytes: number): number {
-  return (bytes + 24 + 15) & ~15
 }
 
 /** From which stage to which a root's bytes are needed; -1 is before the first. */

@@ -53,7 +53,7 @@ class Plan implements Replay {
   /** By argument; undefined for one that is not used. */
   readonly #arguments: readonly (ValueId | undefined)[]
   /** Those that are in the plan's memory, of the arguments that stay there. */
-  readonly #taken: (Handle | undefined)[] = []
+  readonly #taken: (WeakRef<Handle> | undefined)[] = []
   /** Of the results. */
   readonly #avals: readonly Aval<NumericDType>[]
   /** Constants that are numbers given to every run. */
@@ -137,7 +137,7 @@ class Plan implements Replay {
       back: (stage, part, from) => putBack![stage]!(part, from),
       elsewhere: (stage) => this.#moveFrom(stage),
     }
-    if (plan > 0) shares.register(this, plan)
+    if (plan > 0) shares.register(shared, plan)
     const { results, changes } = exports as Record<'results' | 'changes', Compiled>
     return { kind, isPortable: isPortable(), moves, borrowed, shared, results, changes }
   }
@@ -200,10 +200,10 @@ class Plan implements Replay {
     const id = this.#arguments[index]
     if (id === undefined) return
     const isKept = this.#layout.kept.has(id) && x.backend === wasmBackend && !x.isVariable
-    if (isKept && x.handle === this.#taken[index]) return
+    if (isKept && x.handle === this.#taken[index]?.deref()) return
     this.#taken[index] = undefined
     this.#view(id).set(valuesOf(x.read()))
-    if (isKept) this.#taken[index] = x.handle
+    if (isKept) this.#taken[index] = new WeakRef(x.handle)
   }
 
   /** Runs what results need. Nothing has changed afterwards but the plan's own memory. */

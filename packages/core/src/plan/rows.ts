@@ -1,6 +1,7 @@
 import { BYTES } from '../dtype.js'
 import { sizeOf } from '../shape.js'
 import { LINE } from '../wasm/divide.js'
+import { padded } from '../wasm/host.js'
 import type { ByRows, Schedule, Stage } from './fuse.js'
 import type { Program, ValueId } from './program.js'
 import { inputsOf } from './program.js'
@@ -141,7 +142,7 @@ export function rowsWriting(
   let scratch = 0
   const room = (bytes: number): number => {
     const at = scratch
-    scratch += (bytes + 24 + 15) & ~15
+    scratch += padded(bytes)
     return at
   }
   const scratchAt = new Map([...passed].map((id) => [id, room(block * bytesOf(id))]))

@@ -1,3 +1,4 @@
+import type { Kernel } from '../backend.js'
 import { loopsOver } from '../cpu/map.js'
 import { BYTES } from '../dtype.js'
 import { sizeOf } from '../shape.js'
@@ -12,6 +13,7 @@ import { inputsOf } from './program.js'
 
 /** Vectors must not reach from row to row. */
 const VECTOR = 16
+const FLOAT = BYTES.float32
 
 /** With those concatenations and slices along one axis done in place that the stages around them can do without. */
 export function withWindows(program: Program, { stages, roots }: Grouping): Schedule {
@@ -30,13 +32,16 @@ export function withWindows(program: Program, { stages, roots }: Grouping): Sche
   const into = new Map<ValueId, Window>()
   const from = new Map<ValueId, Window>()
   const joined = new Set<ValueId>()
+  /** How many rows a stage with windows goes through, all of them at once. */
+  const rowsOf = new Map<Stage, number>()
 
   /** Whether a stage can write, or read, rows of this value that are apart. */
   const goesByRows = (stage: Stage, id: ValueId, rows: number): boolean => {
+    if ((rowsOf.get(stage) ?? rows) !== rows) return false
     const { members } = stage
     const { shape } = values[id]!
     if (sizeOf(values[members[0]!]!.shape) !== sizeOf(shape)) return false
-    if (values[id]!.dtype !== 'float32' || rows < 2 || ((sizeOf(shape) / rows) * 4) % VECTOR !== 0)
+    if (values[id]!.dtype !== 'float32' || rows < 2 || ((sizeOf(shape) / rows) * FLOAT) % VECTOR !== 0)
       return false
     if (members.every((member) => isWoven(program, member))) {
       const given = members.flatMap((member) =>
@@ -55,48 +60,52 @@ export function withWindows(program: Program, { stages, roots }: Grouping): Sche
     )
   }
 
+  const joinInPlace = (id: ValueId, axis: number, inputs: readonly ValueId[]): void => {
+    const size = sizeOf(values[id]!.shape)
+    const rows = sizeOf(values[id]!.shape.slice(0, axis))
+    const windows = new Map<ValueId, Window>()
+    let offset = 0
+    for (const input of inputs) {
+      const stage = stageOf.get(input)
+      const isFree = !into.has(input) && !windows.has(input) && !kept.has(input)
+      if (stage?.isFirst !== stageOf.get(id)!.isFirst || !isFree || !goesByRows(stage, input, rows)) return
+      windows.set(input, { of: id, offset, rows, step: (size / rows) * FLOAT })
+      offset += (sizeOf(values[input]!.shape) / rows) * FLOAT
+    }
+    joined.add(id)
+    for (const [input, window] of windows) {
+      into.set(input, window)
+      rowsOf.set(stageOf.get(input)!, rows)
+    }
+  }
+
+  const readInPlace = (
+    id: ValueId,
+    { begin, strides }: Extract<Kernel, { kind: 'slice' }>,
+    x: ValueId,
+  ): void => {
+    const { shape } = values[id]!
+    const whole = values[x]!.shape
+    const axis = whole.findIndex((side, i) => side !== shape[i])
+    const isAlongOne = whole.every((side, i) => side === shape[i] || i === axis)
+    if (axis < 1 || !isAlongOne || strides.some((stride) => stride !== 1) || kept.has(id)) return
+    if (values[roots[x]!]!.source.kind === 'variable' || from.has(roots[x]!)) return
+    // Under another shape it may be read by anything.
+    if (values.some(({ source }, at) => roots[at] === id && at !== id && source.kind === 'kernel')) return
+    const rows = sizeOf(whole.slice(0, axis))
+    const inner = sizeOf(whole.slice(axis + 1)) * FLOAT
+    const all = readers.get(id) ?? []
+    const stages = all.map((reader) => stageOf.get(reader)!)
+    if (!all.every((reader, i) => isWoven(program, reader) && goesByRows(stages[i]!, id, rows))) return
+    from.set(id, { of: x, offset: begin[axis]! * inner, rows, step: whole[axis]! * inner })
+    for (const stage of stages) rowsOf.set(stage, rows)
+  }
+
   values.forEach(({ source, shape, dtype }, id) => {
     if (source.kind !== 'kernel' || roots[id] !== id || dtype !== 'float32' || sizeOf(shape) === 0) return
     const { kernel, inputs } = source
-    if (kernel.kind === 'concat') {
-      const rows = sizeOf(shape.slice(0, kernel.axis))
-      const step = (sizeOf(shape) / rows) * BYTES[dtype]
-      let offset = 0
-      let left = inputs.length
-      for (const input of inputs) {
-        const stage = stageOf.get(input)
-        const isFree = !into.has(input) && !kept.has(input)
-        if (stage?.isFirst === stageOf.get(id)!.isFirst && isFree && goesByRows(stage, input, rows)) {
-          into.set(input, { of: id, offset, rows, step })
-          left--
-        }
-        offset += (sizeOf(values[input]!.shape) / rows) * BYTES[dtype]
-      }
-      if (left === 0) joined.add(id)
-      else for (const input of inputs) if (into.get(input)?.of === id) into.delete(input)
-    }
-    if (kernel.kind === 'slice') {
-      const [x] = inputs as [ValueId]
-      const whole = values[x]!.shape
-      const axis = whole.findIndex((side, i) => side !== shape[i])
-      const isAlongOne = whole.every((side, i) => side === shape[i] || i === axis)
-      if (axis < 1 || !isAlongOne || kernel.strides.some((stride) => stride !== 1) || kept.has(id)) return
-      const source_ = values[roots[x]!]!.source.kind
-      if (source_ === 'variable' || from.has(roots[x]!)) return
-      const rows = sizeOf(whole.slice(0, axis))
-      const inner = sizeOf(whole.slice(axis + 1)) * BYTES[dtype]
-      // Under another shape it may be read by anything.
-      const isSeen = values.some(
-        ({ source: other }, at) => roots[at] === id && at !== id && other.kind === 'kernel',
-      )
-      const all = readers.get(id) ?? []
-      if (
-        isSeen ||
-        !all.every((reader) => isWoven(program, reader) && goesByRows(stageOf.get(reader)!, id, rows))
-      )
-        return
-      from.set(id, { of: x, offset: kernel.begin[axis]! * inner, rows, step: whole[axis]! * inner })
-    }
+    if (kernel.kind === 'concat') joinInPlace(id, kernel.axis, inputs)
+    if (kernel.kind === 'slice') readInPlace(id, kernel, inputs[0]!)
   })
   return { stages, roots, windows: { into, from, joined } }
 }

@@ -69,7 +69,7 @@ const PATIENCE = 500
 const GRACE = 20
 /** How often the main thread looks whether others are done before it sleeps, or looks at the clock. */
 const LOOKS = 4000
-/** After so many workers that were lost one after the other no more are started. */
+/** After so many times that workers were lost no more are started. */
 const MOST_LOST = 8
 
 /** Workers, and what they work on. */
@@ -212,6 +212,8 @@ class Pool {
     control[FAILED] = 0
     control[DONE] = 0
     control.fill(0, FLAGS, FLAGS + parts)
+    // Tickets come again in time.
+    for (const worker of this.#workers) if (worker !== undefined) control[worker.at + KEPT] = 0
     let ticket = this.#publish(parts)
     let own = 0
     while ((ticket & PART_MASK) < parts) {
@@ -279,8 +281,7 @@ class Pool {
     for (const worker of workers) this.#ending.set(worker, left)
     // Whoever may still be about to tell something tells it to nobody.
     this.#begin()
-    this.#lost += workers.length
-    if (this.#lost > MOST_LOST) this.#giveUp()
+    if (++this.#lost > MOST_LOST) this.#giveUp()
     else this.#fill()
     goOn()
   }

@@ -17,6 +17,7 @@ import {
   copyTo,
   largeBlock,
   LARGEST,
+  memory,
   ownArray,
   Place,
   resetScratch,
@@ -52,6 +53,14 @@ function view(handle: object, { dtype, shape }: Aval): NumericArray {
   return viewOf(handle as WasmHandle, dtype, sizeOf(shape))
 }
 
+/** The values of several, some of which may have to be computed again. */
+function viewsOf(handles: readonly WasmHandle[], avals: readonly Aval[]): NumericArray[] {
+  const { buffer } = memory
+  const views = handles.map((handle, i) => view(handle, avals[i]!))
+  // Where memory had to grow for that, views made before are gone.
+  return memory.buffer === buffer ? views : handles.map((handle, i) => view(handle, avals[i]!))
+}
+
 function read(handle: object, aval: Aval): HostArray {
   return aval.dtype === 'string' ? (handle as readonly string[]).slice() : view(handle, aval).slice()
 }
@@ -61,11 +70,8 @@ function plain(out: Aval, size: number): Prepared {
   return (inputs, kernel) => {
     begin()
     const result = allocate(out.dtype, size)
-    const seen = inputs.map(({ handle, shape, dtype }) => ({
-      shape,
-      dtype,
-      handle: view(handle, { shape, dtype }),
-    }))
+    const handles = viewsOf(inputs.map(handleOf), inputs)
+    const seen = inputs.map(({ shape, dtype }, i) => ({ shape, dtype, handle: handles[i]! }))
     compute(kernel as Computed, seen, out, result)
     return result
   }
@@ -216,16 +222,15 @@ interface Large {
 /** Computes the output to an address, or to an array. */
 function inPieces(large: Large, handles: readonly WasmHandle[], target: number | NumericArray): void {
   const { inputs, out, rows, widths, width, room } = large
-  const views = (): NumericArray[] => handles.map((handle, i) => view(handle, inputs[i]!))
-  // Those that have to be computed first may make the memory grow.
-  views()
+  // Those that have to be computed first, before any room is taken.
+  viewsOf(handles, inputs)
   const used = usedScratch()
   const piece = Math.min(rows, Math.max(1, Math.floor(PIECE / Math.max(width, ...widths))))
   const own = scratch(room)
   const to = typeof target === 'number' ? target : scratch(piece * width * BYTES[out.dtype])
   const fixed = handles.map(addressNow)
   const places = inputs.map(({ dtype }, i) => fixed[i] ?? scratch((widths[i]! * piece || 1) * BYTES[dtype]))
-  const from = views()
+  const from = viewsOf(handles, inputs)
   for (let at = 0; at < rows; at += piece) {
     const end = Math.min(at + piece, rows)
     from.forEach((values, i) => {

@@ -151,3 +151,8 @@ const { Buffer } = globalThis as {
 export function unwritten(bytes: number): ArrayBuffer {
   return Buffer?.allocUnsafeSlow?.(bytes).buffer ?? new ArrayBuffer(bytes)
 }
+
+/** So many bytes aligned for vectors, which may read and write beyond the end, by three elements at most. */
+export function padded(bytes: number): number {
+  return (bytes + 24 + 15) & ~15
+}

@@ -1,6 +1,6 @@
 import { allocate, BYTES, type DType, type NumericArray } from '../dtype.js'
 import { BackendError } from '../errors.js'
-import { createMemory, grow, hasWebAssembly, type Memory, unwritten } from './host.js'
+import { createMemory, grow, hasWebAssembly, type Memory, padded, unwritten } from './host.js'
 import { OftenRead } from './often-read.js'
 import { Block, Segment, type WasmHandle } from './segment.js'
 
@@ -246,11 +246,6 @@ function views(): {
     f32: new Float32Array(buffer),
     f64: new Float64Array(buffer),
   }
-}
-
-/** Aligned for vectors, which may read and write beyond the end, by three elements at most. */
-function padded(size: number): number {
-  return (size + 24 + 15) & ~15
 }
 
 /** Before a kernel takes any room. */

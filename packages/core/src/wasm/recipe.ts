@@ -30,7 +30,8 @@ export class Recipe implements StandIn {
   standsFor(bytes: number): boolean {
     for (const x of this.#inputs) {
       const isBlock = x instanceof Block
-      if (isBlock && !x.segment.isLasting) return false
+      // What is still in a ring may leave that with a recipe of its own, and chains would have no end.
+      if (isBlock && (!x.segment.isLasting || x.segment.standIn !== undefined)) return false
       const source = isBlock ? x.segment.source : undefined
       if (source instanceof Recipe && source.#buffer === undefined) {
         this.#steps = Math.max(this.#steps, source.#steps + 1)
