@@ -20,6 +20,7 @@ import {
   maximum,
   ones,
   pow,
+  scatterAdd,
   sin,
   slice,
   sum,
@@ -178,6 +179,16 @@ export const traps: readonly Trap[] = [
         [await values(argMax(tensor(peak))), await at(slope(long)), await at(compile(slope)(long))],
         [[LONG - 3], [0, 2, 0, 0, 3, 0], [0, 2, 0, 0, 3, 0]],
       ]
+    },
+  },
+  {
+    name: 'more than 2^24 indices go to their places',
+    isSlow: true,
+    async run() {
+      const [at, updates] = [new Int32Array(LONG), new Float32Array(LONG)]
+      at[LONG - 2] = 1
+      updates.set([3, 5, 7], LONG - 3)
+      return [await values(scatterAdd(zeros([3]), tensor(at), tensor(updates))), [10, 5, 0]]
     },
   },
   {

@@ -78,9 +78,11 @@ export function backendOn(device: Device): GpuBackend {
       const [x, , updates] = operands as [Operand, Operand, Operand]
       const indices = (inputs[1]!.handle as Value).host as ArrayLike<number> | undefined
       const far = isFar(kernel, x.shape)
-      if (far && (indices === undefined || indices.length > EXACT))
-        throw tooFar(kernel.kind, x.shape[kernel.axis]!)
-      if (indices !== undefined && kernel.kind === 'scatterAdd')
+      const areMany = indices !== undefined && indices.length > EXACT
+      if (far && (indices === undefined || areMany))
+        throw tooFar(kernel.kind, x.shape[kernel.axis]!, indices?.length)
+      // Of many indices their order is no float32: then each place looks through all of them.
+      if (indices !== undefined && kernel.kind === 'scatterAdd' && !areMany)
         return scatterAddSorted(device, kernel.axis, x, indices, updates)
       if (indices !== undefined && far) return gatherFar(device, kernel.axis, x, indices, out)
     }
@@ -214,10 +216,14 @@ function checkExact(kernel: Kernel, inputs: readonly Stored[], out: Aval): void 
   }
 }
 
-function tooFar(op: string, side: number): LimitError {
+/** @param count of indices that the host knows. */
+function tooFar(op: string, side: number, count: number | undefined): LimitError {
+  const other =
+    count === undefined
+      ? 'and the host does not know the indices; use tensor(await indices.data()), or the CPU'
+      : `and so are the ${count} indices; use fewer at once, or the CPU`
   return new LimitError(
-    `${op}: an axis of ${side} is over ${EXACT}, up to which a GPU counts exactly, and the host does not know the ` +
-      'indices; use tensor(await indices.data()), or the CPU',
+    `${op}: an axis of ${side} is over ${EXACT}, up to which a GPU counts exactly, ${other}`,
     { op },
   )
 }
