@@ -28,21 +28,22 @@ const QUOTIENT = 'division on devices is good to 2.5 units'
 const EXP = "a device's own exp loses digits as its argument grows"
 const TAIL = 'far out the result is tiny, and all of its digits come from one exp'
 const CANCELS = 'terms cancel'
-const TERMS = 'terms are added in another order, half a unit a term at most'
+const TERMS = 'in long rows each term may add a unit of the largest sum on the way'
 
 const sines = ofResult(2)
 const circular = (row: Accuracy, bound: number): Accuracy => ({
   ...row,
   beyond: {
     where: 'above 8192 digits are lost, above 2^23 all of them',
-    allows: (x, _, got) => Math.abs(x) > 8192 && !(Math.abs(got) > bound),
+    allows: (x, _, got) => Number.isFinite(x) && Math.abs(x) > 8192 && Math.abs(got) <= bound,
   },
 })
 const remainder: Accuracy = {
   ...exact,
   beyond: {
     where: 'a quotient above 2^64 leaves no digit',
-    allows: (x, y, got) => Math.abs(x / y) > 2 ** 64 && Math.abs(got) <= Math.abs(y),
+    allows: (x, y, got) =>
+      Number.isFinite(x / y) && Math.abs(x / y) > 2 ** 64 && Math.abs(got) <= Math.abs(y),
   },
 }
 
@@ -112,7 +113,7 @@ const ROUNDED: { readonly [row: string]: Accuracy } = {
   // ---- sums
   sum: ofLargest(4, TERMS),
   mean: ofLargest(4, TERMS),
-  prod: ofLargest(4, 'factors are multiplied in another order'),
+  prod: ofLargest(4, 'in long rows each factor may add half a unit'),
   variance: ofLargest(4, TERMS),
   rootOfVariance: ofResult(3, 'as sqrt'),
   norm: ofLargest(4, TERMS),

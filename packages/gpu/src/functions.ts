@@ -272,6 +272,7 @@ const LIBRARY: readonly DeviceFunction[] = [
   numbers(`function fnTan(x) {
     if (fnReal(x) === 0) { return fnNaN(x); }
     if (Math.abs(x) < 0.0001) { return x; }
+    if (Math.abs(x) > 8388608) { return 0; }
     const k = quarter(x);
     return sinOfQuarter(beyond(x, k), k) / sinOfQuarter(beyond(x, k), k + 1);
   }`),
