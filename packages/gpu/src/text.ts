@@ -1,6 +1,6 @@
 import type { Source } from './device.js'
 
-/** What every kernel is made with: see the traps in packages/gpu/README.md. */
+/** What every kernel is made with. */
 export const SETTINGS = {
   precision: 'single',
   tactic: 'precision',
