@@ -1,4 +1,5 @@
 import type { Gl, GpuInstance, GpuJs } from './gpujs.js'
+import { optional } from './optional.js'
 
 /** The package `gl`. */
 interface Headless {
@@ -31,15 +32,10 @@ interface Opened {
 
 /** A context of WebGL 1 without a window, in Node. @throws Error saying why there is none. */
 export async function openHeadless(): Promise<Opened> {
-  // A name that bundlers do not look up: the package is for Node alone.
-  const name = 'gl'
-  let create: Headless
-  try {
-    create = ((await import(/* @vite-ignore */ /* webpackIgnore: true */ name)) as { default: Headless })
-      .default
-  } catch (error) {
-    throw new Error('the package gl is not installed, or was not built (npm install gl)', { cause: error })
-  }
+  const { default: create } = await optional<{ default: Headless }>(
+    'gl',
+    'the package gl is not installed, or was not built (npm install gl)',
+  )
   const context = create(1, 1)
   if (context === null)
     throw new Error('the package gl makes no context; where there is no screen, run node under xvfb-run -a')

@@ -2,6 +2,7 @@ import { BackendError } from '@adjoint/core'
 import type { Device, GpuInfo, GpuMode } from './device.js'
 import { type Gl, type GpuAdapter, type GpuInstance, type GpuJs, loadGpuJs, type WebGpu } from './gpujs.js'
 import { openHeadless } from './headless.js'
+import { optional } from './optional.js'
 import { WebGlDevice } from './webgl-device.js'
 import { checkTexts } from './webgl-trial.js'
 import { WebGpuDevice } from './webgpu-device.js'
@@ -49,19 +50,10 @@ async function openWebGpu({ allowSoftware, mostBytes }: DeviceOptions): Promise<
 /** WebGPU in Node: Dawn, by the package `webgpu`. */
 async function provideWebGpu(): Promise<WebGpu> {
   if (host.process?.versions?.node === undefined) throw new Error('this browser has no navigator.gpu')
-  // A name that bundlers do not look up: the package is for Node alone.
-  const name = 'webgpu'
-  let dawn: { create(options: readonly string[]): WebGpu }
-  try {
-    dawn = (await import(/* @vite-ignore */ /* webpackIgnore: true */ name)) as typeof dawn
-  } catch (error) {
-    throw new Error(
-      'the package webgpu is not installed (npm install webgpu), and Node has no WebGPU of its own',
-      {
-        cause: error,
-      },
-    )
-  }
+  const dawn = await optional<{ create(options: readonly string[]): WebGpu }>(
+    'webgpu',
+    'the package webgpu is not installed (npm install webgpu), and Node has no WebGPU of its own',
+  )
   const webgpu = dawn.create([])
   // gpu.js looks there. Node 20 has no navigator; later ones have one without gpu.
   const navigator = host.navigator ?? {}

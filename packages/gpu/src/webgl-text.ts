@@ -46,7 +46,7 @@ export function withShifts(
     ...[...here.keys()].map((name) => `here_${name} = here_${name}.yzwx;`),
   ].join(' ')
   // Drivers take their time over long texts, and more over four of them.
-  const isShort = before.length - before.indexOf('float kernelResult;') + kernel.length < SHORT
+  const isShort = before.length - before.indexOf('float kernelResult;') + kernel.length < SHORT_TEXT
   return `${before}${[...here.keys()].map((name) => `vec4 here_${name};`).join('\n')}
 ${body}void main() {
   ${PLACE}
@@ -57,7 +57,7 @@ ${body}void main() {
 }`
 }
 
-const SHORT = 700
+const SHORT_TEXT = 700
 
 /** The same for statements in GLSL in place of the kernel, which set texels of four outputs. */
 export function withFour(

@@ -31,7 +31,13 @@ interface Template {
   readonly leaves: readonly Place[]
 }
 
-const HERE = 'here'
+/** The position of the element that a template computes. */
+export const HERE = 'here'
+
+/** Whether a template can stand anywhere: only what reads nothing but its own position can. */
+export function standsAnywhere(template: string): boolean {
+  return !new RegExp(`\\b${HERE}\\b`).test(template)
+}
 
 /**
  * Writes a dispatch: each thread finds out which value its element is of. Values that are computed in the same way from
@@ -99,9 +105,7 @@ function groupsOf(
   const groups = new Map<string, GroupOfTexts>()
   for (const id of outs) {
     const template = templateOf(program, id, isLoaded, placeOf)
-    // Only what reads nothing but its own position can stand anywhere.
-    const isFlat = !new RegExp(`\\b${HERE}\\b`).test(template.text)
-    const key = isFlat ? `${template.text} ${template.result}` : `${id}`
+    const key = standsAnywhere(template.text) ? `${template.text} ${template.result}` : `${id}`
     const group = groups.get(key)
     if (group === undefined) groups.set(key, { template, members: [{ id, leaves: template.leaves }] })
     else group.members.push({ id, leaves: template.leaves })

@@ -2,13 +2,11 @@ import { inputsOf, type Program, sizeOf, type ValueId } from '@adjoint/core/exte
 import { filled, filledByFours } from './fill.js'
 import { type Language, WGSL } from './language.js'
 import { asWgsl } from '../text.js'
-import { type Place, SLOTS, spanOf } from './text.js'
+import { HERE, type Place, SLOTS, spanOf, standsAnywhere } from './text.js'
 import { lengthOf, type Tile, Writer } from './writer.js'
 
 /** Threads of one group; each value's begin with a group of their own. */
 const GROUP = 64
-
-const HERE = 'here'
 
 /** Where arrays are of four values an element. */
 const WGSL_BY_FOURS: Language = {
@@ -147,8 +145,7 @@ function groupsOf(
         stores.push(`${leaf({ array: 'result', at: placeOf(id).at })} = ${value};`)
       }
     const template = [writer.lines, ...stores].join('\n')
-    // Only that can stand anywhere.
-    const isFlat = !new RegExp(`\\b${HERE}\\b`).test(template)
+    const isFlat = standsAnywhere(template)
     const key = isFlat ? template : `${first}`
     // Where values lie is padded to a multiple of four, and so are threads that go from one to the next.
     if (isFlat) count = spanOf(shape)
