@@ -123,6 +123,12 @@ describe.skipIf(!hasBrowser)('in headless Chromium, minified', () => {
     expect(compiled).toEqual([4, 4, 4, 6])
   })
 
+  test('WebGL holds nothing more after a kernel that does not compile', async () => {
+    const { error, before, after } = await inPage<Record<string, unknown>>('adjointPage.failed()')
+    expect(error).toMatch(/compiling/)
+    expect(after).toEqual(before)
+  })
+
   test('WebGL is refused where the driver computes those texts wrong', async () => {
     const errors = await inPage<string[]>('adjointPage.wrongTexts()')
     expect(errors).toHaveLength(2)

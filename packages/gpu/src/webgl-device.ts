@@ -14,9 +14,12 @@ import { SETTINGS, textOf } from './text.js'
 import { turnsOf } from './turns.js'
 import { withFour, withShifts } from './webgl-text.js'
 
-interface Texture extends Storage {
+interface Sides {
   readonly width: number
   readonly height: number
+}
+
+interface Texture extends Storage, Sides {
   /** Undefined while its values are on the host to make room. */
   texture: object | undefined
   spilled: Float32Array | undefined
@@ -128,7 +131,7 @@ export class WebGlDevice implements Device {
     oldest.aligned = oldest.other = oldest.own = undefined
   }
 
-  #compiled(built: Built, args: readonly (Storage | number)[], out: Texture): Compiled {
+  #compiled(built: Built, args: readonly (Storage | number)[], out: Sides): Compiled {
     const { source, here } = built
     const isAligned = source.args.every(([name], i) => {
       if (!here.includes(name)) return true
@@ -269,9 +272,9 @@ export class WebGlDevice implements Device {
     this.#checkTurns(built.source, args)
     this.#mark(built)
     const textures = this.#used(args)
+    // Before anything is made, which would be left over, or bound: gpu.js binds what it likes.
+    const compiled = this.#compiled(built, args, this.#sidesFor(length))
     const out = this.#allocate(length, textures)
-    // Before anything is bound: gpu.js binds what it likes.
-    const compiled = this.#compiled(built, args, out)
     const gl = this.#gl
     gl.bindFramebuffer(gl.FRAMEBUFFER, this.#framebuffer)
     gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, out.texture!, 0)
@@ -390,6 +393,14 @@ export class WebGlDevice implements Device {
 
   #allocate(length: number, inUse: readonly Texture[]): Texture {
     this.#checkThere()
+    const made: Texture = { length, ...this.#sidesFor(length), texture: undefined, spilled: undefined }
+    this.#place(made, inUse)
+    this.#buffers++
+    return made
+  }
+
+  /** @throws LimitError where no texture is that large. */
+  #sidesFor(length: number): Sides {
     const texels = Math.ceil(length / 4)
     // The nearest square whose side is a power of two: few sizes, so that textures are used again, and positions by shifts.
     const width = Math.min(this.#mostSide, 2 ** Math.ceil(Math.log2(texels) / 2))
@@ -398,10 +409,7 @@ export class WebGlDevice implements Device {
       throw new LimitError(
         `${length} values need a texture of ${width} x ${height}; this GPU allows ${this.#mostSide} a side`,
       )
-    const made: Texture = { length, width, height, texture: undefined, spilled: undefined }
-    this.#place(made, inUse)
-    this.#buffers++
-    return made
+    return { width, height }
   }
 
   /** Gives it a texture, of those that were given back or a new one. */
@@ -507,14 +515,14 @@ function isTexture(type: ArgumentType): boolean {
 }
 
 /** A texture's sides, or what a position is masked with and shifted by. */
-function sidesOf({ width, height }: Texture, isShifted: boolean): readonly [number, number] {
+function sidesOf({ width, height }: Sides, isShifted: boolean): readonly [number, number] {
   return isShifted ? [width - 1, Math.log2(width)] : [width, height]
 }
 
-function bytesOf({ width, height }: Texture): number {
+function bytesOf({ width, height }: Sides): number {
   return width * height * 16
 }
 
-function keyOf({ width, height }: Texture): string {
+function keyOf({ width, height }: Sides): string {
   return `${width} ${height}`
 }

@@ -249,6 +249,33 @@ async function forgotten(): Promise<{ values: number[][]; compiled: number[] }> 
   return { values, compiled }
 }
 
+/** What a kernel that no driver takes leaves behind. */
+async function failed(): Promise<{ error: string; before: unknown; after: unknown }> {
+  const device = await OPENERS.webgl2({ allowSoftware: true, mostBytes: 2 ** 20 })
+  const x = device.upload(Float32Array.of(1, 2, 3, 4))
+  const before = device.held
+  const error = await withGl(
+    'shaderSource',
+    (real) =>
+      function (this: WebGL2RenderingContext, shader, text) {
+        real.call(this, shader, text.replace('void kernel()', 'nonsense'))
+      },
+    () => {
+      try {
+        device.run(
+          device.program('bad', () => ({ args: [['x', 'array']], body: 'return x[this.thread.x];' })),
+          [x],
+          4,
+        )
+        return 'no error'
+      } catch (thrown) {
+        return String(thrown)
+      }
+    },
+  )
+  return { error, before, after: device.held }
+}
+
 /** What is said where a driver computes shaders otherwise than they say. */
 async function wrongTexts(): Promise<string[]> {
   const errors: string[] = []
@@ -486,6 +513,7 @@ export const page = {
   withoutFour,
   wrongTexts,
   forgotten,
+  failed,
   spill,
   plans,
   rows,

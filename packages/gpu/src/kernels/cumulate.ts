@@ -1,6 +1,6 @@
 import type { Device, Storage } from '../device.js'
 import { I, withIntegers } from '../text.js'
-import { array, integer, launch, number, Steps } from './launch.js'
+import { array, inSteps, integer, launch, number } from './launch.js'
 
 /** How many terms one run sums up at most; longer axes are cut into blocks of so many. */
 const TERMS = 64
@@ -18,7 +18,6 @@ interface Line {
  * what the blocks before it come to, which is the same sum over the blocks.
  */
 export function cumulate(device: Device, line: Line, reverse: boolean, initial: number): Storage {
-  const steps = new Steps(device)
   const { x, decay, outer, count, inner } = line
   const length = outer * count * inner
   const given = [array('x', x), ...(decay === undefined ? [] : [array('d', decay)])]
@@ -51,42 +50,40 @@ export function cumulate(device: Device, line: Line, reverse: boolean, initial: 
       ),
   )
   if (count <= TERMS) return own
-  steps.keep(own)
-  const blocks = Math.ceil(count / TERMS)
-  const ofBlocks = outer * blocks * inner
-  const blockDigits = [
-    ['o', `idiv(${I}, blocks * inner)`],
-    ['j', `imod(${I}, inner)`],
-    ['b', `idiv(${I} - o * blocks * inner, inner)`],
-  ] as const
-  const blocked = [...sizes, integer('blocks', blocks)]
-  const lastOf = `lesser(b * ${TERMS} + ${TERMS - 1}, count - 1)`
-  const ends = steps.keep(
-    launch(device, `ends of blocks ${reverse}`, [array('y', own), ...blocked], ofBlocks, () =>
-      withIntegers(blockDigits, `return y[${at(lastOf)}];`),
-    ),
-  )
-  const decays =
-    decay === undefined
-      ? undefined
-      : steps.keep(
-          launch(device, `decays of blocks ${reverse}`, [array('d', decay), ...blocked], ofBlocks, () =>
-            withIntegers(
-              blockDigits,
-              `let r = 1.0;
+  return inSteps(device, (keep) => {
+    keep(own)
+    const blocks = Math.ceil(count / TERMS)
+    const ofBlocks = outer * blocks * inner
+    const blockDigits = [
+      ['o', `idiv(${I}, blocks * inner)`],
+      ['j', `imod(${I}, inner)`],
+      ['b', `idiv(${I} - o * blocks * inner, inner)`],
+    ] as const
+    const blocked = [...sizes, integer('blocks', blocks)]
+    const lastOf = `lesser(b * ${TERMS} + ${TERMS - 1}, count - 1)`
+    const ends = keep(
+      launch(device, `ends of blocks ${reverse}`, [array('y', own), ...blocked], ofBlocks, () =>
+        withIntegers(blockDigits, `return y[${at(lastOf)}];`),
+      ),
+    )
+    const decays =
+      decay === undefined
+        ? undefined
+        : keep(
+            launch(device, `decays of blocks ${reverse}`, [array('d', decay), ...blocked], ofBlocks, () =>
+              withIntegers(
+                blockDigits,
+                `let r = 1.0;
               for (let k = 0; k < ${TERMS}; k++) {
                 ${withIntegers([['q', `b * ${TERMS} + k`]], `if (q < count) { r *= d[${at('q')}]; }`)}
               }
               return r;`,
+              ),
             ),
-          ),
-        )
-  const before = steps.keep(
-    cumulate(device, { x: ends, decay: decays, outer, count: blocks, inner }, false, 0),
-  )
-  const args = [array('y', own), array('before', before), ...given.slice(1), ...blocked]
-  return steps.end(
-    launch(device, `carry ${key}`, args, length, () =>
+          )
+    const before = keep(cumulate(device, { x: ends, decay: decays, outer, count: blocks, inner }, false, 0))
+    const args = [array('y', own), array('before', before), ...given.slice(1), ...blocked]
+    return launch(device, `carry ${key}`, args, length, () =>
       withIntegers(
         digits,
         `if (b === 0) { return y[${I}]; }
@@ -100,8 +97,8 @@ export function cumulate(device: Device, line: Line, reverse: boolean, initial: 
         }
         return y[${I}] + r * before[(o * blocks + b - 1) * inner + j];`,
       ),
-    ),
-  )
+    )
+  })
 }
 
 function along(p: string, reverse: boolean): string {

@@ -1,7 +1,7 @@
 import { type Aval, sizeOf } from '@adjoint/core/extend'
 import type { Device, Storage } from '../device.js'
 import { I, isLong, loop, withIntegers } from '../text.js'
-import { array, integer, launch, type Operand, Steps } from './launch.js'
+import { array, inSteps, integer, launch, type Operand } from './launch.js'
 
 /** out[o, k, i] = x[o, indices[k], i], with x as [outer, axis, inner]. */
 export function gather(device: Device, axis: number, x: Operand, indices: Operand, out: Aval): Storage {
@@ -38,16 +38,15 @@ export function gatherFar(
     parts[k] = Math.floor(indices[k]! / 65536)
     parts[count + k] = indices[k]! % 65536
   }
-  const steps = new Steps(device)
-  const args = [
-    array('x', x.storage as Storage),
-    array('at', steps.keep(device.upload(parts))),
-    integer('inner', sizeOf(x.shape.slice(axis + 1))),
-    integer('count', count),
-    integer('side', x.shape[axis]!),
-  ]
-  return steps.end(
-    launch(device, 'gatherFar', args, sizeOf(out.shape), () =>
+  return inSteps(device, (keep) => {
+    const args = [
+      array('x', x.storage as Storage),
+      array('at', keep(device.upload(parts))),
+      integer('inner', sizeOf(x.shape.slice(axis + 1))),
+      integer('count', count),
+      integer('side', x.shape[axis]!),
+    ]
+    return launch(device, 'gatherFar', args, sizeOf(out.shape), () =>
       withIntegers(
         [
           ['row', `idiv(${I}, inner)`],
@@ -60,8 +59,8 @@ export function gatherFar(
           `return x[(o * side + k) * inner + (${I} - row * inner)];`,
         )}`,
       ),
-    ),
-  )
+    )
+  })
 }
 
 /** out = x; out[o, indices[k], i] += updates[o, k, i]: each place looks through all indices. */
@@ -123,19 +122,18 @@ export function scatterAddSorted(
   const next = starts.slice()
   const order = new Float32Array(count)
   for (let k = 0; k < count; k++) order[next[indices[k]!]!++] = k
-  const steps = new Steps(device)
-  const args = [
-    array('x', x.storage as Storage),
-    array('u', updates.storage as Storage),
-    array('starts', steps.keep(device.upload(starts))),
-    array('order', steps.keep(device.upload(order))),
-    integer('inner', sizeOf(x.shape.slice(axis + 1))),
-    integer('count', count),
-    integer('side', side),
-  ]
-  const long = isLong(most)
-  return steps.end(
-    launch(device, `scatterAddSorted ${long}`, args, sizeOf(x.shape), () =>
+  return inSteps(device, (keep) => {
+    const args = [
+      array('x', x.storage as Storage),
+      array('u', updates.storage as Storage),
+      array('starts', keep(device.upload(starts))),
+      array('order', keep(device.upload(order))),
+      integer('inner', sizeOf(x.shape.slice(axis + 1))),
+      integer('count', count),
+      integer('side', side),
+    ]
+    const long = isLong(most)
+    return launch(device, `scatterAddSorted ${long}`, args, sizeOf(x.shape), () =>
       withIntegers(
         [
           ['row', `idiv(${I}, inner)`],
@@ -160,6 +158,6 @@ export function scatterAddSorted(
         )}
         return sum;`,
       ),
-    ),
-  )
+    )
+  })
 }

@@ -53,22 +53,15 @@ export function launchWide(
   )
 }
 
-/** What frees the storages that were made on the way to a result. */
-export class Steps {
-  readonly #device: Device
-  readonly #made: Storage[] = []
-
-  constructor(device: Device) {
-    this.#device = device
-  }
-
-  keep(storage: Storage): Storage {
-    this.#made.push(storage)
-    return storage
-  }
-
-  end(result: Storage): Storage {
-    for (const storage of this.#made) this.#device.free(storage)
-    return result
+/** What `work` gives. What it kept on the way is freed after it, also where it fails. */
+export function inSteps(device: Device, work: (keep: (storage: Storage) => Storage) => Storage): Storage {
+  const made: Storage[] = []
+  try {
+    return work((storage) => {
+      made.push(storage)
+      return storage
+    })
+  } finally {
+    for (const storage of made) device.free(storage)
   }
 }

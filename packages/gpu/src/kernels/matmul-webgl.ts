@@ -1,6 +1,6 @@
 import type { Device, Source, Storage } from '../device.js'
 import { I, isLong, loop, withIntegers } from '../text.js'
-import { array, integer, launch, launchWide, Steps, vectors } from './launch.js'
+import { array, inSteps, integer, launch, launchWide, vectors } from './launch.js'
 import type { Product } from './matmul.js'
 
 const EACH = [0, 1, 2, 3] as const
@@ -17,36 +17,40 @@ interface Side {
  */
 export function packed(device: Device, product: Product): Storage {
   const { transposeA, transposeB, m, n, k, batches } = product
-  const steps = new Steps(device)
-  const isWhole = k % 4 === 0
-  const a: Side =
-    isWhole && (!transposeA || m % 4 === 0)
-      ? { storage: product.a, isTransposed: transposeA }
-      : { storage: steps.keep(rowsOf(device, product)), isTransposed: false }
-  const b: Side =
-    isWhole && (transposeB || n % 4 === 0)
-      ? { storage: product.b, isTransposed: transposeB }
-      : { storage: steps.keep(columnsOf(device, product)), isTransposed: false }
-  const products = tiled(device, product, a, b) ?? untiled(device, product, a, b)
-  if (n % 4 === 0) return steps.end(products)
-  steps.keep(products)
-  return steps.end(
-    launch(device, 'unpack columns', [vectors('x', products), ...sizesOf(product)], batches * m * n, () =>
-      withIntegers(
-        [
-          ['line', `idiv(${I}, n)`],
-          ['col', `${I} - line * n`],
-          ['texel', 'idiv(col, 4)'],
-          ['j', 'col - texel * 4'],
-        ],
-        `const v = x[line * width + texel];
+  return inSteps(device, (keep) => {
+    const isWhole = k % 4 === 0
+    const a: Side =
+      isWhole && (!transposeA || m % 4 === 0)
+        ? { storage: product.a, isTransposed: transposeA }
+        : { storage: keep(rowsOf(device, product)), isTransposed: false }
+    const b: Side =
+      isWhole && (transposeB || n % 4 === 0)
+        ? { storage: product.b, isTransposed: transposeB }
+        : { storage: keep(columnsOf(device, product)), isTransposed: false }
+    const products = tiled(device, product, a, b) ?? untiled(device, product, a, b)
+    if (n % 4 === 0) return products
+    keep(products)
+    return launch(
+      device,
+      'unpack columns',
+      [vectors('x', products), ...sizesOf(product)],
+      batches * m * n,
+      () =>
+        withIntegers(
+          [
+            ['line', `idiv(${I}, n)`],
+            ['col', `${I} - line * n`],
+            ['texel', 'idiv(col, 4)'],
+            ['j', 'col - texel * 4'],
+          ],
+          `const v = x[line * width + texel];
         if (j === 0) { return v[0]; }
         if (j === 1) { return v[1]; }
         if (j === 2) { return v[2]; }
         return v[3];`,
-      ),
-    ),
-  )
+        ),
+    )
+  })
 }
 
 /** Sides, those in texels, and whether operands differ from batch to batch. */
@@ -132,10 +136,9 @@ function tiled(device: Device, product: Product, a: Side, b: Side): Storage | un
     length,
   )
   if (four === undefined) return undefined
-  const steps = new Steps(device)
-  const rows = four.map((storage, r) => vectors(`r${r}`, steps.keep(storage)))
-  return steps.end(
-    launchWide(device, 'rows of tiles', [...rows, ...sizes], batches * m * width * 4, 4, () =>
+  return inSteps(device, (keep) => {
+    const rows = four.map((storage, r) => vectors(`r${r}`, keep(storage)))
+    return launchWide(device, 'rows of tiles', [...rows, ...sizes], batches * m * width * 4, 4, () =>
       withIntegers(
         [
           ['line', `idiv(${I}, width)`],
@@ -149,8 +152,8 @@ function tiled(device: Device, product: Product, a: Side, b: Side): Storage | un
         ${[0, 1, 2].map((r) => `if (which === ${r}) { v = r${r}[at]; }`).join('\n')}
         return [v[0], v[1], v[2], v[3]];`,
       ),
-    ),
-  )
+    )
+  })
 }
 
 /**
@@ -208,13 +211,14 @@ function tile(transposeA: boolean, transposeB: boolean): string {
 /** The same where a run computes four columns of one row. */
 function untiled(device: Device, product: Product, a: Side, b: Side): Storage {
   const { m, n, k, batches } = product
-  const steps = new Steps(device)
-  const rows = a.isTransposed ? steps.keep(rowsOf(device, product)) : a.storage
-  const columns = b.isTransposed ? steps.keep(columnsOf(device, product)) : b.storage
-  const long = isLong(Math.ceil(k / 4))
-  const args = [vectors('a', rows), vectors('b', columns), ...sizesOf(product)]
-  const length = batches * m * Math.ceil(n / 4) * 4
-  return steps.end(launchWide(device, `matmul packed ${long}`, args, length, 4, () => untiledBody(long)))
+  return inSteps(device, (keep) => {
+    const rows = a.isTransposed ? keep(rowsOf(device, product)) : a.storage
+    const columns = b.isTransposed ? keep(columnsOf(device, product)) : b.storage
+    const long = isLong(Math.ceil(k / 4))
+    const args = [vectors('a', rows), vectors('b', columns), ...sizesOf(product)]
+    const length = batches * m * Math.ceil(n / 4) * 4
+    return launchWide(device, `matmul packed ${long}`, args, length, 4, () => untiledBody(long))
+  })
 }
 
 function untiledBody(long: boolean): string {

@@ -2,7 +2,7 @@ import { type Aval, sizeOf, stridesOf } from '@adjoint/core/extend'
 import type { Device, Storage } from '../device.js'
 import { I, withIntegers } from '../text.js'
 import { digitsOf, offsetOf, walkOf } from '../walk.js'
-import { array, integer, integers, launch, number, type Operand, Steps } from './launch.js'
+import { array, inSteps, integer, integers, launch, number, type Operand } from './launch.js'
 
 /** out[i, j, …] = x[start + i * strides[0] + j * strides[1] + …] for all positions of `shape`. */
 export function copy(
@@ -105,27 +105,28 @@ export function place(
 export function concat(device: Device, axis: number, inputs: readonly Operand[], out: Aval): Storage {
   const inner = sizeOf(out.shape.slice(axis + 1))
   const outer = sizeOf(out.shape.slice(0, axis))
-  const steps = new Steps(device)
-  let parts = inputs
-    .map(({ storage, shape }) => ({ storage: storage as Storage, width: shape[axis]! * inner }))
-    .filter(({ width }) => width > 0)
-  while (parts.length > 1 || parts.length === 0) {
-    const next: typeof parts = []
-    for (let at = 0; at < parts.length; at += device.mostArrays) {
-      const group = parts.slice(at, at + device.mostArrays)
-      if (group.length === 1) {
-        next.push(group[0]!)
-        continue
+  return inSteps(device, (keep) => {
+    let parts = inputs
+      .map(({ storage, shape }) => ({ storage: storage as Storage, width: shape[axis]! * inner }))
+      .filter(({ width }) => width > 0)
+    while (parts.length > 1 || parts.length === 0) {
+      const next: typeof parts = []
+      for (let at = 0; at < parts.length; at += device.mostArrays) {
+        const group = parts.slice(at, at + device.mostArrays)
+        if (group.length === 1) {
+          next.push(group[0]!)
+          continue
+        }
+        const width = group.reduce((sum, part) => sum + part.width, 0)
+        const storage = join(device, group, width, outer)
+        next.push({ storage: group.length === parts.length ? storage : keep(storage), width })
       }
-      const width = group.reduce((sum, part) => sum + part.width, 0)
-      const storage = join(device, group, width, outer)
-      next.push({ storage: group.length === parts.length ? storage : steps.keep(storage), width })
+      parts = next
     }
-    parts = next
-  }
-  const { storage } = parts[0]!
-  const isOwn = inputs.some((input) => input.storage === storage)
-  return steps.end(isOwn ? copy(device, storage, 0, [1], [sizeOf(out.shape)]) : storage)
+    const { storage } = parts[0]!
+    const isOwn = inputs.some((input) => input.storage === storage)
+    return isOwn ? copy(device, storage, 0, [1], [sizeOf(out.shape)]) : storage
+  })
 }
 
 function join(

@@ -4,12 +4,12 @@ import { I, isLong, loop, withIntegers } from '../text.js'
 import {
   type Argument,
   array,
+  inSteps,
   integer,
   launch,
   launchWide,
   number,
   type Operand,
-  Steps,
   vectors,
 } from './launch.js'
 import { copy } from './movement.js'
@@ -69,14 +69,14 @@ const POWERS: Folding = { name: 'powers', start: '0', term: 'fnExp(v - c)', fold
 function fold(device: Device, { x, outer, count, inner }: Rows, folding: Folding, center?: Storage): Storage {
   const { refold = folding } = folding
   if (device.packs && inner === 1 && count % 4 === 0 && count >= 16) {
-    const steps = new Steps(device)
     const { parts, partial } = foldedParts(device, { x, outer, count: count / 4, inner: 4 }, folding, center)
-    return steps.end(fold(device, { x: steps.keep(partial), outer, count: parts * 4, inner: 1 }, refold))
+    return inSteps(device, (keep) =>
+      fold(device, { x: keep(partial), outer, count: parts * 4, inner: 1 }, refold),
+    )
   }
   const { parts, partial } = foldedParts(device, { x, outer, count, inner }, folding, center)
   if (parts === 1) return partial
-  const steps = new Steps(device)
-  return steps.end(fold(device, { x: steps.keep(partial), outer, count: parts, inner }, refold))
+  return inSteps(device, (keep) => fold(device, { x: keep(partial), outer, count: parts, inner }, refold))
 }
 
 /** Each row folded in so many parts, of the shape [outer, parts, inner]. There is a center for each row, or for each four. */
@@ -192,86 +192,85 @@ export function reduce(
   x: Operand,
   out: Aval,
 ): Storage {
-  const steps = new Steps(device)
-  const { rows, moved } = asRows(device, axes, x)
-  if (moved !== undefined) steps.keep(moved)
-  const size = sizeOf(out.shape)
-  const folded = (folding: Folding, center?: Storage): Storage => fold(device, rows, folding, center)
-  /** The folded values, changed by a formula of `v` (and of `c`, the second). */
-  const finish = (key: string, values: Storage, formula: string, extra: readonly Argument[] = []): Storage =>
-    launch(
-      device,
-      `finish ${key}`,
-      [array('x', values), ...extra],
-      size,
-      () => `const v = x[${I}];\nreturn ${formula};`,
-    )
-  const simple = FOLDINGS[op]
-  if (simple !== undefined) return steps.end(folded(simple))
-  switch (op) {
-    case 'mean':
-      return steps.end(
-        finish('mean', steps.keep(folded(SUM)), 'v / divisor', [number('divisor', rows.count)]),
+  return inSteps(device, (keep) => {
+    const { rows, moved } = asRows(device, axes, x)
+    if (moved !== undefined) keep(moved)
+    const size = sizeOf(out.shape)
+    const folded = (folding: Folding, center?: Storage): Storage => fold(device, rows, folding, center)
+    /** The folded values, changed by a formula of `v` (and of `c`, the second). */
+    const finish = (
+      key: string,
+      values: Storage,
+      formula: string,
+      extra: readonly Argument[] = [],
+    ): Storage =>
+      launch(
+        device,
+        `finish ${key}`,
+        [array('x', values), ...extra],
+        size,
+        () => `const v = x[${I}];\nreturn ${formula};`,
       )
-    case 'variance': {
-      const mean = steps.keep(
-        finish('mean', steps.keep(folded(SUM)), 'v / divisor', [number('divisor', rows.count)]),
-      )
-      const squares = steps.keep(folded(SQUARES, mean))
-      const divisor = Math.max(rows.count - correction, 0)
-      return steps.end(
-        divisor === 0
+    const simple = FOLDINGS[op]
+    if (simple !== undefined) return folded(simple)
+    switch (op) {
+      case 'mean':
+        return finish('mean', keep(folded(SUM)), 'v / divisor', [number('divisor', rows.count)])
+      case 'variance': {
+        const mean = keep(finish('mean', keep(folded(SUM)), 'v / divisor', [number('divisor', rows.count)]))
+        const squares = keep(folded(SQUARES, mean))
+        const divisor = Math.max(rows.count - correction, 0)
+        return divisor === 0
           ? finish('variance of one', squares, 'v * inf', [number('inf', Infinity)])
-          : finish('mean', squares, 'v / divisor', [number('divisor', divisor)]),
-      )
+          : finish('mean', squares, 'v / divisor', [number('divisor', divisor)])
+      }
+      case 'norm': {
+        const largest = keep(folded(LARGEST))
+        const squares = keep(folded(SCALED_SQUARES, largest))
+        const formula = `(largest[${I}] > 0 && largest[${I}] < inf ? largest[${I}] * Math.sqrt(v) : largest[${I}])`
+        return finish('norm', squares, formula, [array('largest', largest), number('inf', Infinity)])
+      }
+      case 'logSumExp': {
+        const largest = keep(folded(MAX))
+        const powers = keep(folded(POWERS, largest))
+        const formula = `(fnReal(largest[${I}]) > 0 ? largest[${I}] + fnLog(v) : largest[${I}])`
+        return finish('logSumExp', powers, formula, [array('largest', largest)])
+      }
+      default:
+        throw new Error(`reduce: ${op} is not known`)
     }
-    case 'norm': {
-      const largest = steps.keep(folded(LARGEST))
-      const squares = steps.keep(folded(SCALED_SQUARES, largest))
-      const formula = `(largest[${I}] > 0 && largest[${I}] < inf ? largest[${I}] * Math.sqrt(v) : largest[${I}])`
-      return steps.end(finish('norm', squares, formula, [array('largest', largest), number('inf', Infinity)]))
-    }
-    case 'logSumExp': {
-      const largest = steps.keep(folded(MAX))
-      const powers = steps.keep(folded(POWERS, largest))
-      const formula = `(fnReal(largest[${I}]) > 0 ? largest[${I}] + fnLog(v) : largest[${I}])`
-      return steps.end(finish('logSumExp', powers, formula, [array('largest', largest)]))
-    }
-    default:
-      throw new Error(`reduce: ${op} is not known`)
-  }
+  })
 }
 
 /** exp(x - max) / sum(exp(x - max)) along `axis`, or its logarithm. */
 export function softmax(device: Device, axis: number, log: boolean, { storage, shape }: Operand): Storage {
-  const steps = new Steps(device)
-  const x = storage as Storage
-  const rows: Rows = {
-    x,
-    outer: sizeOf(shape.slice(0, axis)),
-    count: shape[axis]!,
-    inner: sizeOf(shape.slice(axis + 1)),
-  }
-  const largest = steps.keep(fold(device, rows, MAX))
-  const sums = steps.keep(fold(device, rows, POWERS, largest))
-  const { count, inner } = rows
-  const isWide = device.packs && (inner === 1 ? count : inner) % 4 === 0
-  const four = isWide ? 4 : 1
-  const ofRow = isWide && inner > 1 ? vectors : array
-  const args = [
-    (isWide ? vectors : array)('x', x),
-    ofRow('largest', largest),
-    ofRow('sums', sums),
-    integer('inner', inner === 1 ? 1 : inner / four),
-    integer('width', (inner * count) / four),
-  ]
-  // The logarithm of a row's sum, which all of its values share.
-  const isOwn = log && inner > 1
-  const sum = log && inner === 1 ? 'fnLog(sums[row])' : 'sums[row]'
-  const value = (v: string, m: string, t: string): string =>
-    log ? `${v} - ${m} - ${isOwn ? `fnLog(${t})` : t}` : `fnExp(${v} - ${m}) / ${t}`
-  return steps.end(
-    launchWide(device, `softmax ${log} ${inner === 1} ${isWide}`, args, sizeOf(shape), four, () => {
+  return inSteps(device, (keep) => {
+    const x = storage as Storage
+    const rows: Rows = {
+      x,
+      outer: sizeOf(shape.slice(0, axis)),
+      count: shape[axis]!,
+      inner: sizeOf(shape.slice(axis + 1)),
+    }
+    const largest = keep(fold(device, rows, MAX))
+    const sums = keep(fold(device, rows, POWERS, largest))
+    const { count, inner } = rows
+    const isWide = device.packs && (inner === 1 ? count : inner) % 4 === 0
+    const four = isWide ? 4 : 1
+    const ofRow = isWide && inner > 1 ? vectors : array
+    const args = [
+      (isWide ? vectors : array)('x', x),
+      ofRow('largest', largest),
+      ofRow('sums', sums),
+      integer('inner', inner === 1 ? 1 : inner / four),
+      integer('width', (inner * count) / four),
+    ]
+    // The logarithm of a row's sum, which all of its values share.
+    const isOwn = log && inner > 1
+    const sum = log && inner === 1 ? 'fnLog(sums[row])' : 'sums[row]'
+    const value = (v: string, m: string, t: string): string =>
+      log ? `${v} - ${m} - ${isOwn ? `fnLog(${t})` : t}` : `fnExp(${v} - ${m}) / ${t}`
+    return launchWide(device, `softmax ${log} ${inner === 1} ${isWide}`, args, sizeOf(shape), four, () => {
       const at = (name: string, lane: number): string => (inner === 1 ? name : `${name}[${lane}]`)
       const result = isWide
         ? `[${[0, 1, 2, 3].map((lane) => value(`v[${lane}]`, at('m', lane), at('t', lane))).join(', ')}]`
@@ -283,8 +282,8 @@ export function softmax(device: Device, axis: number, log: boolean, { storage, s
         ],
         `const v = x[${I}];\nconst m = largest[row];\nconst t = ${sum};\nreturn ${result};`,
       )
-    }),
-  )
+    })
+  })
 }
 
 /** Position of the first extreme along `axis`; the first NaN wins. */
