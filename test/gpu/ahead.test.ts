@@ -1,7 +1,7 @@
 // Training on a device that takes time to tell numbers: steps go ahead of what is known of them, and nothing else differs.
-import { random, setBackend, setSeed, tensor, type Tensor } from '@adjoint/core'
+import { LimitError, random, setBackend, setSeed, tensor, type Tensor } from '@adjoint/core'
 import { cpuBackend, StepPlan } from '@adjoint/core/extend'
-import { batchNormalization, dense, dropout, input, type Model, model } from '@adjoint/layers'
+import { batchNormalization, dense, dropout, input, type Metric, type Model, model } from '@adjoint/layers'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { openGpu } from '../support/gpu.js'
 
@@ -17,12 +17,12 @@ interface Task {
 }
 
 /** Batches of four rows; `targets` replaces those of one step. */
-function task(targets: Readonly<Record<number, number>> = {}): Task {
+function task(targets: Readonly<Record<number, number>> = {}, metrics: readonly Metric[] = []): Task {
   setSeed(3)
   const x0 = input({ shape: [5] })
   const h = dropout(0.3)(batchNormalization()(dense(6, { activation: 'tanh' })(x0)))
   const m = model({ inputs: x0, outputs: dense(1)(h) })
-  m.compile({ optimizer: 'adam', loss: 'mse' })
+  m.compile({ optimizer: 'adam', loss: 'mse', metrics })
   const y = random.uniform([STEPS * ROWS, 1], { seed: 2 }).arraySync() as number[][]
   for (const step of Object.keys(targets)) y[Number(step) * ROWS]![0] = targets[Number(step)]!
   return { m, x: random.uniform([STEPS * ROWS, 5], { seed: 1 }), y: tensor(y) }
@@ -30,6 +30,13 @@ function task(targets: Readonly<Record<number, number>> = {}): Task {
 
 const fitted = async ({ m, x, y }: Task): Promise<readonly number[]> => {
   const { history } = await m.fit(x, y, { epochs: 2, batchSize: ROWS, shuffle: false, verbose: 0 })
+  return Object.values(history).flat()
+}
+
+/** Trains on batches that are all sound. */
+const goOn = async ({ m }: Pick<Task, 'm'>, batchSize = ROWS): Promise<readonly number[]> => {
+  const { x, y } = task()
+  const { history } = await m.fit(x, y, { batchSize, epochs: 2, verbose: 0, shuffle: false })
   return Object.values(history).flat()
 }
 
@@ -53,30 +60,42 @@ describe.skipIf(gpu === undefined)('fit on webgpu', () => {
     setBackend(cpuBackend)
   })
 
-  test('reads nothing back while it goes ahead, many steps at a time', async () => {
-    let events = ''
+  /** Has the plans that are recorded changed. */
+  function onPlans(change: (plan: StepPlan) => void): void {
     const record = StepPlan.record.bind(StepPlan)
     vi.spyOn(StepPlan, 'record').mockImplementation((...args) => {
       const plan = record(...args)
+      change(plan)
+      return plan
+    })
+  }
+
+  type Read = () => Promise<readonly number[]>
+
+  /** Has a plan's numbers read later by what `watch` makes of it. */
+  function watchReads(plan: StepPlan, watch: (read: Read) => ReturnType<Read>): void {
+    const later = plan.later.bind(plan)
+    plan.later = (count) => {
+      const made = later(count)
+      return { read: () => watch(() => made.read()) }
+    }
+    // However slow this machine is now.
+    vi.spyOn(performance, 'now').mockReturnValue(0)
+  }
+
+  test('reads nothing back while it goes ahead, many steps at a time', async () => {
+    let events = ''
+    onPlans((plan) => {
       const compute = plan.compute.bind(plan)
-      const later = plan.later.bind(plan)
       plan.compute = (batch) => {
         events += 's'
         compute(batch)
       }
-      plan.later = (count) => {
-        const made = later(count)
-        return {
-          read() {
-            events += 'r'
-            return made.read()
-          },
-        }
-      }
-      return plan
+      watchReads(plan, (read) => {
+        events += 'r'
+        return read()
+      })
     })
-    // However slow this machine is now.
-    vi.spyOn(performance, 'now').mockReturnValue(0)
     setBackend(gpu!)
     await fitted(task())
     // The first step is made by ops, the second is looked at.
@@ -97,14 +116,9 @@ describe.skipIf(gpu === undefined)('fit on webgpu', () => {
     await expect(fitted(want)).rejects.toThrow(/epoch 0, step 17/)
     expectClose(got, await valuesOf(want.m))
     // And goes on from there, the last batch being a smaller one.
-    const goOn = async ({ m }: Task): Promise<readonly number[]> => {
-      const { x, y } = task()
-      const { history } = await m.fit(x, y, { batchSize: 7, epochs: 2, verbose: 0, shuffle: false })
-      return Object.values(history).flat()
-    }
-    const more = await goOn(want)
+    const more = await goOn(want, 7)
     setBackend(gpu!)
-    expectClose(await goOn(bad), more)
+    expectClose(await goOn(bad, 7), more)
     expectClose(await valuesOf(bad.m), await valuesOf(want.m))
   })
 
@@ -116,5 +130,95 @@ describe.skipIf(gpu === undefined)('fit on webgpu', () => {
     const own = task(targets)
     expectClose(await fitted(own), want)
     expectClose(await valuesOf(own.m), await valuesOf(cpu.m))
+  })
+
+  // Steps 9 to 16 are one window.
+  const UNSOUND = { 13: 1e10 }
+  /** Trains on after so many steps, as a model does that made those on the CPU. */
+  const expectOnAsOnCpu = async (m: Model, steps: number, metrics: readonly Metric[] = []): Promise<void> => {
+    vi.restoreAllMocks()
+    expect(m.optimizer.iterations).toBe(steps)
+    const got = await goOn({ m })
+    setBackend(cpuBackend)
+    const cpu = task(UNSOUND, metrics)
+    const part = (all: Tensor, columns: number): Tensor => all.slice([0, 0], [steps * ROWS, columns])
+    await cpu.m.fit(part(cpu.x, 5), part(cpu.y, 1), { batchSize: ROWS, shuffle: false, verbose: 0 })
+    expectClose(got, await goOn(cpu))
+    setBackend(gpu!)
+    expectClose(await valuesOf(m), await valuesOf(cpu.m))
+  }
+
+  test.each([
+    // What was read first is step 2.
+    { failing: [12, 15], what: 'before the unsound step' },
+    { failing: [10, 12, 13, 14], what: 'before, at and after the unsound step' },
+  ])('tells that numbers cannot be read, and trains on as the CPU does: $what', async ({ failing }) => {
+    let step = 2
+    onPlans((plan) => {
+      watchReads(plan, async (read) => {
+        const at = step++
+        const numbers = await read()
+        if (failing.includes(at)) throw new Error(`step ${at} cannot be read`)
+        return numbers
+      })
+    })
+    setBackend(gpu!)
+    const own = task(UNSOUND)
+    await expect(fitted(own)).rejects.toThrow(`step ${failing[0]} cannot be read`)
+    await expectOnAsOnCpu(own.m, 13)
+  })
+
+  test('tells that a metric fails before an unsound step, and trains on as the CPU does', async () => {
+    let updates = 0
+    const metric: Metric = {
+      name: 'own',
+      reset: () => undefined,
+      update: () => {
+        if (updates++ === 11) throw new Error('the metric fails')
+      },
+      result: () => 0,
+    }
+    vi.spyOn(performance, 'now').mockReturnValue(0)
+    setBackend(gpu!)
+    const own = task(UNSOUND, [metric])
+    await expect(fitted(own)).rejects.toThrow('the metric fails')
+    await expectOnAsOnCpu(own.m, 13, [metric])
+  })
+
+  test('makes a step again that was unsound and whose numbers cannot be read', async () => {
+    const cpu = task(UNSOUND)
+    const want = await fitted(cpu)
+    let step = 2
+    onPlans((plan) => {
+      watchReads(plan, async (read) => {
+        const at = step++
+        const numbers = await read()
+        if (at === 13) throw new Error('step 13 cannot be read')
+        return numbers
+      })
+    })
+    setBackend(gpu!)
+    const own = task(UNSOUND)
+    expectClose(await fitted(own), want)
+    expectClose(await valuesOf(own.m), await valuesOf(cpu.m))
+  })
+
+  test('gives back what it kept for a step that cannot be made', async () => {
+    setBackend(gpu!)
+    const own = task()
+    let step = 1
+    onPlans((plan) => {
+      const changeBy = plan.changeBy.bind(plan)
+      plan.changeBy = (foreseen) => {
+        if (step++ % 4 === 0) throw new LimitError('too large')
+        return changeBy(foreseen)
+      }
+    })
+    const held: number[] = []
+    for (let i = 0; i < 4; i++) {
+      await expect(fitted(own)).rejects.toThrow('too large')
+      held.push(gpu!.memory().buffers)
+    }
+    expect(held[3]).toBe(held[2])
   })
 })

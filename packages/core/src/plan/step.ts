@@ -24,10 +24,13 @@ export interface StepFunctions {
   compute(batch: readonly Tensor[]): {
     readonly read: readonly Tensor[]
     readonly grads: readonly Tensor[]
-    /** 1 where variables may be changed by what was found, else 0. For steps that are {@link guard}ed. */
+    /** Over 0 where variables may be changed by what was found. For steps that are {@link guard}ed. */
     readonly isSound?: Tensor
   }
-  /** What `isSound` becomes. Where it is 0, no variable is changed; so steps need not be looked at before they change. */
+  /**
+   * Holds 1. Where `isSound` is not over 0 no other variable is changed, and this becomes one less; so steps need not be
+   * looked at before they change.
+   */
   readonly guard?: Variable | undefined
   /** The numbers of the change as it would be now, if they are known without running it. */
   readonly foreseen?: Foreseen | undefined

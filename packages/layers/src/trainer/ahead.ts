@@ -3,6 +3,7 @@ import type { Batch } from './batches.js'
 import type { Bound } from './bound.js'
 import type { Meter } from './logs.js'
 import type { Place } from './non-finite.js'
+import type { Outcome } from './outcome.js'
 import type { Begun } from './replay.js'
 import type { Stepper } from './step.js'
 
@@ -58,26 +59,24 @@ export class Ahead {
     if (unseen.length === 0) return
     this.#unseen = []
     this.#bytes = 0
-    const found = await Promise.all(unseen.map(({ step }) => step.found()))
+    const found = await Promise.allSettled(unseen.map(({ step }) => step.found()))
     const took = now() - this.#since
     if (took < LONG_MS / 2) this.#most = Math.min(2 * this.#most, MOST_STEPS)
     else if (took > 2 * LONG_MS) this.#most = Math.max(this.#most >> 1, 1)
-    const unsound = found.indexOf(undefined)
-    const sound = unsound < 0 ? unseen.length : unsound
+    const made = await madeOf(unseen, found)
     this.#bound.begin()
     try {
-      for (const [i, { batch, meter, step }] of unseen.entries()) {
-        if (i < sound) meter.add(batch, found[i]!)
-        for (const x of step.predictions) x.dispose()
-      }
+      for (const [i, { batch, meter }] of unseen.slice(0, made).entries())
+        meter.add(batch, valueOf(found[i]!))
     } finally {
+      for (const { step } of unseen) for (const x of step.predictions) x.dispose()
       this.#bound.end()
+      // Whatever failed: as long as the device holds a step to be unsound, none after it changes anything.
+      unseen[made]?.step.undo()
     }
-    if (unsound < 0) return
-    unseen[unsound]!.step.undo()
-    for (const task of unseen.slice(unsound)) {
-      const made = this.#look(task)
-      if (made !== undefined) await made
+    for (const task of unseen.slice(made)) {
+      const looked = this.#look(task)
+      if (looked !== undefined) await looked
     }
   }
 
@@ -113,6 +112,32 @@ export class Ahead {
         this.#bound.end()
       })
   }
+}
+
+type Found = PromiseSettledResult<Outcome | undefined>
+
+/**
+ * How many steps have changed what they should; those after them have changed nothing. Numbers that could not be read
+ * tell nothing of their step: then the device is asked.
+ */
+async function madeOf(unseen: readonly Unseen[], found: readonly Found[]): Promise<number> {
+  const first = found.findIndex((x) => x.status === 'rejected' || x.value === undefined)
+  if (first < 0) return unseen.length
+  const at = found[first]!
+  if (at.status === 'fulfilled') return first
+  const { step } = unseen[first]!
+  try {
+    return Math.max(unseen.length - (await step.unmade()), 0)
+  } catch {
+    step.undo()
+    throw at.reason
+  }
+}
+
+/** @throws what it was rejected with. */
+function valueOf(found: Found): Outcome {
+  if (found.status === 'rejected') throw found.reason
+  return found.value!
 }
 
 function bytesOf({ x, y, weights, masks }: Batch): number {

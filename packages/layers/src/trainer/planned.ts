@@ -199,8 +199,8 @@ export interface PlanSet {
   readonly train: Plans
   readonly test: Plans
   /**
-   * 1 as long as all steps were sound: what steps may change variables by without being looked at. Undefined where a look
-   * takes no time.
+   * 1 as long as all steps were sound, so that steps may change variables without being looked at; one less for each that
+   * has changed nothing: 0 after the first unsound one, then -1, … Undefined where a look takes no time.
    */
   readonly guard: Variable | undefined
 }

@@ -102,7 +102,13 @@ export class Replayer {
       // Before the change, after which schedules are a step further.
       const outcome = weighted(compiled, { ...this.#lossesOf([]), predictions })
       const putBack = optimizer.mark()
-      plan.changeBy(foreseen)
+      try {
+        plan.changeBy(foreseen)
+      } catch (error) {
+        // To be read gives back what is kept.
+        later.read().catch(() => undefined)
+        throw error
+      }
       optimizer.advance(variables)
       return {
         predictions,
@@ -110,6 +116,7 @@ export class Replayer {
           const numbers = await later.read()
           return numbers.every(isSound) ? { ...outcome, ...this.#lossesOf(numbers) } : undefined
         },
+        unmade: async () => 1 - Number((await guard!.data())[0]),
         undo: () => {
           putBack()
           bound.run(() => {
@@ -296,6 +303,8 @@ export interface Begun {
   readonly predictions: readonly Tensor[]
   /** What it found; undefined where its numbers were not sound: then neither it nor a step after it has changed anything. */
   found(): Promise<Outcome | undefined>
+  /** How many of the steps so far, this and later ones, have changed nothing, as the device knows it. */
+  unmade(): Promise<number>
   /** Has the host forget the step, and those after it. */
   undo(): void
 }
