@@ -595,7 +595,11 @@ export const mutations: readonly Mutation[] = [
       '',
     ],
     ['rows written over in place', 'if (!isFlat(program, stages[at]!)) return false', ''],
-    ['no room for the end of a vector', 'return (bytes + 24 + 15) & ~15', 'return (bytes + 3) & ~3'],
+    [
+      'no room for the end of a vector',
+      'size: padded(bytesOf(program, id))',
+      'size: (bytesOf(program, id) + 3) & ~3',
+    ],
   ),
   ...inFile(
     'plan/capture.ts',
