@@ -53,15 +53,17 @@ export function launchWide(
   )
 }
 
-/** What `work` gives. What it kept on the way is freed after it, also where it fails. */
+/** What `work` gives. What else it kept on the way is freed after it, also where it fails. */
 export function inSteps(device: Device, work: (keep: (storage: Storage) => Storage) => Storage): Storage {
   const made: Storage[] = []
+  let result: Storage | undefined
   try {
-    return work((storage) => {
+    result = work((storage) => {
       made.push(storage)
       return storage
     })
+    return result
   } finally {
-    for (const storage of made) device.free(storage)
+    for (const storage of made) if (storage !== result) device.free(storage)
   }
 }

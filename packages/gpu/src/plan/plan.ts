@@ -13,7 +13,7 @@ import {
 } from '@adjoint/core/extend'
 import type { Device, Into, Program as DeviceProgram, Storage } from '../device.js'
 import { EXACT, isFar } from '../far.js'
-import type { Operand } from '../kernels/launch.js'
+import { inSteps, type Operand } from '../kernels/launch.js'
 import { concat, copy } from '../kernels/movement.js'
 import { isLarge } from '../kernels/matmul.js'
 import { rewrite } from './rewrite.js'
@@ -257,13 +257,14 @@ export class GpuPlan implements Replay {
       )
     const { source, shape, dtype } = this.#program.values[outs[0]!]!
     if (source.kind !== 'kernel') throw new Error('only kernels are run')
-    const inputs = source.inputs.map((id): Operand => {
-      const value = this.#program.values[id]!
-      return { shape: value.shape, dtype: value.dtype, storage: this.#copyOf(id) }
+    const { kernel, inputs } = source
+    return inSteps(this.#device, (keep) => {
+      const operands = inputs.map((id): Operand => {
+        const value = this.#program.values[id]!
+        return { shape: value.shape, dtype: value.dtype, storage: keep(this.#copyOf(id)) }
+      })
+      return this.#tensors.start(kernel, operands, { shape, dtype })
     })
-    const made = this.#tensors.start(source.kernel, inputs, { shape, dtype })
-    for (const { storage } of inputs) if (storage !== made) this.#device.free(storage as Storage)
-    return made
   }
 
   /** A value by itself. */

@@ -124,7 +124,7 @@ function templateOf(
   const load = (from: ValueId, at: string): string => {
     const { array, at: offset } = placeOf(from)
     if (at === HERE) return leaf({ array, at: offset })
-    return `${array}[${at === '0' ? offset : offset === 0 ? at : `${at} + ${offset}`}]`
+    return `${array}[${shifted(at, offset)}]`
   }
   // Numbers do not move with the position: they are told apart by a negative one.
   const slot = (at: number): string => leaf({ array: SLOTS, at: -1 - at })
@@ -161,6 +161,8 @@ function filled(
   return [...before, fill(text), `return ${fill(result)};`].join('\n')
 }
 
-function shifted(at: string, by: number): string {
+/** The text of a position so much further on. */
+export function shifted(at: string, by: number): string {
+  if (at === '0') return String(by)
   return by === 0 ? at : by > 0 ? `${at} + ${by}` : `${at} - ${-by}`
 }

@@ -2,7 +2,7 @@ import { inputsOf, type Program, sizeOf, type ValueId } from '@adjoint/core/exte
 import { filled, filledByFours } from './fill.js'
 import { type Language, WGSL } from './language.js'
 import { asWgsl } from '../text.js'
-import { HERE, type Place, SLOTS, spanOf, standsAnywhere } from './text.js'
+import { HERE, type Place, shifted, SLOTS, spanOf, standsAnywhere } from './text.js'
 import { lengthOf, type Tile, Writer } from './writer.js'
 
 /** Threads of one group; each value's begin with a group of their own. */
@@ -108,7 +108,7 @@ function groupsOf(
     const load = (id: ValueId, at: string): string => {
       const { array, at: from } = placeOf(id)
       if (at === HERE) return leaf({ array, at: from })
-      return language.read(array, at === '0' ? String(from) : from === 0 ? at : `${at} + ${from}`)
+      return language.read(array, shifted(at, from))
     }
     const loadFour = (id: ValueId, at: string): string => {
       const { array, at: from } = placeOf(id)
