@@ -325,6 +325,9 @@ test('a bad index changes nothing and says what an op would say', () => {
 
 test('a function that reads values, or does not do the same twice, is refused', () => {
   expect(() => compile((a: Tensor) => a.mul(a.itemSync()))(tensor(2))).toThrow(BackendError)
+  expect(() => compile((a: Tensor) => a.mul(a.itemSync()))(tensor(2))).toThrow(
+    /recorded, at .*plan\.test\.ts:\d+/,
+  )
   let calls = 0
   const counting = compile((a: Tensor) => a.mul(++calls))
   expect(() => counting(tensor(2))).toThrow(/recorded twice.*was 1, then 2/s)

@@ -1,3 +1,4 @@
+import { callSite } from '../anomaly.js'
 import type { Aval } from '../aval.js'
 import type { Backend, Handle, Kernel, Stored } from '../backend.js'
 import type { HostArray } from '../dtype.js'
@@ -176,7 +177,7 @@ export class Capture implements Backend {
 
 function noValues(): BackendError {
   return new BackendError(
-    'a value was read while a plan was being recorded: there are no numbers yet, and what depends on them would be ' +
+    `a value was read while a plan was being recorded, at ${callSite()}: there are no numbers yet, and what depends on them would be ` +
       'the same in every call; compute with tensors, or do without compile',
   )
 }
