@@ -13,8 +13,8 @@ export interface Source {
   readonly width?: number
   /** The same kernel in WGSL, from its entry point on, where a thread writes more than gpu.js lets it return. */
   readonly wgsl?: string
-  /** Whether that reads its arrays by four values at once. */
-  readonly readsVectors?: boolean
+  /** Which arrays that reads by four values at once; true for all. */
+  readonly readsVectors?: boolean | readonly string[]
   /** Whether it writes four values at once. */
   readonly writesVectors?: boolean
   /**
@@ -81,6 +81,11 @@ export interface Device {
   ): Storage
   /** Where programs can write into others' storages: a storage for that, and how far apart the parts may begin. */
   readonly parts?: { readonly apart: number; readonly allocate: (length: number) => Storage }
+  /**
+   * How many values a storage of so many has room for: programs may write what they like behind its own, where WGSL is
+   * taken at all.
+   */
+  roomOf?(length: number): number
   /** Starts a program's GLSL, which computes `length` values of each of four outputs; undefined where it is not taken. */
   runFour?(
     program: Program,

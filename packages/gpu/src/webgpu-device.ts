@@ -166,7 +166,7 @@ export class WebGpuDevice implements Device {
     kernel.assembleWGSL = () => {
       const whole = assemble()
       const begun = whole.slice(0, whole.lastIndexOf('@compute'))
-      const read = source.readsVectors === true ? byVectors(begun) : begun
+      const read = byVectors(begun, source.readsVectors ?? false)
       const written = read.replace(/(var<storage, read_write> result : )array<f32>/, '$1array<vec4<f32>>')
       return (source.writesVectors === true ? written : read) + source.wgsl!
     }
@@ -251,11 +251,11 @@ export class WebGpuDevice implements Device {
       buffer.slot.batch = this.#batch
       entries.push({
         binding: entries.length,
-        // Up to the end of the last four values, which kernels may read at once.
+        // All that it has room for, or up to the end of the last four values: kernels may go on so far.
         resource: {
           buffer: buffer.slot.buffer,
           offset: buffer.offset ?? 0,
-          size: Math.ceil(buffer.length / 4) * 16,
+          size: buffer.whole === undefined ? buffer.bytes : Math.ceil(buffer.length / 4) * 16,
         },
       })
     }
@@ -347,6 +347,10 @@ export class WebGpuDevice implements Device {
 
   // ---- memory
 
+  roomOf(length: number): number {
+    return roundedUp(length * 4) / 4
+  }
+
   #allocate(length: number): Buffer {
     this.#checkThere()
     const bytes = roundedUp(length * 4)
@@ -401,10 +405,15 @@ function partOf({ storage, at }: Into, length: number): Buffer {
 }
 
 /** A shader's beginning in which arrays are read by four values, without gpu.js' functions that read one. */
-function byVectors(begun: string): string {
+function byVectors(begun: string, arrays: boolean | readonly string[]): string {
+  const isOne = (name: string): boolean => (typeof arrays === 'boolean' ? arrays : arrays.includes(name))
   return begun
-    .replace(/(var<storage, read> \w+ : )array<f32>/g, '$1array<vec4<f32>>')
-    .replace(/fn get_user_\w+\([^)]*\) -> f32 \{[^}]*\}/g, '')
+    .replace(/(var<storage, read> user_(\w+) : )array<f32>/g, (text, declared: string, name: string) =>
+      isOne(name) ? `${declared}array<vec4<f32>>` : text,
+    )
+    .replace(/fn get_user_(\w+)\([^)]*\) -> f32 \{[^}]*\}/g, (text, name: string) =>
+      isOne(name) ? '' : text,
+    )
 }
 
 const ARGUMENT_TYPES = { array: 'Array', vectors: 'Array', number: 'Number', integer: 'Integer' } as const

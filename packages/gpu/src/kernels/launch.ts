@@ -28,7 +28,10 @@ export function launch(
   return launchWide(device, key, args, length, 1, body)
 }
 
-/** The same of a kernel that returns `width` values, or that has WGSL of its own. */
+/**
+ * The same of a kernel that returns `width` values, or that has WGSL of its own, which reads the arrays named in `byFours`
+ * by four values at once and so writes too.
+ */
 export function launchWide(
   device: Device,
   key: string,
@@ -36,14 +39,14 @@ export function launchWide(
   length: number,
   width: number,
   body: () => string,
-  own?: { readonly threads: number; readonly wgsl: () => string; readonly byFours?: boolean },
+  own?: { readonly threads: number; readonly wgsl: () => string; readonly byFours?: readonly string[] },
 ): Storage {
   const program = device.program(`${key}|${args.map(([name]) => name).join()}`, (): Source => ({
     args: args.map(([name, type]) => [name, type]),
     body: body(),
     width,
     ...(own !== undefined && { wgsl: own.wgsl() }),
-    ...(own?.byFours === true && { readsVectors: true, writesVectors: true }),
+    ...(own?.byFours !== undefined && { readsVectors: own.byFours, writesVectors: true }),
   }))
   return device.run(
     program,

@@ -4,7 +4,7 @@ import { sourceOf, storedAs } from '../formula.js'
 import { I, withIntegers } from '../text.js'
 import { broadcastStrides, digitsOf, offsetOf, walkOf } from '../walk.js'
 import { type Argument, array, integers, launch, launchWide, number, type Operand } from './launch.js'
-import { mapByFours } from './map-by-fours.js'
+import { foursOf, isOverMost, mapByFours, type Mode, threadsFor } from './map-by-fours.js'
 
 /** out[i] = fn(x[i], y[i], …; params) */
 export function map(
@@ -51,15 +51,28 @@ export function map(
   const stored = storedAs(formula, out.dtype)
   const key = `map ${modes.join('')} ${stored}`
   const body = (): string => withIntegers(quotients, `${reads.join('\n')}\nreturn ${stored};`)
-  if (device.packs || size % 4 !== 0 || size < LEAST_FOR_FOURS || !modes.every((m) => m === 'i' || m === 'n'))
-    return launch(device, key, args, size, body)
-  const wgsl = (): string => mapByFours(fn, modes, out.dtype)
-  return launchWide(device, `${key} by fours`, args, size, 1, body, {
-    threads: size / 4,
-    wgsl,
-    byFours: true,
-  })
+  if (device.roomOf === undefined || size < LEAST_FOR_FOURS) return launch(device, key, args, size, body)
+  // Four neighbours are in one row, or not: known by the innermost side.
+  const areWhole = sides[0]! % 4 === 0
+  const byFours = modes.map((mode, i): Mode =>
+    mode !== 's' || !areWhole ? mode : strides[stridedAt.indexOf(i)]![0] === 0 ? 'c' : 'r',
+  )
+  const fours = foursOf(stored, byFours, size, device.roomOf(size))
+  const threads = threadsFor(size, fours)
+  return launchWide(
+    device,
+    `${key} by ${byFours.join('')} ${fours} ${isOverMost(threads)}`,
+    args,
+    size,
+    1,
+    body,
+    {
+      threads,
+      wgsl: () => mapByFours(fn, byFours, rank, out.dtype, fours, isOverMost(threads)),
+      byFours: byFours.flatMap((mode, i) => (mode === 'i' || mode === 'r' ? [`x${i}`] : [])),
+    },
+  )
 }
 
 /** So few elements are not worth a second kernel. */
-const LEAST_FOR_FOURS = 2 ** 14
+const LEAST_FOR_FOURS = 2 ** 10
