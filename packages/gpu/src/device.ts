@@ -58,6 +58,14 @@ export interface Into {
   readonly at: number
 }
 
+/** How parts of storages lie. */
+export interface Parts {
+  /** Where one of so many values may begin, at `at` or later. */
+  next(at: number, length: number): number
+  /** A storage for such parts. */
+  allocate(length: number): Storage
+}
+
 /** Where kernels run. Everything happens in the order in which it is asked for. */
 export interface Device {
   readonly info: GpuInfo
@@ -79,8 +87,8 @@ export interface Device {
     threads?: number,
     into?: Into,
   ): Storage
-  /** Where programs can write into others' storages: a storage for that, and how far apart the parts may begin. */
-  readonly parts?: { readonly apart: number; readonly allocate: (length: number) => Storage }
+  /** Where programs can write into others' storages: how parts lie in storages of up to about so many values. */
+  readonly partsOf?: (length: number) => Parts
   /**
    * How many values a storage of so many has room for: programs may write what they like behind its own, where WGSL is
    * taken at all.

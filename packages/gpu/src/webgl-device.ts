@@ -1,5 +1,14 @@
 import { LimitError } from '@adjoint/core'
-import { type Device, type GpuInfo, lostDevice, type Program, type Source, type Storage } from './device.js'
+import {
+  type Device,
+  type GpuInfo,
+  type Into,
+  lostDevice,
+  type Parts,
+  type Program,
+  type Source,
+  type Storage,
+} from './device.js'
 import type { Gl, GpuInstance } from './gpujs.js'
 import { turnsOf } from './turns.js'
 import { type Built, type Compiled, Programs } from './webgl-programs.js'
@@ -49,16 +58,33 @@ export class WebGlDevice implements Device {
 
   // ---- runs
 
-  run(program: Program, args: readonly (Storage | number)[], length: number): Storage {
+  /** They are rectangles: several rows of texels, or within one. */
+  partsOf(length: number): Parts {
+    const { width } = this.#textures.sidesFor(length)
+    const row = width * 4
+    return {
+      next: (at, size) => ((at % row) + size <= row ? at : Math.ceil(at / row) * row),
+      allocate: (size) => this.#textures.allocate(size, [], width),
+    }
+  }
+
+  run(
+    program: Program,
+    args: readonly (Storage | number)[],
+    length: number,
+    _threads?: number,
+    into?: Into,
+  ): Storage {
     const built = program as Built
     this.#checkTurns(built.source, args)
     this.#programs.mark(built)
-    const textures = this.#used(args)
+    const textures = this.#used(into === undefined ? args : [...args, into.storage])
     // Before anything is made, which would be left over, or bound: gpu.js binds what it likes.
-    const compiled = this.#programs.compiled(built, isAligned(built, args, this.#textures.sidesFor(length)))
-    const out = this.#textures.allocate(length, textures)
+    const sides = into === undefined ? this.#textures.sidesFor(length) : undefined
+    const compiled = this.#programs.compiled(built, sides !== undefined && isAligned(built, args, sides))
+    const out = (into?.storage as Texture | undefined) ?? this.#textures.allocate(length, textures)
     this.#textures.attach(out)
-    this.#draw(compiled, built.source, args, out)
+    this.#draw(compiled, built.source, args, out, into && { at: into.at, length })
     return out
   }
 
@@ -118,19 +144,25 @@ export class WebGlDevice implements Device {
     return textures
   }
 
-  /** Draws to what is bound, of the sides of `out`. */
+  /** Draws to what is bound, of the sides of `out`: all of it, or a part. */
   #draw(
     { kernel, program, uniforms, isShifted, corner, coordinate }: Compiled,
     source: Source,
     args: readonly (Storage | number)[],
     out: Texture,
+    part: { readonly at: number; readonly length: number } = { at: 0, length: out.length },
   ): void {
     const gl = this.#gl
+    const [first, texels] = [part.at / 4, Math.ceil(part.length / 4)]
+    const width = Math.min(out.width, texels)
+    const height = Math.ceil(texels / width)
+    const place = [first % out.width, Math.floor(first / out.width), width, height] as const
     gl.useProgram(program)
-    gl.viewport(0, 0, out.width, out.height)
-    gl.scissor(0, 0, out.width, out.height)
-    gl.uniform3iv(uniforms.get('uOutputDim')!, [out.length / (source.width ?? 1), 1, 1])
-    gl.uniform2iv(uniforms.get('uTexSize')!, sidesOf(out, isShifted))
+    gl.viewport(...place)
+    gl.scissor(...place)
+    gl.uniform3iv(uniforms.get('uOutputDim')!, [part.length / (source.width ?? 1), 1, 1])
+    gl.uniform2iv(uniforms.get('uTexSize')!, isShifted ? sidesOf(out, true) : [width, height])
+    gl.uniform1i(uniforms.get('first') ?? null, first)
     gl.uniform2f(uniforms.get('ratio')!, 1, 1)
     let unit = 0
     for (const [i, [name, type]] of source.args.entries()) {

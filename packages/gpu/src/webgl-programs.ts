@@ -136,7 +136,7 @@ export class Programs {
   #ready(kernel: KernelInstance, source: Source, isShifted: boolean): Compiled {
     const gl = this.#gl
     const program = kernel.program!
-    const names = ['uOutputDim', 'uTexSize', 'ratio', ...source.args.map(([name]) => `user_${name}`)]
+    const names = ['uOutputDim', 'uTexSize', 'first', 'ratio', ...source.args.map(([name]) => `user_${name}`)]
     for (const [name] of source.args) names.push(`user_${name}Dim`, `user_${name}Size`)
     return {
       kernel,

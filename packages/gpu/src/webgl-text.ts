@@ -28,14 +28,21 @@ export function withShifts(
 }`
   }
   const here = new Map<string, string>()
-  const body = kernel.replace(READ_HERE, (_, name: string) => {
+  let body = kernel.replace(READ_HERE, (_, name: string, by?: string) => {
+    const key = `here_${name}${by ?? ''}`
     here.set(
-      name,
-      isAligned(name)
+      key,
+      by === undefined && isAligned(name)
         ? `texture(${name}, vTexCoord)`
-        : `getVec4FromSampler2D(${name}, ${name}Size, ivec3(0), 0, 0, index)`,
+        : `getVec4FromSampler2D(${name}, ${name}Size, ivec3(0), 0, 0, index${by === undefined ? '' : ` + ${by}`})`,
     )
-    return `here_${name}.x`
+    return `${key}.x`
+  })
+  const once = new Map<string, string>()
+  body = body.replace(READ_ONE, (read, name: string, at: string) => {
+    if (!before.includes(`uniform int ${at};`)) return read
+    once.set(`once_${name}${at}`, read)
+    return `once_${name}${at}`
   })
   const hasPosition = /\bthreadId\b/.test(body)
   // Four times, and what was read here moves on: to choose among a vector's values by a number is slow.
@@ -43,14 +50,15 @@ export function withShifts(
     ...(hasPosition ? ['threadId = ivec3(index * 4 + lane, 0, 0);'] : []),
     'kernel();',
     'four = vec4(four.yzw, kernelResult);',
-    ...[...here.keys()].map((name) => `here_${name} = here_${name}.yzwx;`),
+    ...[...here.keys()].map((name) => `${name} = ${name}.yzwx;`),
   ].join(' ')
   // Drivers take their time over long texts, and more over four of them.
   const isShort = before.length - before.indexOf('float kernelResult;') + kernel.length < SHORT_TEXT
-  return `${before}${[...here.keys()].map((name) => `vec4 here_${name};`).join('\n')}
+  return `${before}${[...here.keys()].map((name) => `vec4 ${name};`).join('\n')}
+${[...once.keys()].map((name) => `float ${name};`).join('\n')}
 ${body}void main() {
   ${PLACE}
-  ${[...here].map(([name, read]) => `here_${name} = ${read};`).join('\n  ')}
+  ${[...here, ...once].map(([name, read]) => `${name} = ${read};`).join('\n  ')}
   vec4 four;
   ${isShort ? [0, 1, 2, 3].map((lane) => run.replace('lane', String(lane))).join('\n  ') : `for (int lane = 0; lane < 4; lane++) { ${run} }`}
   data0 = four;
@@ -83,14 +91,19 @@ function partsOf(
   const end = text.lastIndexOf('void main(')
   const isKnown = text.startsWith('#version 300 es') && GET.test(text) && GET_FOUR.test(text)
   if (!isKnown || begin < 0 || end < begin) return undefined
-  let before = text.slice(0, begin).replace(GET, GET_BY_SHIFTS).replace(GET_FOUR, GET_FOUR_BY_SHIFTS)
+  let before = text
+    .slice(0, begin)
+    .replace('uniform ivec2 uTexSize;', '$&\nuniform int first;')
+    .replace(GET, GET_BY_SHIFTS)
+    .replace(GET_FOUR, GET_FOUR_BY_SHIFTS)
   for (const { name, glsl } of functions)
     if (glsl !== undefined)
       before = before.replace(new RegExp(String.raw`^\w+ ${name}\([^)]*\) \{[^]*?\n\}\n`, 'm'), `${glsl}\n`)
   return { before, kernel: text.slice(begin, end) }
 }
 
-const PLACE = 'index = int(gl_FragCoord.x) + (int(gl_FragCoord.y) << uTexSize.y);'
+/** The first texel is that of the part of the output which is written. */
+const PLACE = 'index = int(gl_FragCoord.x) + (int(gl_FragCoord.y) << uTexSize.y) - first;'
 const GET_BY_SHIFTS = `float $1 {
   vec4 four = texelFetch(tex, ivec2((x >> 2) & texSize.x, x >> (texSize.y + 2)), 0);
   vec2 two = mix(four.xz, four.yw, bvec2((x & 1) != 0));
@@ -102,5 +115,11 @@ const SIGNATURE = String.raw`\(sampler2D tex, ivec2 texSize, ivec3 texDim, int z
 const GET = new RegExp(String.raw`float (getMemoryOptimized32${SIGNATURE}) \{[^}]*\}`)
 const GET_FOUR = new RegExp(String.raw`vec4 (getVec4FromSampler2D${SIGNATURE}) \{[^}]*\}`)
 const HERE = String.raw`\((user_\w+), \1Size, \1Dim, 0, 0, threadId\.x\)`
-const READ_HERE = new RegExp(`getMemoryOptimized32${HERE}`, 'g')
+/** There, or so many texels further on. */
+const READ_HERE = new RegExp(
+  String.raw`getMemoryOptimized32\((user_\w+), \1Size, \1Dim, 0, 0, (?:threadId\.x|\(threadId\.x\+\(4\*(user_\w+)\)\))\)`,
+  'g',
+)
+/** Where an argument says, which is the same for all. */
+const READ_ONE = /getMemoryOptimized32\((user_\w+), \1Size, \1Dim, 0, 0, (user_\w+)\)/g
 const READ_FOUR_HERE = new RegExp(`getVec4FromSampler2D${HERE}`, 'g')

@@ -2,6 +2,7 @@ import { LimitError } from '@adjoint/core'
 import type { Storage } from './device.js'
 import type { Gl } from './gpujs.js'
 
+/** In texels. */
 export interface Sides {
   readonly width: number
   readonly height: number
@@ -26,6 +27,8 @@ export class Textures {
   readonly #resident = new Set<Texture>()
   readonly #free = new Map<string, object[]>()
   readonly #framebuffer: object
+  /** What is in it: to say it again would have a driver begin anew. */
+  #attached: object | undefined
   readonly #mostSide: number
   readonly #mostBytes: number
   #freeBytes = 0
@@ -74,7 +77,9 @@ export class Textures {
   attach({ texture }: Texture): void {
     const gl = this.#gl
     gl.bindFramebuffer(gl.FRAMEBUFFER, this.#framebuffer)
+    if (texture === this.#attached) return
     gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, texture!, 0)
+    this.#attached = texture
   }
 
   read(storage: Texture): Float32Array {
@@ -92,25 +97,31 @@ export class Textures {
   // ---- memory
 
   /** A texture for so many values. @param inUse what stays on the device. */
-  allocate(length: number, inUse: readonly Texture[]): Texture {
+  allocate(length: number, inUse: readonly Texture[], width?: number): Texture {
     this.#checkThere()
-    const made: Texture = { length, ...this.sidesFor(length), texture: undefined, spilled: undefined }
+    const made: Texture = { length, ...this.sidesFor(length, width), texture: undefined, spilled: undefined }
     this.#place(made, inUse)
     this.#buffers++
     return made
   }
 
-  /** @throws LimitError where no texture is that large. */
-  sidesFor(length: number): Sides {
+  /**
+   * @param width a power of two, so that positions are found by shifts: that of the nearest square, unless given.
+   * @throws LimitError where no texture is that large.
+   */
+  sidesFor(length: number, width: number = this.#widthFor(length)): Sides {
     const texels = Math.ceil(length / 4)
-    // The nearest square whose side is a power of two: few sizes, so that textures are used again, and positions by shifts.
-    const width = Math.min(this.#mostSide, 2 ** Math.ceil(Math.log2(texels) / 2))
     const height = Math.ceil(texels / width)
     if (height > this.#mostSide)
       throw new LimitError(
         `${length} values need a texture of ${width} x ${height}; this GPU allows ${this.#mostSide} a side`,
       )
     return { width, height }
+  }
+
+  /** Few of them, so that textures are used again. */
+  #widthFor(length: number): number {
+    return Math.min(this.#mostSide, 2 ** Math.ceil(Math.log2(Math.ceil(length / 4)) / 2))
   }
 
   /** Gives it a texture, of those that were given back or a new one. */

@@ -11,6 +11,16 @@ const MAP: Source = {
   body: withIntegers([['at', `last - ${I}`]], `return x[${I}] * 100 + x[at] * 10 + ${I};`),
 }
 
+/** Reads some texels further on, and one value. */
+const PART: Source = {
+  args: [
+    ['x', 'array'],
+    ['by', 'integer'],
+    ['one', 'integer'],
+  ],
+  body: `return x[${I} + 4 * by] * 100 + x[one] * 10 + ${I};`,
+}
+
 const FOUR: Source = {
   ...MAP,
   glsl: [0, 1, 2, 3]
@@ -25,25 +35,42 @@ export function checkTexts(device: WebGlDevice): void {
   const values = Float32Array.from({ length: LENGTH }, (_, i) => i % 7)
   const x = device.upload(values)
   const args = [x, LENGTH - 1]
-  const checked = (got: Storage, want: (i: number) => number): void => {
-    const given = device.readSync(got)
-    device.free(got)
+  const check = (given: Float32Array, want: (i: number) => number): void => {
     const at = given.findIndex((value, i) => value !== want(i))
     if (at >= 0) throw new Error(`a trial gave ${given[at]} at ${at} where ${want(at)} is right`)
+  }
+  const taken = (storage: Storage): Float32Array => {
+    const read = device.readSync(storage)
+    device.free(storage)
+    return read
   }
   const mapped = device.run(
     device.program('trial of a map', () => MAP),
     args,
     LENGTH,
   )
-  checked(mapped, (i) => values[i]! * 100 + values[LENGTH - 1 - i]! * 10 + i)
+  check(taken(mapped), (i) => values[i]! * 100 + values[LENGTH - 1 - i]! * 10 + i)
+  // One within a row, and one of several.
+  const parts = device.partsOf(LENGTH)
+  const whole = parts.allocate(2 * LENGTH)
+  let end = 0
+  const places = [8, 40].map((length) => {
+    const at = parts.next(end, length)
+    end = at + length
+    return { at, length }
+  })
+  const part = device.program('trial of a part', () => PART)
+  for (const { at, length } of places) device.run(part, [x, 2, 5], length, undefined, { storage: whole, at })
+  const written = taken(whole)
+  for (const { at, length } of places)
+    check(written.subarray(at, at + length), (i) => values[i + 8]! * 100 + values[5]! * 10 + i)
   const four = device.runFour(
     device.program('trial of four', () => FOUR),
     args,
     LENGTH,
   )
   four?.forEach((got, of) => {
-    checked(got, (i) => values[i]! + of)
+    check(taken(got), (i) => values[i]! + of)
   })
   device.free(x)
 }

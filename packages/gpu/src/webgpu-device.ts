@@ -3,6 +3,7 @@ import {
   type Device,
   type GpuInfo,
   type Into,
+  type Parts,
   lostDevice,
   type Program,
   type Source,
@@ -206,9 +207,12 @@ export class WebGpuDevice implements Device {
     return made
   }
 
-  readonly parts: NonNullable<Device['parts']> = {
-    apart: ALIGNMENT / 4,
-    allocate: (length: number): Storage => this.#allocate(length),
+  partsOf(): Parts {
+    const apart = ALIGNMENT / 4
+    return {
+      next: (at) => Math.ceil(at / apart) * apart,
+      allocate: (length) => this.#allocate(length),
+    }
   }
 
   run(

@@ -4,6 +4,8 @@ import type { ArgumentType, Device, Source, Storage } from '../device.js'
 /** An input on the device, or a single value that the host knows. */
 export interface Operand extends Aval {
   readonly storage: Storage | number
+  /** From where on it lies there, for kernels that say so: a multiple of four. */
+  readonly at?: number
 }
 
 /** An argument of a kernel: its name, its type, its value. */

@@ -9,7 +9,11 @@ const EACH = [0, 1, 2, 3] as const
 interface Side {
   readonly storage: Storage
   readonly isTransposed: boolean
+  /** The first of its texels. */
+  readonly at: number
 }
+
+const asStored = (storage: Storage): Side => ({ storage, isTransposed: false, at: 0 })
 
 /**
  * A product on WebGL, by reads of four values. Operands are read as they are stored where their sides are multiples of
@@ -21,12 +25,12 @@ export function packed(device: Device, product: Product): Storage {
     const isWhole = k % 4 === 0
     const a: Side =
       isWhole && (!transposeA || m % 4 === 0)
-        ? { storage: product.a, isTransposed: transposeA }
-        : { storage: keep(rowsOf(device, product)), isTransposed: false }
+        ? { storage: product.a, isTransposed: transposeA, at: product.aAt / 4 }
+        : asStored(keep(rowsOf(device, product)))
     const b: Side =
       isWhole && (transposeB || n % 4 === 0)
-        ? { storage: product.b, isTransposed: transposeB }
-        : { storage: keep(columnsOf(device, product)), isTransposed: false }
+        ? { storage: product.b, isTransposed: transposeB, at: product.bAt / 4 }
+        : asStored(keep(columnsOf(device, product)))
     const products = tiled(device, product, a, b) ?? untiled(device, product, a, b)
     if (n % 4 === 0) return products
     keep(products)
@@ -67,11 +71,15 @@ function sizesOf({ m, n, k, aSteps, bSteps }: Product) {
   ]
 }
 
+function sidesOf(a: Side, b: Side) {
+  return [vectors('a', a.storage), vectors('b', b.storage), integer('afrom', a.at), integer('bfrom', b.at)]
+}
+
 /** [m, k / 4] of a. */
 function rowsOf(device: Device, product: Product): Storage {
-  const { transposeA, a, m, k, batches, aSteps } = product
+  const { transposeA, a, aAt, m, k, batches, aSteps } = product
   const matrices = (aSteps[0] ?? 0) === 0 ? 1 : batches
-  const args = [array('x', a), ...sizesOf(product)]
+  const args = [array('x', a), integer('from', aAt), ...sizesOf(product)]
   return launchWide(device, `pack rows ${transposeA}`, args, matrices * m * Math.ceil(k / 4) * 4, 4, () =>
     withIntegers(
       [
@@ -80,17 +88,20 @@ function rowsOf(device: Device, product: Product): Storage {
         ['batch', 'idiv(line, m)'],
         ['row', 'line - batch * m'],
       ],
-      vectorOf(transposeA ? 'x[(batch * k + i + #) * m + row]' : 'x[line * k + i + #]', 'i + # < k'),
+      vectorOf(
+        transposeA ? 'x[from + (batch * k + i + #) * m + row]' : 'x[from + line * k + i + #]',
+        'i + # < k',
+      ),
     ),
   )
 }
 
 /** [k, n / 4] of b, k up to a multiple of four. */
 function columnsOf(device: Device, product: Product): Storage {
-  const { transposeB, b, n, k, batches, bSteps } = product
+  const { transposeB, b, bAt, n, k, batches, bSteps } = product
   const matrices = (bSteps[0] ?? 0) === 0 ? 1 : batches
   const length = matrices * Math.ceil(k / 4) * 4 * Math.ceil(n / 4) * 4
-  const args = [array('x', b), ...sizesOf(product)]
+  const args = [array('x', b), integer('from', bAt), ...sizesOf(product)]
   return launchWide(device, `pack columns ${transposeB}`, args, length, 4, () =>
     withIntegers(
       [
@@ -100,7 +111,7 @@ function columnsOf(device: Device, product: Product): Storage {
         ['i', 'line - batch * depth * 4'],
       ],
       vectorOf(
-        transposeB ? 'x[(batch * n + col + #) * k + i]' : 'x[(batch * k + i) * n + col + #]',
+        transposeB ? 'x[from + (batch * n + col + #) * k + i]' : 'x[from + (batch * k + i) * n + col + #]',
         'i < k && col + # < n',
       ),
     ),
@@ -121,7 +132,7 @@ function tiled(device: Device, product: Product, a: Side, b: Side): Storage | un
   if (device.runFour === undefined) return undefined
   const { m, n, batches } = product
   const sizes = sizesOf(product)
-  const args = [vectors('a', a.storage), vectors('b', b.storage), ...sizes]
+  const args = [...sidesOf(a, b), ...sizes]
   const program = device.program(`matmul tiled ${a.isTransposed} ${b.isTransposed}`, (): Source => ({
     args: args.map(([name, type]) => [name, type]),
     body: untiledBody(false),
@@ -177,16 +188,16 @@ function tile(transposeA: boolean, transposeB: boolean): string {
   ${
     transposeA
       ? `int across = user_m / 4;
-  ivec4 a = (batch * user_s * user_k + each) * across + row / 4;
+  ivec4 a = user_afrom + (batch * user_s * user_k + each) * across + row / 4;
   int aStep = 4 * across;`
-      : `ivec4 a = (batch * user_s * user_m + min(row + each, user_m - 1)) * user_depth;
+      : `ivec4 a = user_afrom + (batch * user_s * user_m + min(row + each, user_m - 1)) * user_depth;
   int aStep = 1;`
   }
   ${
     transposeB
-      ? `ivec4 b = (batch * user_t * user_n + min(col * 4 + each, user_n - 1)) * user_depth;
+      ? `ivec4 b = user_bfrom + (batch * user_t * user_n + min(col * 4 + each, user_n - 1)) * user_depth;
   int bStep = 1;`
-      : `ivec4 b = (batch * user_t * user_depth * 4 + each) * user_width + col;
+      : `ivec4 b = user_bfrom + (batch * user_t * user_depth * 4 + each) * user_width + col;
   int bStep = 4 * user_width;`
   }
   vec2 aUnit = 1.0 / vec2(textureSize(user_a, 0));
@@ -212,10 +223,10 @@ function tile(transposeA: boolean, transposeB: boolean): string {
 function untiled(device: Device, product: Product, a: Side, b: Side): Storage {
   const { m, n, k, batches } = product
   return inSteps(device, (keep) => {
-    const rows = a.isTransposed ? keep(rowsOf(device, product)) : a.storage
-    const columns = b.isTransposed ? keep(columnsOf(device, product)) : b.storage
+    const rows = a.isTransposed ? asStored(keep(rowsOf(device, product))) : a
+    const columns = b.isTransposed ? asStored(keep(columnsOf(device, product))) : b
     const long = isLong(Math.ceil(k / 4))
-    const args = [vectors('a', rows), vectors('b', columns), ...sizesOf(product)]
+    const args = [...sidesOf(rows, columns), ...sizesOf(product)]
     const length = batches * m * Math.ceil(n / 4) * 4
     return launchWide(device, `matmul packed ${long}`, args, length, 4, () => untiledBody(long))
   })
@@ -227,8 +238,8 @@ function untiledBody(long: boolean): string {
       ['line', `idiv(${I}, width)`],
       ['col', `${I} - line * width`],
       ['batch', 'idiv(line, m)'],
-      ['ao', '(batch * s * m + line - batch * m) * depth'],
-      ['bo', 'batch * t * depth * 4 * width + col'],
+      ['ao', 'afrom + (batch * s * m + line - batch * m) * depth'],
+      ['bo', 'bfrom + batch * t * depth * 4 * width + col'],
     ],
     `let c0 = 0.0;
     let c1 = 0.0;

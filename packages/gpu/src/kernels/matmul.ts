@@ -1,7 +1,7 @@
 import { type Aval, sizeOf } from '@adjoint/core/extend'
 import type { Device, Storage } from '../device.js'
 import { I, isLong, loop, withIntegers } from '../text.js'
-import { broadcastStrides, digitsOf, offsetOf, walkOf } from '../walk.js'
+import { broadcastStrides, digitsOf, offsetOf, type Walk, walkOf } from '../walk.js'
 import { array, integer, integers, launch, launchWide, type Operand } from './launch.js'
 import { packed } from './matmul-webgl.js'
 
@@ -14,6 +14,9 @@ interface Flags {
 export interface Product extends Flags {
   readonly a: Storage
   readonly b: Storage
+  /** From where on they lie there, where products are by tiles. */
+  readonly aAt: number
+  readonly bAt: number
   readonly m: number
   readonly n: number
   readonly k: number
@@ -27,8 +30,17 @@ export interface Product extends Flags {
 /** From here on operands are rearranged, or tiles computed, for speed. */
 const LARGE = 2 ** 14
 
-/** Whether a product is computed by tiles. */
-export function isLarge(
+/** Whether a product is computed by tiles, from operands that may lie anywhere on WebGL. */
+export function isTiled(
+  flags: Flags,
+  a: readonly number[],
+  b: readonly number[],
+  out: readonly number[],
+): boolean {
+  return isLarge(flags, a, out) && walkOfBatch(a, b, out).sides.length <= 1
+}
+
+function isLarge(
   { transposeA }: Pick<Flags, 'transposeA'>,
   a: readonly number[],
   out: readonly number[],
@@ -37,20 +49,29 @@ export function isLarge(
   return m * n * a.at(transposeA ? -2 : -1)! >= LARGE && m >= 4 && n >= 4
 }
 
+/** How batches of operands are walked. */
+function walkOfBatch(a: readonly number[], b: readonly number[], out: readonly number[]): Walk {
+  const batch = out.slice(0, -2)
+  return walkOf(
+    batch,
+    [a, b].map((shape) => broadcastStrides({ shape: shape.slice(0, -2) }, batch)),
+  )
+}
+
 /** Batched product of the last two axes, either stored transposed; batch axes broadcast. */
 export function matmul(device: Device, flags: Flags, a: Operand, b: Operand, out: Aval): Storage {
   const rank = out.shape.length
-  const batch = out.shape.slice(0, -2)
-  const steps = (x: Operand): number[] => broadcastStrides({ shape: x.shape.slice(0, -2) }, batch)
-  const { sides, strides } = walkOf(batch, [steps(a), steps(b)])
+  const { sides, strides } = walkOfBatch(a.shape, b.shape, out.shape)
   const product: Product = {
     ...flags,
     a: a.storage as Storage,
     b: b.storage as Storage,
+    aAt: a.at ?? 0,
+    bAt: b.at ?? 0,
     m: out.shape[rank - 2]!,
     n: out.shape[rank - 1]!,
     k: a.shape[a.shape.length - (flags.transposeA ? 2 : 1)]!,
-    batches: sizeOf(batch),
+    batches: sizeOf(out.shape.slice(0, -2)),
     sides,
     aSteps: strides[0]!,
     bSteps: strides[1]!,

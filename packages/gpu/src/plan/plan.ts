@@ -11,24 +11,32 @@ import {
   sizeOf,
   type ValueId,
 } from '@adjoint/core/extend'
-import type { Device, Into, Program as DeviceProgram, Storage } from '../device.js'
+import type { Device, Into, Parts, Program as DeviceProgram, Storage } from '../device.js'
 import { EXACT, isFar } from '../far.js'
 import { inSteps, type Operand } from '../kernels/launch.js'
 import { concat, copy } from '../kernels/movement.js'
-import { isLarge } from '../kernels/matmul.js'
+import { isTiled } from '../kernels/matmul.js'
 import { rewrite } from './rewrite.js'
 import { type Dispatch, kindOfArray, type Schedule, schedule } from './schedule.js'
 import { tellSmall } from './small.js'
 import { shaderOf } from './wgsl.js'
 import type { Placed, Tensors } from './tensors.js'
-import { orderOf, type Place, SLOTS, spanOf, type Written, written } from './text.js'
+import { orderOf, type Place, SLOTS, spanOf, type Written, written, writtenApart } from './text.js'
 
 interface Step extends Dispatch {
-  readonly text: Written | undefined
-  readonly program: DeviceProgram | undefined
+  /** None where a kernel is run as it is run op by op. */
+  readonly runs: readonly Run[]
+  readonly length: number
+}
+
+/** What is written by one program: all that a dispatch stores, or one of its values. */
+interface Run {
+  readonly text: Written
+  readonly program: DeviceProgram
+  readonly at: number
   readonly length: number
   /** Of its WGSL, if it has any. */
-  readonly threads: number | undefined
+  readonly threads?: number
 }
 
 const NONE: ReadonlySet<string> = new Set()
@@ -48,9 +56,13 @@ export class GpuPlan implements Replay {
   readonly #changing: readonly number[]
   readonly #begins: ReadonlyMap<number, number>
   readonly #changedLength: number
+  /** How what is written into one storage lies there. */
+  readonly #parts: Parts | undefined
   /** The last step that reads an array. */
   readonly #lastUse = new Map<string, number>()
   #fixed: Storage | undefined
+  /** Those that are others in every run. */
+  #numbers: ArrayLike<number> = []
   /** What this run has made, by array. */
   #arrays = new Map<string, Storage>()
   /** Those of them that somebody else gives back. */
@@ -70,19 +82,23 @@ export class GpuPlan implements Replay {
       this.#places.set(id, { array, at })
       return at + spanOf(values[id]!.shape)
     }
+    const isChanged = new Set(assigned.map(({ value }) => value))
+    const spans = ordered.map(({ outs }) => outs.reduce((sum, id) => sum + spanOf(values[id]!.shape), 0))
+    const changing = ordered.map(({ outs }) => outs.some((id) => isChanged.has(id)))
+    const changed = spans.reduce((sum, span, i) => sum + (changing[i] ? span : 0), 0)
+    this.#parts = device.partsOf?.(Math.max(changed, ...spans))
     const lengths = ordered.map(({ outs }, i) =>
       outs.reduce((at, id) => {
         this.#stepOf.set(id, i)
-        return place(id, `out${i}`, at)
+        return place(id, `out${i}`, device.packs ? this.#next(at, spanOf(values[id]!.shape)) : at)
       }, 0),
     )
     // Variables lie as the steps that change them leave them, and behind each other where they do not change.
     this.#changing = [...new Set(assigned.map(({ value }) => this.#stepOf.get(value)!))].sort((a, b) => a - b)
     const begins = new Map<number, number>()
     // They may be written there, where the device lets one begin.
-    const apart = device.parts?.apart ?? 1
     this.#changedLength = this.#changing.reduce((at, step) => {
-      const begin = Math.ceil(at / apart) * apart
+      const begin = this.#next(at, lengths[step]!)
       begins.set(step, begin)
       return begin + lengths[step]!
     }, 0)
@@ -117,24 +133,33 @@ export class GpuPlan implements Replay {
         if (source.kind === 'variable' && source.variable === variable) place(id, 'held', at)
       })
     this.#steps = ordered.map((dispatch, i): Step => {
-      if (dispatch.isForeign)
-        return { ...dispatch, text: undefined, program: undefined, length: lengths[i]!, threads: undefined }
+      const length = lengths[i]!
+      if (dispatch.isForeign) return { ...dispatch, runs: [], length }
       const placeOf = (id: ValueId): Place => this.#places.get(id)!
-      const text = written(program, dispatch, isLoaded, placeOf)
-      const shader = device.packs
-        ? undefined
-        : shaderOf(program, dispatch.outs, isLoaded, placeOf, device.info.isSoftware)
-      return {
-        ...dispatch,
-        text,
-        // One body may do for several sizes, which are written into the WGSL.
-        program: device.program(`plan|${text.arrays.join()}|${text.body}|${shader?.wgsl ?? ''}`, () => ({
-          ...text,
-          ...(shader !== undefined && { wgsl: shader.wgsl, readsVectors: shader.readsVectors }),
-        })),
-        length: lengths[i]!,
-        threads: shader?.threads,
+      // Without WGSL each value would find out by branches which one it is of: they are written one by one.
+      if (device.packs) {
+        const runs = dispatch.outs.map((id) => {
+          const text = writtenApart(program, id, isLoaded, placeOf)
+          const made = device.program(`plan|${text.body}`, () => text)
+          return { text, program: made, at: placeOf(id).at, length: spanOf(values[id]!.shape) }
+        })
+        return { ...dispatch, runs, length }
       }
+      const text = written(program, dispatch, isLoaded, placeOf)
+      const { wgsl, readsVectors, threads } = shaderOf(
+        program,
+        dispatch.outs,
+        isLoaded,
+        placeOf,
+        device.info.isSoftware,
+      )
+      // One body may do for several sizes, which are written into the WGSL.
+      const made = device.program(`plan|${text.arrays.join()}|${text.body}|${wgsl}`, () => ({
+        ...text,
+        wgsl,
+        readsVectors,
+      }))
+      return { ...dispatch, runs: [{ text, program: made, at: 0, length, threads }], length }
     })
     this.#steps.forEach((step, i) => {
       for (const array of this.#readBy(step)) this.#lastUse.set(array, i)
@@ -161,11 +186,16 @@ export class GpuPlan implements Replay {
       program,
       device.mostArrays,
       // Tiles are not written into plans where there is no WGSL.
-      (kernel, [a], out) => device.packs && kernel.kind === 'matmul' && isLarge(kernel, a!, out),
+      (kernel, [a, b], out) => device.packs && kernel.kind === 'matmul' && isTiled(kernel, a!, b!, out),
+      device.packs,
     )
-    if (planned === undefined || isSlowOn(device, program)) return undefined
+    if (planned === undefined) return undefined
     tellSmall(program)
     return new GpuPlan(device, tensors, program, planned)
+  }
+
+  #next(at: number, length: number): number {
+    return this.#parts?.next(at, length) ?? at
   }
 
   #rootOf(id: ValueId): ValueId {
@@ -173,8 +203,8 @@ export class GpuPlan implements Replay {
     return source.kind === 'kernel' && source.kernel.kind === 'view' ? this.#rootOf(source.inputs[0]!) : id
   }
 
-  #readBy({ text, outs }: Step): readonly string[] {
-    if (text !== undefined) return text.arrays
+  #readBy({ runs, outs, isForeign }: Step): readonly string[] {
+    if (!isForeign) return [...new Set(runs.flatMap(({ text }) => text.arrays))]
     const { source } = this.#program.values[outs[0]!]!
     return source.kind === 'kernel' ? source.inputs.flatMap((id) => this.#places.get(id)?.array ?? []) : []
   }
@@ -198,7 +228,8 @@ export class GpuPlan implements Replay {
   }
 
   commit(numbers: ArrayLike<number> = []): void {
-    if (numbers.length > 0) this.#arrays.set(SLOTS, this.#device.upload(padded(numbers)))
+    this.#numbers = numbers
+    if (this.#lastUse.has(SLOTS)) this.#arrays.set(SLOTS, this.#device.upload(padded(numbers)))
     const arena = this.#arena()
     try {
       this.#run(false, arena)
@@ -224,13 +255,12 @@ export class GpuPlan implements Replay {
 
   /** What the changing steps write into side by side, where they are several that are still to run and nothing reads. */
   #arena(): Storage | undefined {
-    const { parts } = this.#device
     const isLast = (i: number): boolean => {
       const { isForeign, isFirst } = this.#steps[i]!
       return !isForeign && !isFirst && !this.#lastUse.has(`out${i}`)
     }
-    if (parts === undefined || this.#changing.length < 2 || !this.#changing.every(isLast)) return undefined
-    return parts.allocate(this.#changedLength)
+    if (this.#changing.length < 2 || !this.#changing.every(isLast)) return undefined
+    return this.#parts?.allocate(this.#changedLength)
   }
 
   #run(isFirst: boolean, arena?: Storage): void {
@@ -243,28 +273,49 @@ export class GpuPlan implements Replay {
     })
   }
 
-  #runStep({ text, program, length, threads, outs }: Step, into?: Into): Storage {
-    if (text !== undefined)
-      return this.#device.run(
-        program!,
-        [
-          ...text.arrays.map((array) => this.#arrays.get(array)!),
-          ...text.args.slice(text.arrays.length).map(([name]) => (name === 'inf' ? Infinity : NaN)),
-        ],
-        length,
-        threads,
-        into,
-      )
+  #runStep({ runs, length, outs, isForeign }: Step, into?: Into): Storage {
+    if (!isForeign) {
+      if (runs.length === 1) return this.#start(runs[0]!, into)
+      return inSteps(this.#device, (keep) => {
+        const { storage, at } = into ?? {
+          storage: keep(this.#parts!.allocate(length)),
+          at: 0,
+        }
+        for (const run of runs) this.#start(run, { storage, at: at + run.at })
+        return storage
+      })
+    }
     const { source, shape, dtype } = this.#program.values[outs[0]!]!
     if (source.kind !== 'kernel') throw new Error('only kernels are run')
     const { kernel, inputs } = source
     return inSteps(this.#device, (keep) => {
       const operands = inputs.map((id): Operand => {
         const value = this.#program.values[id]!
+        const place = this.#places.get(id)
+        // Products are read where they lie.
+        if (kernel.kind === 'matmul' && place !== undefined)
+          return { ...value, storage: this.#arrays.get(place.array)!, at: place.at }
         return { shape: value.shape, dtype: value.dtype, storage: keep(this.#copyOf(id)) }
       })
       return this.#tensors.start(kernel, operands, { shape, dtype })
     })
+  }
+
+  #start({ text, program, length, threads }: Run, into?: Into): Storage {
+    const { arrays, args, slots, places } = text
+    const numbers = args.slice(arrays.length, args.length - slots.length - places.length)
+    return this.#device.run(
+      program,
+      [
+        ...arrays.map((array) => this.#arrays.get(array)!),
+        ...numbers.map(([name]) => (name === 'inf' ? Infinity : NaN)),
+        ...slots.map((slot) => this.#numbers[slot]!),
+        ...places,
+      ],
+      length,
+      threads,
+      into,
+    )
   }
 
   /** A value by itself. */
@@ -478,13 +529,6 @@ export class GpuPlan implements Replay {
     return [...found].sort((a, b) => a - b)
   }
 }
-
-/** Without WGSL each value that is changed finds out by branches which variable it is of: ops are faster at many. */
-function isSlowOn(device: Device, { assigned, values }: Program): boolean {
-  const changed = assigned.reduce((n, { value }) => n + sizeOf(values[value]!.shape), 0)
-  return device.packs && assigned.length > 1 && changed > MOST_CHANGED
-}
-const MOST_CHANGED = 2 ** 14
 
 /** Where variables that do not change lie: as they do, where they lie in one block already. */
 function layoutOf(held: readonly Placed[], tensors: Tensors): Placed[] {

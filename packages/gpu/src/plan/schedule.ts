@@ -36,11 +36,13 @@ const MOST_ALL = 2 ** 22
  * Undefined where one value alone is computed from more arrays than that.
  * @param mostArrays how many arrays one dispatch may read.
  * @param isBetterAlone whether a kernel is run as it is run op by op, though it could be written.
+ * @param isApart whether a dispatch is a draw for each of its values, which all read arrays of their own.
  */
 export function schedule(
   program: Program,
   mostArrays: number,
   isBetterAlone: BetterAlone = () => false,
+  isApart = false,
 ): Schedule | undefined {
   const isForeign = (id: ValueId): boolean => isForeignTo(program, id, isBetterAlone)
   const { stored, loaded } = storedOf(program, isForeign)
@@ -95,7 +97,9 @@ export function schedule(
       if (arrays.size > mostArrays) return undefined
       const isNumber = numbers.has(id)
       let group = groups.find(
-        (g) => numbers.has(g.outs[0]!) === isNumber && new Set([...g.arrays, ...arrays]).size <= mostArrays,
+        (g) =>
+          numbers.has(g.outs[0]!) === isNumber &&
+          (isApart || new Set([...g.arrays, ...arrays]).size <= mostArrays),
       )
       if (group === undefined) groups.push((group = { outs: [], arrays: new Set() }))
       group.outs.push(id)

@@ -14,6 +14,10 @@ export interface Place {
 /** A dispatch as the body of a gpu.js kernel, the arrays it reads, and what else it is given. */
 export interface Written extends Source {
   readonly arrays: readonly string[]
+  /** Which of the numbers that are others in every run it is given. */
+  readonly slots: readonly number[]
+  /** Where it reads arrays, by fours or of one value: the last of its arguments. */
+  readonly places: readonly number[]
 }
 
 /** How far from a value the next one begins: at a multiple of four, so that it can be read by fours. */
@@ -68,16 +72,65 @@ export function written(
     lines.push(g === groups.length - 1 ? text : `if (${I} < ${begin}) {\n${text}\n}`)
   })
   const body = lines.join('\n')
-  const arrays = [...new Set(body.match(/\b(?:given|fixed|held|changed|slots|out\d+)(?=\[)/g))].sort()
-  const numbers = ['inf', 'nan'].filter((name) => new RegExp(`\\b${name}\\b`).test(body))
+  const arrays = [...new Set(body.match(ARRAYS))].sort()
   return {
     args: [
       ...arrays.map((name) => [name, 'array'] as const),
-      ...numbers.map((name) => [name, 'number'] as const),
+      ...numbersIn(body).map((name) => [name, 'number'] as const),
     ],
     body,
     arrays,
+    slots: [],
+    places: [],
   }
+}
+
+/**
+ * Writes one value of a dispatch by itself. Which arrays it reads, and where, are arguments: values that are computed in
+ * the same way share one text.
+ */
+export function writtenApart(
+  program: Program,
+  id: ValueId,
+  isLoaded: (id: ValueId) => boolean,
+  placeOf: (id: ValueId) => Place,
+): Written {
+  const { text, result, leaves } = templateOf(program, id, isLoaded, placeOf)
+  const slots = new Map<string, number>()
+  const places = new Map<string, number>()
+  const filledIn = `${text}\nreturn ${result};`.replace(/leaf\((\d+)\)/g, (_, leaf: string) => {
+    const { array, at } = leaves[Number(leaf)]!
+    if (array === SLOTS) {
+      slots.set(`p${leaf}`, -1 - at)
+      return `p${leaf}`
+    }
+    places.set(`o${leaf}`, at < 0 ? -1 - at : at / 4)
+    return `${array}[${at < 0 ? `o${leaf}` : `${I} + 4 * o${leaf}`}]`
+  })
+  const arrays: string[] = []
+  const body = filledIn.replace(ARRAYS, (name) => {
+    if (!arrays.includes(name)) arrays.push(name)
+    return `x${arrays.indexOf(name)}`
+  })
+  const here = standsAnywhere(body) ? '' : `let ${HERE} = 0;\n${HERE}++;\n${HERE} = ${I};\n`
+  return {
+    args: [
+      ...arrays.map((_, i) => [`x${i}`, 'array'] as const),
+      ...numbersIn(body).map((name) => [name, 'number'] as const),
+      ...[...slots.keys()].map((name) => [name, 'number'] as const),
+      ...[...places.keys()].map((name) => [name, 'integer'] as const),
+    ],
+    body: `${here}${body}`,
+    arrays,
+    slots: [...slots.values()],
+    places: [...places.values()],
+  }
+}
+
+const ARRAYS = /\b(?:given|fixed|held|changed|slots|out\d+)(?=\[)/g
+
+function numbersIn(body: string): readonly string[] {
+  return ['inf', 'nan'].filter((name) => new RegExp(`\\b${name}\\b`).test(body))
 }
 
 /** The dispatch's values in the order in which they lie in its output. */
@@ -124,9 +177,10 @@ function templateOf(
   const load = (from: ValueId, at: string): string => {
     const { array, at: offset } = placeOf(from)
     if (at === HERE) return leaf({ array, at: offset })
+    // Numbers do not move with the position: they are told apart by a negative one.
+    if (sizeOf(program.values[from]!.shape) === 1) return leaf({ array, at: -1 - offset })
     return `${array}[${shifted(at, offset)}]`
   }
-  // Numbers do not move with the position: they are told apart by a negative one.
   const slot = (at: number): string => leaf({ array: SLOTS, at: -1 - at })
   const writer = new Writer(GPU_JS, program, isLoaded, load, slot)
   const result = writer.write(id, HERE)
