@@ -1,5 +1,15 @@
 // Elementwise ops on WebGPU that are computed four neighbours at a time, by WGSL of this package.
-import { cast, random, setBackend, sum, type DType, type Tensor, where, withBackend } from '@adjoint/core'
+import {
+  cast,
+  concat,
+  random,
+  setBackend,
+  sum,
+  type DType,
+  type Tensor,
+  where,
+  withBackend,
+} from '@adjoint/core'
 import { cpuBackend } from '@adjoint/core/extend'
 import type { GpuBackend } from '@adjoint/gpu'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
@@ -26,6 +36,8 @@ const OPS: Readonly<Record<string, Op>> = {
 /** Sides that are multiples of four and such that are not; sizes that end within a group of threads, and at its end. */
 const SHAPES: readonly (readonly [op: string, x: readonly number[], y: readonly number[]])[] = [
   ...Object.keys(OPS).map((op) => [op, [4103], [4103]] as const),
+  ['mul', [256], [256]],
+  ['mul', [1000], [1000]],
   ['mul', [1024], [1024]],
   ['log', [1025], [1025]],
   ['mul', [100, 100], [100]],
@@ -82,14 +94,27 @@ describe.skipIf(gpu === undefined)('elementwise ops on webgpu', () => {
     for (const refusal of REFUSALS) {
       const { result, texts } = await withoutOwnWgsl(refusal, async (without) => {
         const results: ArrayLike<unknown>[] = []
-        for (const one of SHAPES.slice(7)) results.push(await made(without, one))
+        for (const one of SHAPES.slice(8)) results.push(await made(without, one))
         return results
       })
       expect(texts).toBeGreaterThan(5)
-      SHAPES.slice(7).forEach((one, i) => {
+      SHAPES.slice(8).forEach((one, i) => {
         expectSame(one, result[i]!)
       })
     }
+  })
+
+  test('are right with more numbers than are kept, in one batch and after it', async () => {
+    const ones = values([3], 1).mul(0).add(1)
+    const sums = (from: number): Tensor[] => Array.from({ length: 1500 }, (_, i) => ones.add(from + i))
+    const some = (all: readonly Tensor[]): Tensor => concat(all.filter((_, i) => i % 100 === 99))
+    const [a, b] = [sums(0), sums(700)]
+    const got = [...(await some(a).data()), ...(await some(b).data())]
+    const again = await some(sums(0)).data()
+    const want = (from: number): number[] =>
+      Array.from({ length: 45 }, (_, i) => from + 100 * (1 + Math.floor(i / 3)))
+    expect(got).toEqual([...want(0), ...want(700)])
+    expect([...again]).toEqual(want(0))
   })
 
   test.runIf(isFull)('are right in more groups of threads than stand in a row', async () => {

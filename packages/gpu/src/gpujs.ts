@@ -46,10 +46,6 @@ export interface KernelInstance {
     readonly arrayArgs: readonly { readonly index: number; readonly dimsOffset: number }[]
     readonly scalarArgs: readonly { readonly index: number; readonly offset: number; readonly type: string }[]
   }
-  _computeDispatch(threads: readonly number[]): {
-    readonly groups: readonly number[]
-    readonly dispatchWidth: number
-  }
 }
 
 export interface WebGpuContext {
@@ -88,6 +84,7 @@ export interface GpuDevice {
   readonly limits: {
     readonly maxStorageBuffersPerShaderStage: number
     readonly maxStorageBufferBindingSize: number
+    readonly maxComputeWorkgroupsPerDimension: number
   }
   readonly lost: Promise<{ readonly reason: string; readonly message: string }>
   createBuffer(settings: { size: number; usage: number }): GpuBuffer

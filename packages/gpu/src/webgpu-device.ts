@@ -10,49 +10,20 @@ import {
   type Storage,
 } from './device.js'
 import { functionsIn } from './functions.js'
-import type {
-  GpuBuffer,
-  GpuDevice,
-  GpuEncoder,
-  GpuInstance,
-  GpuPass,
-  KernelInstance,
-  WebGpuContext,
-} from './gpujs.js'
+import type { GpuDevice, GpuInstance, KernelInstance, WebGpuContext } from './gpujs.js'
 import { SETTINGS, textOf } from './text.js'
+import { ALIGNMENT, Batch, type Buffer, type Slot } from './webgpu-batch.js'
 
 // WebGPU's own numbers, of GPUBufferUsage and GPUMapMode.
 const MAP_READ = 1
 const COPY_SRC = 4
 const COPY_DST = 8
-const UNIFORM = 64
 const STORAGE = 128
 const FOR_READING = 1
-
-/** Scalars of a run, and parts of a storage, begin at multiples of this; so many bytes of them go to the driver at once. */
-const ALIGNMENT = 256
-const MOST_SCALARS = 2 ** 16
 
 const LOSS_TOLD_WITHIN_MS = 100
 
 const host = globalThis as unknown as { setTimeout(f: () => void, ms: number): unknown }
-
-/** Memory of the device, which one tensor has after the other. */
-interface Slot {
-  readonly buffer: GpuBuffer
-  /** The batch of runs that last used it. */
-  batch: number
-}
-
-interface Buffer extends Storage {
-  readonly slot: Slot
-  readonly bytes: number
-  /** What went wrong while it was computed. */
-  error?: Error
-  /** What it is a part of, and from which byte on. */
-  readonly whole?: Buffer
-  readonly offset?: number
-}
 
 interface Built extends Program {
   kernel: KernelInstance
@@ -80,6 +51,7 @@ export class WebGpuDevice implements Device {
   readonly #waiting: (() => void | Promise<unknown>)[] = []
   #draining: Promise<void> | undefined
   readonly #free = new Map<number, Slot[]>()
+  #slots = 0
   #freeBytes = 0
   #buffers = 0
   #bytes = 0
@@ -87,15 +59,7 @@ export class WebGpuDevice implements Device {
   #lost: string | undefined
   onShortage: () => void = () => undefined
 
-  // The batch: runs that were added and not yet handed to the driver, with their scalars.
-  #encoder: GpuEncoder | undefined
-  #pass: GpuPass | undefined
-  #batch = 1
-  #scalarBytes = 0
-  readonly #scalarBuffer: GpuBuffer
-  readonly #words = new Uint32Array(MOST_SCALARS / 4)
-  readonly #integers = new Int32Array(this.#words.buffer)
-  readonly #floats = new Float32Array(this.#words.buffer)
+  readonly #batch: Batch
 
   constructor(gpu: GpuInstance, context: WebGpuContext, info: GpuInfo, mostBytes: number) {
     this.#gpu = gpu
@@ -104,7 +68,7 @@ export class WebGpuDevice implements Device {
     this.#mostBytes = mostBytes
     // One is taken by the output.
     this.mostArrays = Math.min(context.device.limits.maxStorageBuffersPerShaderStage, 8) - 1
-    this.#scalarBuffer = context.device.createBuffer({ size: MOST_SCALARS, usage: UNIFORM | COPY_DST })
+    this.#batch = new Batch(context.device)
     void context.device.lost.then(({ message }) => {
       this.#lost = message
     })
@@ -201,7 +165,7 @@ export class WebGpuDevice implements Device {
     const made = this.#allocate(values.length)
     this.#enqueue(() => {
       // The buffer may have been another tensor's, which runs of the batch still read.
-      if (made.slot.batch === this.#batch) this.#flush()
+      if (made.slot.batch === this.#batch.number) this.#batch.flush()
       this.#device.queue.writeBuffer(made.slot.buffer, 0, values)
     }, undefined)
     return made
@@ -242,64 +206,7 @@ export class WebGpuDevice implements Device {
       if (out.whole !== undefined) out.whole.error = out.error
       return
     }
-    const { arrayArgs, scalarArgs, byteLength } = kernel.paramsLayout
-    if (this.#scalarBytes + byteLength > MOST_SCALARS) this.#flush()
-    const offset = this.#scalarBytes
-    this.#scalarBytes += Math.ceil(byteLength / ALIGNMENT) * ALIGNMENT
-    const threads = [isOwn ? ownThreads! : out.length / width, 1, 1]
-    kernel.output = [threads[0]!]
-    const { groups, dispatchWidth } = kernel._computeDispatch(threads)
-    this.#words.set([...threads, dispatchWidth], offset / 4)
-    const entries = [{ binding: 0, resource: { buffer: this.#scalarBuffer, offset, size: byteLength } }]
-    const bind = (buffer: Buffer): void => {
-      buffer.slot.batch = this.#batch
-      entries.push({
-        binding: entries.length,
-        // All that it has room for, or up to the end of the last four values: kernels may go on so far.
-        resource: {
-          buffer: buffer.slot.buffer,
-          offset: buffer.offset ?? 0,
-          size: buffer.whole === undefined ? buffer.bytes : Math.ceil(buffer.length / 4) * 16,
-        },
-      })
-    }
-    for (const { index, dimsOffset } of arrayArgs) {
-      const given = args[index] as Buffer
-      bind(given)
-      this.#words.set([given.length, 1, 1, given.length], (offset + dimsOffset) / 4)
-    }
-    for (const { index, offset: at, type } of scalarArgs) {
-      if (type === 'Integer') this.#integers[(offset + at) / 4] = args[index] as number
-      else this.#floats[(offset + at) / 4] = args[index] as number
-    }
-    bind(out)
-    const pass = this.#openPass()
-    pass.setPipeline(kernel.computePipeline)
-    pass.setBindGroup(0, this.#device.createBindGroup({ layout: kernel.bindGroupLayout, entries }))
-    pass.dispatchWorkgroups(groups[0]!, groups[1]!, groups[2]!)
-  }
-
-  #openPass(): GpuPass {
-    if (this.#pass !== undefined) return this.#pass
-    this.#encoder = this.#device.createCommandEncoder()
-    this.#pass = this.#encoder.beginComputePass()
-    // What a piece of synchronous code starts goes to the driver together, when it ends.
-    void Promise.resolve().then(() => {
-      this.#flush()
-    })
-    return this.#pass
-  }
-
-  /** Hands the batch to the driver. */
-  #flush(): void {
-    if (this.#pass === undefined) return
-    this.#pass.end()
-    this.#device.queue.writeBuffer(this.#scalarBuffer, 0, this.#words, 0, this.#scalarBytes / 4)
-    this.#device.queue.submit([this.#encoder!.finish()])
-    this.#pass = undefined
-    this.#encoder = undefined
-    this.#scalarBytes = 0
-    this.#batch++
+    this.#batch.add(kernel, args, out, isOwn ? ownThreads! : out.length / width)
   }
 
   async read(storage: Storage): Promise<Float32Array> {
@@ -307,7 +214,7 @@ export class WebGpuDevice implements Device {
     const size = length * 4
     const staging = this.#device.createBuffer({ size, usage: MAP_READ | COPY_DST })
     this.#enqueue(() => {
-      this.#flush()
+      this.#batch.flush()
       const encoder = this.#device.createCommandEncoder()
       encoder.copyBufferToBuffer(slot.buffer, offset ?? 0, staging, 0, size)
       this.#device.queue.submit([encoder.finish()])
@@ -365,6 +272,7 @@ export class WebGpuDevice implements Device {
     if (kept === undefined) this.#makeRoom(bytes)
     else this.#freeBytes -= bytes
     const slot = kept ?? {
+      id: this.#slots++,
       buffer: this.#device.createBuffer({ size: bytes, usage: STORAGE | COPY_SRC | COPY_DST }),
       batch: 0,
     }
@@ -379,7 +287,8 @@ export class WebGpuDevice implements Device {
     const slots = [...this.#free.values()].flat()
     // Runs that were asked for before may still use them.
     this.#enqueue(() => {
-      this.#flush()
+      this.#batch.flush()
+      this.#batch.forget()
       for (const { buffer } of slots) buffer.destroy()
     }, undefined)
     this.#free.clear()
@@ -422,12 +331,15 @@ function byVectors(begun: string, arrays: boolean | readonly string[]): string {
 
 const ARGUMENT_TYPES = { array: 'Array', vectors: 'Array', number: 'Number', integer: 'Integer' } as const
 
-/** To one of few sizes, so that buffers are used again. */
+/** To one of few sizes, so that buffers are used again; larger ones have room for whole groups of threads, four values each. */
 function roundedUp(bytes: number): number {
   if (bytes <= 256) return 256
-  const step = 2 ** (Math.floor(Math.log2(bytes)) - 2)
+  const quarter = 2 ** (Math.floor(Math.log2(bytes)) - 2)
+  const step = bytes > LEAST_ROOM ? Math.max(quarter, LEAST_ROOM) : quarter
   return Math.ceil(bytes / step) * step
 }
+
+const LEAST_ROOM = 1024
 
 function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error))

@@ -75,4 +75,4 @@ export function map(
 }
 
 /** So few elements are not worth a second kernel. */
-const LEAST_FOR_FOURS = 2 ** 10
+const LEAST_FOR_FOURS = 2 ** 8
