@@ -243,6 +243,15 @@ describe.skipIf(gpu === undefined)('a plan on webgpu', () => {
     expect([...got]).toEqual(Array.from({ length: n }, (_, i) => 2 * i + 1))
   })
 
+  test('a long chain of values that are used twice is planned at once', async () => {
+    const f = compile((x: Tensor) => {
+      let y = x
+      for (let i = 0; i < 60; i++) y = y.mul(0.5).add(y.sub(y.mul(0.5)))
+      return y
+    })
+    expect([...(await f(tensor([1, 2, -3, 0.25])).data())]).toEqual([1, 2, -3, 0.25])
+  })
+
   test('a step whose loss is no number changes nothing', async () => {
     const x = input({ shape: [3] })
     const m = model({ inputs: x, outputs: dense(2, { activation: 'tanh' })(x) })

@@ -134,8 +134,11 @@ function isForeignTo({ values }: Program, id: ValueId, isBetterAlone: BetterAlon
 /** What is read, all in all, to compute a stored value. */
 function loadsOf(program: Program, id: ValueId, isLoaded: (id: ValueId) => boolean): ReadonlySet<ValueId> {
   const loads = new Set<ValueId>()
+  const seen = new Set<ValueId>()
   const visit = (at: ValueId): void => {
     for (const input of inputsOf(program.values[at]!.source)) {
+      if (seen.has(input)) continue
+      seen.add(input)
       const { source } = program.values[input]!
       if (source.kind === 'constant' && source.values.length === 1) continue
       if (source.kind !== 'kernel' || isLoaded(input)) loads.add(input)
@@ -146,12 +149,17 @@ function loadsOf(program: Program, id: ValueId, isLoaded: (id: ValueId) => boole
   return loads
 }
 
-function readsSlots(program: Program, id: ValueId, isLoaded: (id: ValueId) => boolean): boolean {
-  const { source } = program.values[id]!
-  if (source.kind === 'constant') return source.slot !== undefined
-  if (source.kind !== 'kernel') return false
-  if (source.slots !== undefined) return true
-  return source.inputs.some((input) => !isLoaded(input) && readsSlots(program, input, isLoaded))
+function readsSlots({ values }: Program, id: ValueId, isLoaded: (id: ValueId) => boolean): boolean {
+  const seen = new Set<ValueId>()
+  const visit = (at: ValueId): boolean => {
+    if (seen.has(at)) return false
+    seen.add(at)
+    const { source } = values[at]!
+    if (source.kind === 'constant') return source.slot !== undefined
+    if (source.kind !== 'kernel') return false
+    return source.slots !== undefined || source.inputs.some((input) => !isLoaded(input) && visit(input))
+  }
+  return visit(id)
 }
 
 /** Which values have a place of their own, and which of these are read from it where they are used. */
