@@ -285,18 +285,20 @@ describe.skipIf(gpu === undefined)('a plan on webgpu', () => {
       const run = vi.spyOn(WebGpuDevice.prototype, 'run')
       Object.defineProperty(gpu!.info, 'isSoftware', { value: isSoftware, configurable: true })
       try {
-        for (const [m, k, n, threads] of [
-          [128, 512, 144, isSoftware ? 8 * 18 : 32 * 36],
-          [64, 900, 160, isSoftware ? 8 * 20 : 16 * 40],
-          [42, 7, 31, 11 * 8],
+        for (const [m, k, n, threads, transposeA] of [
+          [128, 256, 288, isSoftware ? 8 * 36 : 32 * 72, false],
+          [128, 256, 288, isSoftware ? 8 * 36 : 32 * 72, true],
+          [128, 260, 160, isSoftware ? 16 * 20 : 32 * 40, false],
+          [42, 7, 31, 11 * 8, true],
         ] as const) {
           const [a, b, c] = [
-            random.uniform([m, k], { seed: 1 }),
+            random.uniform(transposeA ? [k, m] : [m, k], { seed: 1 }),
             random.uniform([k, n], { seed: 2 }),
             tensor(0.5),
           ]
-          const f = compile((x: Tensor, y: Tensor) => x.matmul(y).sub(c).relu())
-          const want = matmul(a, b).sub(c).relu()
+          const product = (x: Tensor, y: Tensor): Tensor => matmul(x, y, transposeA).sub(c).relu()
+          const f = compile(product)
+          const want = product(a, b)
           run.mockClear()
           const got = f(a, b)
           expect(run.mock.calls.map(([, , , count]) => count)).toContain(Math.ceil(threads / 64) * 64)

@@ -17,6 +17,8 @@ export interface Source {
   readonly readsVectors?: boolean | readonly string[]
   /** Whether it writes four values at once. */
   readonly writesVectors?: boolean
+  /** How many values its arrays hold at least, in the arguments' order, the result last: positions are checked faster then. */
+  readonly lengths?: readonly number[]
   /**
    * The same in GLSL of WebGL 2, as statements that set `four0` to `four3` to four texels of four outputs, from the
    * position `index` on.

@@ -130,10 +130,7 @@ export class WebGpuDevice implements Device {
     const assemble = kernel.assembleWGSL.bind(kernel)
     kernel.assembleWGSL = () => {
       const whole = assemble()
-      const begun = whole.slice(0, whole.lastIndexOf('@compute'))
-      const read = byVectors(begun, source.readsVectors ?? false)
-      const written = read.replace(/(var<storage, read_write> result : )array<f32>/, '$1array<vec4<f32>>')
-      return (source.writesVectors === true ? written : read) + source.wgsl!
+      return declared(whole.slice(0, whole.lastIndexOf('@compute')), source) + source.wgsl!
     }
     return kernel
   }
@@ -317,16 +314,23 @@ function partOf({ storage, at }: Into, length: number): Buffer {
   return { length, slot: whole.slot, bytes: 0, whole, offset: at * 4 }
 }
 
-/** A shader's beginning in which arrays are read by four values, without gpu.js' functions that read one. */
-function byVectors(begun: string, arrays: boolean | readonly string[]): string {
-  const isOne = (name: string): boolean => (typeof arrays === 'boolean' ? arrays : arrays.includes(name))
+/** A shader's beginning in which arrays are what its WGSL takes them for, without gpu.js' functions that read one value. */
+function declared(
+  begun: string,
+  { args, readsVectors = false, writesVectors = false, lengths }: Source,
+): string {
+  const arrays = args.flatMap(([name, type]) => (type === 'array' || type === 'vectors' ? [name] : []))
+  const isByFours = (name: string): boolean => {
+    if (name === 'result') return writesVectors
+    return typeof readsVectors === 'boolean' ? readsVectors : readsVectors.includes(name)
+  }
   return begun
-    .replace(/(var<storage, read> user_(\w+) : )array<f32>/g, (text, declared: string, name: string) =>
-      isOne(name) ? `${declared}array<vec4<f32>>` : text,
-    )
-    .replace(/fn get_user_(\w+)\([^)]*\) -> f32 \{[^}]*\}/g, (text, name: string) =>
-      isOne(name) ? '' : text,
-    )
+    .replace(/(var<storage, \w+> (?:user_)?(\w+) : )array<f32>/g, (_, begin: string, name: string) => {
+      const [type, width] = isByFours(name) ? ['vec4<f32>', 4] : ['f32', 1]
+      const length = name === 'result' ? lengths?.at(-1) : lengths?.[arrays.indexOf(name)]
+      return `${begin}array<${type}${length === undefined ? '' : `, ${length / width}`}>`
+    })
+    .replace(/fn get_user_\w+\([^)]*\) -> f32 \{[^}]*\}/g, '')
 }
 
 const ARGUMENT_TYPES = { array: 'Array', vectors: 'Array', number: 'Number', integer: 'Integer' } as const

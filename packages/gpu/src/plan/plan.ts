@@ -154,10 +154,12 @@ export class GpuPlan implements Replay {
         device.info.isSoftware,
       )
       // One body may do for several sizes, which are written into the WGSL.
-      const made = device.program(`plan|${text.arrays.join()}|${text.body}|${wgsl}`, () => ({
+      const sizes = [...text.arrays.map((array) => this.#lengthOf(array)), length]
+      const made = device.program(`plan|${text.arrays.join()}|${sizes.join()}|${text.body}|${wgsl}`, () => ({
         ...text,
         wgsl,
         readsVectors,
+        lengths: sizes,
       }))
       return { ...dispatch, runs: [{ text, program: made, at: 0, length, threads }], length }
     })
@@ -353,6 +355,7 @@ export class GpuPlan implements Replay {
   // ---- what goes up
 
   #lengthOf(array: string): number {
+    if (array === SLOTS) return spanOf([this.#program.slotCount])
     let length = 0
     for (const [id, place] of this.#places)
       if (place.array === array) length = Math.max(length, place.at + spanOf(this.#program.values[id]!.shape))

@@ -93,8 +93,9 @@ function inTwoSteps(
       dtype,
       source: { kind: 'kernel', kernel: { kind: 'reduce', op, axes: [axis] }, inputs: [of] },
     })
-  const cut = view(input!, [outer, parts, count / parts, inner], x.dtype)
-  return view(reduce(reduce(cut, [outer, parts, inner], 2), [outer, inner], 1), shape)
+  // Threads beside each other read what lies beside each other.
+  const cut = view(input!, [outer, count / parts, parts, inner], x.dtype)
+  return view(reduce(reduce(cut, [outer, parts, inner], 1), [outer, inner], 1), shape)
 }
 
 /** A divisor of `count` near its root, not far from it. */

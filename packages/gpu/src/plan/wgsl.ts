@@ -36,7 +36,11 @@ export function shaderOf(
   const grouped = (language: Language): GroupOfThreads[] =>
     groupsOf(language, program, outs, isLoaded, placeOf, isSoftware)
   const byOnes = grouped(WGSL)
-  const readsVectors = tiles.length > 0 ? tiles.every((tile) => tile === SMALL_TILE) : isMostlyFlat(byOnes)
+  const readsVectors =
+    tiles.length > 0
+      ? tiles.every((tile) => tile === SMALL_TILE) ||
+        outs.every((id) => productsIn(program, id, isLoaded).every((product) => isAlong(program, product)))
+      : isMostlyFlat(byOnes)
   const language = readsVectors ? WGSL_BY_FOURS : WGSL
   const groups = readsVectors ? grouped(language) : byOnes
   for (const { template, members, isFlat } of groups) {
@@ -50,10 +54,7 @@ export function shaderOf(
     const ends = endsBy(fours === undefined ? 1 : 4)
     threads = ends.at(-1)!
     parts.push(
-      groups.length === 1
-        ? `if (t >= ${threads}) { return; }`
-        : // A loop and no branch, which costs software more.
-          `for (var mine = t >= ${begin} && t < ${threads}; mine; mine = false) {`,
+      groups.length === 1 ? `if (t >= ${threads}) { return; }` : `if (t >= ${begin} && t < ${threads}) {`,
       ...(members.length === 1 ? [`let here = t - ${begin};`] : []),
       fours ?? filled(language, template, leaves, ends),
       ...(groups.length === 1 ? [] : ['}']),
@@ -203,8 +204,8 @@ const LARGE_TILES: readonly Tile[] = [
   [8, 8],
 ]
 const SMALL_TILE: Tile = [4, 4]
-const MANY_THREADS = 128
-const MANY_TERMS = 2 ** 23
+const MANY_THREADS = 256
+const MANY_TERMS = 2 ** 22
 
 /** What one thread computes of products of this shape, of so many terms each. */
 function tileOf(shape: readonly number[], length: number, isSoftware: boolean): Tile {
@@ -225,6 +226,17 @@ function tileFor(
   const [product] = productsIn(program, id, isLoaded)
   if (product === undefined) return undefined
   return tileOf(program.values[id]!.shape, lengthOf(program, product), isSoftware)
+}
+
+/** Whether neighbours in a tile's rows, and in its columns, lie side by side in a product's operands. */
+function isAlong({ values }: Program, product: ValueId): boolean {
+  const { source } = values[product]!
+  return (
+    source.kind === 'kernel' &&
+    source.kernel.kind === 'matmul' &&
+    source.kernel.transposeA &&
+    !source.kernel.transposeB
+  )
 }
 
 /** The products that a value is made of element by element, where tiles of them are worth it. */

@@ -107,8 +107,11 @@ export class Writer {
       col: this.#integer(`(${tile} - ${line} * ${across}) * ${wide}`),
     }
     const along = (first: string, count: number, side: number): readonly string[] => {
-      if (side % count === 0 && count === 4 && this.#loadFour !== undefined) return this.#fourFrom(first)
       const at = (i: number): string => (i === 0 ? first : `${first} + ${i}`)
+      if (side % count === 0 && this.#loadFour !== undefined)
+        return Array.from({ length: count / 4 }, (_, four) =>
+          this.#fourFrom(this.#integer(at(4 * four))),
+        ).flat()
       return Array.from({ length: count }, (_, i) =>
         this.#integer(side % count === 0 ? at(i) : `min(${at(i)}, ${side - 1})`),
       )
@@ -124,7 +127,8 @@ export class Writer {
         }),
       )
       const length = lengthOf(this.#program, product)
-      const step = this.#loadFour !== undefined && length % 4 === 0 ? 4 : 1
+      // A long body of a loop is slow to compile, and to run.
+      const step = this.#loadFour !== undefined && length % 4 === 0 && high * wide === 16 ? 4 : 1
       this.#loop(length / step, (k) => {
         for (const at of step === 1 ? [k] : this.#fourFrom(this.#integer(`${k} * 4`))) {
           const y = cols.map((col) => this.#factor(product, 1, [...outer, '0', col], at))
