@@ -1,4 +1,5 @@
-import { pack, type Packed } from './protocol.js'
+import { type ModelName, MODELS, numbers, uniform } from './models.js'
+import { type Inputs, pack, type Packed } from './protocol.js'
 
 /** One thing to measure. Its program is written once in each library, see competitors/ and peers/. */
 export interface Case {
@@ -6,7 +7,7 @@ export interface Case {
   /** What is done once, for the tables. */
   readonly what: string
   readonly program: string
-  readonly inputs: () => Inputs
+  readonly inputs: () => Readonly<Record<string, Packed>>
   /** Largest |result - reference|, as a fraction of the largest |reference|, that counts as equal. */
   readonly tolerance: number
   readonly unit: Unit
@@ -24,7 +25,6 @@ export interface Case {
   readonly family?: string
 }
 export type Unit = 'steps/s' | 'GFLOP/s' | 'GB/s' | 'µs' | 'ms'
-type Inputs = Readonly<Record<string, Packed>>
 
 export const BATCH = 32
 /** Steps go round this many batches; targets are random, so a model cannot learn them by heart and stop moving. */
@@ -42,20 +42,18 @@ const ROUNDED = 1e-5
 /** Ten steps of Adam, which divides small gradients by their own size: rounding shows more than elsewhere. */
 const TRAINED = 1e-4
 
-const MODELS: Readonly<Record<string, { readonly what: string; readonly inputs: () => Inputs }>> = {
-  b1: {
-    what: 'two inputs [10] and [5], Dense 64 and 32 relu, concat, Dense 1, mse; batch 32',
-    inputs: () => b1(),
-  },
+/** What is said of the models, and how many rows they are given. */
+const STEPS: Readonly<Record<ModelName, { readonly what: string; readonly rows: number }>> = {
+  b1: { what: 'two inputs [10] and [5], Dense 64 and 32 relu, concat, Dense 1, mse; batch 32', rows: ROWS },
   b2: {
     what: '[10] → Dense 64 relu, a number below 100 → Embedding 32, concat, Dense 1 sigmoid, bce; batch 32',
-    inputs: b2,
+    rows: ROWS,
   },
-  b3: {
-    what: '[20] → 128 → 64 → 32 relu with three heads, mse + bce + crossentropy; batch 32',
-    inputs: b3,
+  b3: { what: '[20] → 128 → 64 → 32 relu with three heads, mse + bce + crossentropy; batch 32', rows: ROWS },
+  b4: {
+    what: '[784] → 256 → 128 relu → 10 softmax, crossentropy; batch 128',
+    rows: LARGE_BATCH * BATCHES,
   },
-  b4: { what: '[784] → 256 → 128 relu → 10 softmax, crossentropy; batch 128', inputs: b4 },
 }
 
 const WAYS = {
@@ -80,7 +78,7 @@ export const CASES: readonly Case[] = [
     name: 'import',
     what: "import of the layers to the end of the first step of b1's model, in a fresh process",
     program: 'import',
-    inputs: () => b1(BATCH),
+    inputs: () => packed(MODELS.b1(BATCH)),
     tolerance: TRAINED,
     unit: 'ms',
     call: 1,
@@ -97,7 +95,7 @@ export const CASES: readonly Case[] = [
     name: 'softmax',
     what: 'softmax of 1024 rows of 1000',
     program: 'softmax',
-    inputs: () => ({ x: uniform('softmax', [1024, 1000], 5) }),
+    inputs: () => packed({ x: uniform('softmax', [1024, 1000], 5) }),
     tolerance: ROUNDED,
     unit: 'ms',
     asked: { 'tfjs-wasm': 1 },
@@ -106,11 +104,12 @@ export const CASES: readonly Case[] = [
     name: 'adam',
     what: 'a step of Adam for 1e7 weights, gradients given (4 arrays read, 3 written)',
     program: 'adam',
-    inputs: () => ({
-      w: uniform('w', [ADAM_TILE]),
-      // Away from 0, where it counts whether epsilon is added before or after the averages are corrected.
-      g: numbers([ADAM_TILE], (next) => (next() < 0.5 ? -1 : 1) * (0.1 + next()), 'g'),
-    }),
+    inputs: () =>
+      packed({
+        w: uniform('w', [ADAM_TILE]),
+        // Away from 0, where it counts whether epsilon is added before or after the averages are corrected.
+        g: numbers([ADAM_TILE], (next) => (next() < 0.5 ? -1 : 1) * (0.1 + next()), 'g'),
+      }),
     tolerance: TRAINED,
     unit: 'GB/s',
     bytes: 7 * 4 * ADAM_TILE * ADAM_TILES,
@@ -118,13 +117,13 @@ export const CASES: readonly Case[] = [
 ]
 
 /** A training step with Adam: forward, loss, backward, update. */
-function step(model: string, way: keyof typeof WAYS, asked: Case['asked']): Case {
-  const { what, inputs } = MODELS[model]!
+function step(model: ModelName, way: keyof typeof WAYS, asked: Case['asked']): Case {
+  const { what, rows } = STEPS[model]
   return {
     name: `${model}-${way}`,
     what: `a training step ${WAYS[way]}: ${what}`,
     program: `${model}-${way}`,
-    inputs,
+    inputs: () => packed(MODELS[model](rows)),
     tolerance: TRAINED,
     unit: 'steps/s',
     ...(asked !== undefined && { asked }),
@@ -136,7 +135,7 @@ function fitSeed1(which: string, call: number, asked: number): Case {
     name: `fit-seed1-${which}`,
     what: `the ${which} call of fit of b1's model in a process: 100 rows, 10 epochs`,
     program: 'fit-seed1',
-    inputs: () => b1(100),
+    inputs: () => packed(MODELS.b1(100)),
     tolerance: TRAINED,
     unit: 'ms',
     call,
@@ -150,7 +149,7 @@ function matmul(n: number, form: string): Case {
     name: `matmul-${n}${form}`,
     what: `[${n},${n}]${form.startsWith('-t') ? 'ᵀ' : ''} · [${n},${n}]${form.endsWith('t') ? 'ᵀ' : ''}`,
     program: `matmul${form}`,
-    inputs: () => ({ a: uniform('a', [n, n]), b: uniform('b', [n, n]) }),
+    inputs: () => packed({ a: uniform('a', [n, n]), b: uniform('b', [n, n]) }),
     tolerance: ROUNDED,
     unit: 'GFLOP/s',
     flops: 2 * n ** 3,
@@ -165,100 +164,19 @@ function elementwise(program: string, operands: 1 | 2, asked?: Case['asked']): C
     name: program,
     what: `${program} of 1e5 elements`,
     program,
-    inputs: () => ({
-      x: uniform('x', [100_000], 3),
-      ...(operands === 2 && { y: uniform('y', [100_000], 3) }),
-    }),
+    inputs: () =>
+      packed({
+        x: uniform('x', [100_000], 3),
+        ...(operands === 2 && { y: uniform('y', [100_000], 3) }),
+      }),
     tolerance: ROUNDED,
     unit: 'µs',
     ...(asked !== undefined && { asked }),
   }
 }
 
-function b1(rows = ROWS): Inputs {
-  return {
-    x1: uniform('x1', [rows, 10]),
-    x2: uniform('x2', [rows, 5]),
-    y: uniform('y', [rows, 1]),
-    ...dense(1, 10, 64),
-    ...dense(2, 5, 32),
-    ...dense(3, 96, 1),
-  }
-}
-
-function b2(): Inputs {
-  return {
-    x: uniform('x', [ROWS, 10]),
-    id: numbers([ROWS, 1], (next) => Math.floor(next() * 100), 'id'),
-    y: numbers([ROWS, 1], (next) => (next() < 0.5 ? 0 : 1), 'y'),
-    ...dense(1, 10, 64),
-    table: uniform('table', [100, 32], 0.05),
-    ...dense(2, 96, 1),
-  }
-}
-
-function b4(): Inputs {
-  const rows = LARGE_BATCH * BATCHES
-  return {
-    x: uniform('x', [rows, 784]),
-    y: oneHot('y', rows, 10),
-    ...dense(1, 784, 256),
-    ...dense(2, 256, 128),
-    ...dense(3, 128, 10),
-  }
-}
-
-function b3(): Inputs {
-  return {
-    x: uniform('x', [ROWS, 20]),
-    yA: uniform('yA', [ROWS, 1]),
-    yB: numbers([ROWS, 1], (next) => (next() < 0.5 ? 0 : 1), 'yB'),
-    yC: oneHot('yC', ROWS, 5),
-    ...dense(1, 20, 128),
-    ...dense(2, 128, 64),
-    ...dense(3, 64, 32),
-    ...dense('A', 64, 1),
-    ...dense('B', 32, 1),
-    ...dense('C', 96, 5),
-  }
-}
-
-/** Weights w [m, n] as Glorot and Bengio draw them, and a bias b [n] of zeros. */
-function dense(id: number | string, m: number, n: number): Inputs {
-  return {
-    [`w${id}`]: uniform(`w${id}`, [m, n], Math.sqrt(6 / (m + n))),
-    [`b${id}`]: numbers([n], () => 0, `b${id}`),
-  }
-}
-
-function uniform(name: string, shape: readonly number[], bound = 1): Packed {
-  return numbers(shape, (next) => (2 * next() - 1) * bound, name)
-}
-
-function oneHot(name: string, rows: number, classes: number): Packed {
-  const next = generator(name)
-  const values = new Float32Array(rows * classes)
-  for (let row = 0; row < rows; row++) values[row * classes + Math.floor(next() * classes)] = 1
-  return pack(values, [rows, classes])
-}
-
-function numbers(shape: readonly number[], value: (next: () => number) => number, name: string): Packed {
-  const next = generator(name)
-  const size = shape.reduce((n, side) => n * side, 1)
-  return pack(
-    Float32Array.from({ length: size }, () => value(next)),
-    shape,
+function packed(inputs: Inputs): Readonly<Record<string, Packed>> {
+  return Object.fromEntries(
+    Object.entries(inputs).map(([name, { values, shape }]) => [name, pack(values, shape)]),
   )
-}
-
-/** Numbers in [0, 1) that depend on the name alone (mulberry32). */
-function generator(name: string): () => number {
-  let state = 0
-  for (const character of name) state = (Math.imul(state, 31) + character.codePointAt(0)!) | 0
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
 }

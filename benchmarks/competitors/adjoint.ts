@@ -25,8 +25,9 @@ import {
 import { call, elementwise, plainBackend } from '@adjoint/core/extend'
 import { LARGE_BATCH } from '../cases.js'
 import { type Input, type Inputs, type Prepared, type Program, serve } from '../protocol.js'
+import { BETA1, BETA2, EPSILON, rateAt } from './adam.js'
 import { firstStep } from './first-step.js'
-import { batchesOf, BETA1, BETA2, EPSILON, rateAt, tiled, training, updating } from './training.js'
+import { batchesOf, tiled, training, updating } from './training.js'
 
 function make({ values, shape }: Input): Tensor {
   return tensor(values, { shape, dtype: floatx() })

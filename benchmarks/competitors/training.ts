@@ -1,10 +1,6 @@
 import { ADAM_TILES, BATCH } from '../cases.js'
 import type { Input, Prepared } from '../protocol.js'
 
-export const LEARNING_RATE = 0.001
-export const BETA1 = 0.9
-export const BETA2 = 0.999
-export const EPSILON = 1e-7
 /** How many losses are compared with the reference. */
 const COMPARED = 10
 
@@ -15,11 +11,6 @@ export function batchesOf({ shape, values }: Input, batch: number = BATCH): Inpu
     shape: [batch, ...shape.slice(1)],
     values: values.slice(i * size, (i + 1) * size),
   }))
-}
-
-/** Adam's rate at a step, counted from 1, corrected for averages that began at zero (Kingma & Ba 2015). */
-export function rateAt(step: number): number {
-  return (LEARNING_RATE * Math.sqrt(1 - BETA2 ** step)) / (1 - BETA1 ** step)
 }
 
 /** A training step for each batch in turn; every step hands out its loss, or, by `read`, what it can be had from. */

@@ -4,18 +4,9 @@ import { createRequire } from 'node:module'
 import { LARGE_BATCH } from '../cases.js'
 import { firstStep } from '../competitors/first-step.js'
 import { type Input, type Inputs, type Prepared, type Program, serve } from '../protocol.js'
-import {
-  batchesOf,
-  BETA1,
-  BETA2,
-  EPSILON,
-  fitting,
-  LEARNING_RATE,
-  tiled,
-  training,
-  trainingAsync,
-  updating,
-} from '../competitors/training.js'
+import { batchesOf, fitting, tiled, training, trainingAsync, updating } from '../competitors/training.js'
+import { COLUMNS, type ModelName } from '../models.js'
+import { adamOf, lossOf, modelOf, type TfLayers } from './tfjs-models.js'
 
 interface Tensor {
   readonly shape: readonly number[]
@@ -25,22 +16,7 @@ interface Tensor {
 interface Variable extends Tensor {
   readonly name: string
 }
-interface Layer {
-  apply(x: unknown): Symbolic
-}
-interface Symbolic {
-  readonly shape: readonly (number | null)[]
-}
-interface Model {
-  readonly layers: readonly {
-    getWeights(): readonly Tensor[]
-    setWeights(weights: readonly Tensor[]): void
-  }[]
-  compile(options: { optimizer: unknown; loss: string | readonly string[] }): void
-  trainOnBatch(x: unknown, y: unknown): Promise<number | number[]>
-  fit(x: unknown, y: unknown, options: object): Promise<{ readonly history: { readonly loss: number[] } }>
-}
-interface Tf {
+interface Tf extends TfLayers {
   readonly version: { readonly tfjs: string }
   env(): { getAsync(flag: string): Promise<unknown> }
   setBackend(name: string): Promise<boolean>
@@ -63,22 +39,6 @@ interface Tf {
     'meanSquaredError' | 'sigmoidCrossEntropy' | 'softmaxCrossEntropy',
     (labels: Tensor, predictions: Tensor) => Tensor
   >
-  input(options: { shape: readonly number[] }): Symbolic
-  model(ends: { inputs: unknown; outputs: unknown }): Model
-  readonly layers: {
-    dense(options: { units: number; activation?: string }): Layer
-    embedding(options: { inputDim: number; outputDim: number }): Layer
-    flatten(): Layer
-    concatenate(): Layer
-  }
-  readonly train: {
-    adam(
-      learningRate: number,
-      beta1: number,
-      beta2: number,
-      epsilon: number,
-    ): { applyGradients(grads: Record<string, Tensor>): void }
-  }
 }
 
 await serve(async () => {
@@ -115,10 +75,8 @@ function programs(tf: Tf): Record<string, Program> {
   })
   const dense = (x: Tensor, { w, b }: Weights): Tensor => tf.add(tf.matMul(x, w), b)
 
-  const adam = (): ReturnType<Tf['train']['adam']> => tf.train.adam(LEARNING_RATE, BETA1, BETA2, EPSILON)
-
   function stepper(batchCount: number, loss: (batch: number) => Tensor): Prepared {
-    const optimizer = adam()
+    const optimizer = adamOf(tf)
     return training(batchCount, (batch) => {
       const value = tf.tidy(() => {
         const found = tf.variableGrads(() => loss(batch))
@@ -197,72 +155,30 @@ function programs(tf: Tf): Record<string, Program> {
       return repeated(() => tf.matMul(a, b, transposeA, transposeB))
     }
 
-  const units = (count: number, activation?: string): Layer =>
-    tf.layers.dense({ units: count, ...(activation !== undefined && { activation }) })
-
-  /** Weights are given to layers in the order in which they were made. */
-  function setWeights(model: Model, inputs: Inputs, ids: readonly string[]): void {
-    model.layers
-      .filter((made) => made.getWeights().length > 0)
-      .forEach((made, i) => made.setWeights([make(inputs[`w${ids[i]}`]!), make(inputs[`b${ids[i]}`]!)]))
-  }
-
-  function buildB1(inputs: Inputs): Model {
-    const [x1, x2] = [tf.input({ shape: [10] }), tf.input({ shape: [5] })]
-    const h = [units(64, 'relu').apply(x1), units(32, 'relu').apply(x2)]
-    const model = tf.model({ inputs: [x1, x2], outputs: units(1).apply(tf.layers.concatenate().apply(h)) })
-    model.compile({ optimizer: adam(), loss: 'meanSquaredError' })
-    setWeights(model, inputs, ['1', '2', '3'])
-    return model
-  }
-
-  /** The loss of all outputs comes first where there are several. */
-  const lossOf = (logs: number | number[]): number => (typeof logs === 'number' ? logs : logs[0]!)
+  /** Steps by trainOnBatch. */
+  const train =
+    (which: ModelName): Program =>
+    (inputs) => {
+      const model = modelOf(tf, which, inputs)
+      const [x, y] = [COLUMNS[which].x, COLUMNS[which].y].map((names) =>
+        names.map((name) => batches(inputs[name]!)),
+      )
+      return trainingAsync(y![0]!.length, async (i) =>
+        lossOf(
+          await model.trainOnBatch(
+            x!.map((parts) => parts[i]!),
+            y!.map((parts) => parts[i]!),
+          ),
+        ),
+      )
+    }
 
   return {
-    'b1-train'(inputs) {
-      const model = buildB1(inputs)
-      const [x1, x2, y] = [batches(inputs.x1!), batches(inputs.x2!), batches(inputs.y!)]
-      return trainingAsync(y.length, async (i) => lossOf(await model.trainOnBatch([x1[i], x2[i]], y[i])))
-    },
-    'b2-train'(inputs) {
-      const [x, id] = [tf.input({ shape: [10] }), tf.input({ shape: [1] })]
-      const table = tf.layers.flatten().apply(tf.layers.embedding({ inputDim: 100, outputDim: 32 }).apply(id))
-      const h = tf.layers.concatenate().apply([units(64, 'relu').apply(x), table])
-      const model = tf.model({ inputs: [x, id], outputs: units(1, 'sigmoid').apply(h) })
-      model.compile({ optimizer: adam(), loss: 'binaryCrossentropy' })
-      const given: Record<string, readonly Tensor[]> = {
-        '10,64': [make(inputs.w1!), make(inputs.b1!)],
-        '100,32': [make(inputs.table!)],
-        '96,1': [make(inputs.w2!), make(inputs.b2!)],
-      }
-      for (const made of model.layers) {
-        const [kernel] = made.getWeights()
-        if (kernel !== undefined) made.setWeights(given[kernel.shape.join()]!)
-      }
-      const [xs, y] = [batches(inputs.x!), batches(inputs.y!)]
-      const rows = batches(inputs.id!)
-      return trainingAsync(y.length, async (i) => lossOf(await model.trainOnBatch([xs[i], rows[i]], y[i])))
-    },
-    'b3-train'(inputs) {
-      const x = tf.input({ shape: [20] })
-      const h2 = units(64, 'relu').apply(units(128, 'relu').apply(x))
-      const h3 = units(32, 'relu').apply(h2)
-      const a = units(1).apply(h2)
-      const b = units(1, 'sigmoid').apply(h3)
-      const c = units(5, 'softmax').apply(tf.layers.concatenate().apply([h2, h3]))
-      const model = tf.model({ inputs: x, outputs: [a, b, c] })
-      const loss = ['meanSquaredError', 'binaryCrossentropy', 'categoricalCrossentropy']
-      model.compile({ optimizer: adam(), loss })
-      setWeights(model, inputs, ['1', '2', '3', 'A', 'B', 'C'])
-      const xs = batches(inputs.x!)
-      const [yA, yB, yC] = [batches(inputs.yA!), batches(inputs.yB!), batches(inputs.yC!)]
-      return trainingAsync(xs.length, async (i) =>
-        lossOf(await model.trainOnBatch(xs[i], [yA[i], yB[i], yC[i]])),
-      )
-    },
+    'b1-train': train('b1'),
+    'b2-train': train('b2'),
+    'b3-train': train('b3'),
     'fit-seed1'(inputs) {
-      const model = buildB1(inputs)
+      const model = modelOf(tf, 'b1', inputs)
       const [x1, x2, y] = [make(inputs.x1!), make(inputs.x2!), make(inputs.y!)]
       return fitting(async (shuffle) => {
         const { history } = await model.fit([x1, x2], y, { epochs: 10, shuffle, verbose: 0 })
@@ -282,7 +198,7 @@ function programs(tf: Tf): Record<string, Program> {
     adam(inputs) {
       const w = tf.variable(make(tiled(inputs.w!)))
       const grads = { [w.name]: make(tiled(inputs.g!)) }
-      const optimizer = adam()
+      const optimizer = adamOf(tf)
       return updating(
         () => optimizer.applyGradients(grads),
         () => w.dataSync(),
