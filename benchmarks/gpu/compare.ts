@@ -1,148 +1,159 @@
-// Cases in turn, contenders in turn within each, best of the rounds.
-import type { Contender, Run, StepName } from './contenders.js'
+// One case: everybody's results are compared, then rounds are taken in turn, and the best counts.
+import { type GpuCase, isStep } from './cases.js'
+import type { Contender, Prepared } from './contender.js'
 
-export interface GpuCase {
-  readonly name: string
-  /** Cases of one kind differ in size: one line of the chart. */
-  readonly kind: string
-  readonly size: number
-  prepare(contender: Contender): Run | undefined
-}
-
-/** Time of one run in ms, or why there is none. */
+/** What one run took in ms, in the best round, or why there is no such number. */
 export interface Timing {
   readonly contender: string
   readonly ms?: number
   readonly reason?: string
 }
-export interface Compared {
-  readonly name: string
-  readonly kind: string
-  readonly size: number
+export interface Compared extends GpuCase {
+  /** In the order of the contenders; the first is the CPU. */
   readonly timings: readonly Timing[]
 }
 
-export function casesOf(isQuick: boolean): GpuCase[] {
-  const sizes = isQuick ? [64, 128] : [256, 512, 1024, 2048]
-  const lengths = isQuick ? [1e4] : [1e4, 1e5, 1e6, 1e7]
-  const rows = isQuick ? [16] : [16, 128, 1024]
-  const batches = isQuick ? [32] : [32, 128, 512, 4096]
-  const steps: StepName[] = isQuick ? ['B1'] : ['B1', 'B2', 'B3', 'B4']
-  return [
-    ...sizes.map((n) => caseOf('matmul', n, (c) => c.matmul(n))),
-    ...lengths.map((size) => caseOf('mul', size, (c) => c.mul(size))),
-    ...rows.map((count) => caseOf('softmax 1000 wide', count, (c) => c.softmax(count, 1000))),
-    ...lengths.map((size) => caseOf('read back', size, (c) => c.readBack(size))),
-    ...steps.flatMap((which) =>
-      batches.flatMap((batch) => [
-        caseOf(`step ${which}`, batch, (c) => c.step?.(which, batch)),
-        caseOf(`step ${which} op by op`, batch, (c) => c.stepByOps?.(which, batch)),
-      ]),
-    ),
-  ]
-}
-
-function caseOf(kind: string, size: number, prepare: GpuCase['prepare']): GpuCase {
-  return { name: `${kind} ${size}`, kind, size, prepare }
-}
-
-interface Pace {
+export interface Pace {
   readonly rounds: number
   /** How long a contender works in a round, in ms. */
   readonly slice: number
 }
 
-/** Float32 products of at most a few thousand terms. */
-const TOLERANCE = 1e-3
+/** Told before each turn; what is returned is waited for, so that a page can be drawn. */
+export type Tell = (what: string) => Promise<void>
 
-/** Measures one case. The first contender's values are the reference: who differs is not timed. */
+/** Whose first run takes so long, in ms, is not run again: what compiling takes is little of that. */
+const LONG = 4000
+/** Who has worked so long in rounds, in ms, takes no part in further ones. */
+const MOST_WORK = 1500
+
+interface Runner {
+  readonly contender: string
+  readonly prepared: Prepared
+  readonly times: number
+  best: number
+  worked: number
+  failure?: string
+}
+
+/** The first contender's values are the reference: who differs is not timed. */
 export async function compare(
   what: GpuCase,
   contenders: readonly Contender[],
   { rounds, slice }: Pace,
+  tell: Tell,
 ): Promise<Compared> {
-  const active: { contender: string; run: Run; times: number; best: number }[] = []
-  const timings: Timing[] = []
-  let reference: readonly number[] | undefined
-  for (const contender of contenders) {
-    try {
-      const run = what.prepare(contender)
-      if (run === undefined) continue
-      const values = await run(1)
-      reference ??= values
-      const apart = values.findIndex(
-        (value, i) =>
-          !(Math.abs(value - reference![i]!) <= TOLERANCE * Math.max(1, Math.abs(reference![i]!))),
-      )
-      if (apart >= 0) throw new Error(`value ${apart} is ${values[apart]}, ${reference[apart]} is right`)
-      // How often fits into a slice; once more, because the first run compiles. A browser's clock may stand still.
-      const start = performance.now()
-      await run(1)
-      const once = performance.now() - start
-      active.push({
-        contender: contender.name,
-        run,
-        times: Math.max(1, Math.floor(slice / Math.max(once, 0.05))),
-        best: Infinity,
-      })
-    } catch (error) {
-      timings.push({ contender: contender.name, reason: String(error).split('\n')[0]! })
+  const timings = new Map<string, Timing>()
+  const runners: Runner[] = []
+  const open: Prepared[] = []
+  let reference: ArrayLike<number> | undefined
+  try {
+    for (const { name, programs, tolerance } of contenders) {
+      const program = programs[what.kind]
+      if (program === undefined) continue
+      timings.set(name, { contender: name })
+      await tell(name)
+      try {
+        const prepared = await program(what.size)
+        open.push(prepared)
+        const { ms, values } = await prepared.first()
+        check(what, values, (reference ??= values), tolerance)
+        if (ms > LONG) timings.set(name, { contender: name, ms })
+        else {
+          const once = await prepared.run(1)
+          // A browser's clock may stand still.
+          const times = Math.max(1, Math.floor(slice / Math.max(once, 0.02)))
+          runners.push({ contender: name, prepared, times, best: Infinity, worked: 0 })
+        }
+      } catch (error) {
+        timings.set(name, { contender: name, reason: messageOf(error) })
+      }
     }
+    for (let round = 1; round <= rounds; round++)
+      for (const runner of runners) {
+        if (runner.failure !== undefined || runner.worked > MOST_WORK) continue
+        await tell(`${runner.contender}, round ${round} of ${rounds}`)
+        try {
+          const ms = await runner.prepared.run(runner.times)
+          runner.worked += ms
+          runner.best = Math.min(runner.best, ms / runner.times)
+        } catch (error) {
+          runner.failure = messageOf(error)
+        }
+      }
+    for (const { contender, best, failure } of runners)
+      timings.set(contender, { contender, ...(failure === undefined ? { ms: best } : { reason: failure }) })
+  } finally {
+    for (const prepared of open) prepared.dispose()
   }
-  for (let round = 0; round < rounds; round++)
-    for (const entry of active) {
-      const start = performance.now()
-      await entry.run(entry.times)
-      entry.best = Math.min(entry.best, (performance.now() - start) / entry.times)
-    }
-  timings.push(...active.map(({ contender, best }) => ({ contender, ms: best })))
-  return { name: what.name, kind: what.kind, size: what.size, timings }
+  return { ...what, timings: [...timings.values()] }
 }
 
-/** The best times as a table in Markdown, and who overtakes the CPU where. */
-export function tableOf(contenders: readonly Contender[], results: readonly Compared[]): string {
-  const names = contenders.map(({ name }) => name)
-  const lines = [
-    ...contenders.map(
-      ({ name, adapter, isSoftware }) => `- ${name}: ${adapter}${isSoftware ? ' (**software**)' : ''}`,
-    ),
-    '',
-    `| ms, best round | ${names.join(' | ')} |`,
-    `| --- | ${names.map(() => '---').join(' | ')} |`,
-    ...results.map(({ name, timings }) => {
-      const cells = names.map((contender) => {
-        const timing = timings.find((one) => one.contender === contender)
-        if (timing === undefined) return '–'
-        return timing.ms === undefined ? timing.reason! : timing.ms.toPrecision(3)
-      })
-      return `| ${name} | ${cells.join(' | ')} |`
-    }),
-    '',
-    ...overtakings(names.slice(1), results),
-  ]
-  return lines.join('\n')
+/** Sums of up to 2048 products in float32, in any order: of the largest value. */
+const ROUNDED = 1e-5
+/** Of what losses move in up to two steps of Adam. A rate that is a tenth wrong is 0.1, and so is a lost gradient's share. */
+const MOVED = 5e-3
+
+/** @throws Error where values differ from the reference. */
+function check(
+  { kind }: GpuCase,
+  values: ArrayLike<number>,
+  reference: ArrayLike<number>,
+  moved = MOVED,
+): void {
+  if (!isStep(kind)) {
+    checkEqual('values', values, reference, ROUNDED)
+    return
+  }
+  const movesOf = (losses: ArrayLike<number>): number[] => Array.from(losses, (loss) => loss - losses[0]!)
+  checkEqual('the first loss', [values[0]!], reference, ROUNDED)
+  checkEqual('what losses move', movesOf(values), movesOf(reference), moved)
 }
 
-/** The first size of a kind at which a contender is faster than the CPU; undefined where it is at none. */
-export function overtakingOf(name: string, results: readonly Compared[]): Compared | undefined {
-  return results.find((result) => timeOf(result, name) < timeOf(result, 'cpu'))
+function checkEqual(
+  what: string,
+  values: ArrayLike<number>,
+  reference: ArrayLike<number>,
+  tolerance: number,
+): void {
+  let largest = 0
+  let difference = 0
+  for (let i = 0; i < values.length; i++) {
+    const apart = Math.abs(values[i]! - reference[i]!)
+    // Anything that is no number is as far away as can be.
+    difference = Math.max(difference, Number.isNaN(apart) ? Infinity : apart)
+    largest = Math.max(largest, Math.abs(reference[i]!))
+  }
+  if (!(values.length > 0 && difference <= tolerance * largest))
+    throw new Error(
+      `${what}: ${(difference / largest).toExponential(1)} away from the CPU; ${tolerance} is allowed`,
+    )
 }
 
-/** NaN where there is none, which is neither faster nor slower. */
-function timeOf({ timings }: Compared, name: string): number {
-  return timings.find(({ contender }) => contender === name)?.ms ?? NaN
+function messageOf(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split('\n')[0]!
 }
 
-function overtakings(names: readonly string[], results: readonly Compared[]): string[] {
-  const kinds = [...new Set(results.map(({ kind }) => kind))].filter((kind) => kind !== 'read back')
-  return kinds.flatMap((kind) => {
-    const all = results.filter((result) => result.kind === kind && !Number.isNaN(timeOf(result, 'cpu')))
-    return names
-      .filter((name) => all.some((result) => !Number.isNaN(timeOf(result, name))))
-      .map((name) => {
-        const first = overtakingOf(name, all)
-        const where = first === undefined ? 'does not overtake the CPU' : `overtakes the CPU at ${first.size}`
-        return `- ${kind}: ${name} ${where}`
-      })
-  })
+/** What the CPU took; NaN where that failed, which is neither faster nor slower. */
+export function cpuTimeOf({ timings }: Compared): number {
+  return timings[0]?.ms ?? NaN
+}
+
+/** NaN where there is none. */
+export function timeOf({ timings }: Compared, contender: string): number {
+  return timings.find((timing) => timing.contender === contender)?.ms ?? NaN
+}
+
+/**
+ * The size from which on a contender is faster than the CPU, among cases of one kind; undefined where it is not at
+ * the largest.
+ */
+export function overtakingOf(contender: string, results: readonly Compared[]): number | undefined {
+  const timed = results.filter((result) => Number.isFinite(timeOf(result, contender)))
+  let from: number | undefined
+  for (const result of timed.toReversed()) {
+    if (!(timeOf(result, contender) < cpuTimeOf(result))) break
+    from = result.size
+  }
+  return from
 }

@@ -1,138 +1,98 @@
-// The page: measures everything, then shows a table and a chart for each kind of case. `?quick` is for trying it out,
-// `?only=matmul&max=512` measures one kind, up to a size; `?alone` leaves the other libraries out.
-import { casesOf, type Compared, compare, overtakingOf, tableOf } from './compare.js'
-import { type Contender, cpu, onGpu } from './contenders.js'
-import { jax, tfjs } from './peers.js'
+// The page: measures everything and shows how far it is. `?quick` is for trying it out, `?only=matmul,b4&max=512`
+// measures some kinds, up to a size; `?alone` leaves the other libraries out.
+import type { Jax } from '../peers/jax-steps.js'
+import { casesOf } from './cases.js'
+import { escaped, sectionOf } from './chart.js'
+import { type Compared, compare } from './compare.js'
+import { openAll } from './open.js'
+import { reportOf, shown } from './report.js'
+import type { Tf } from './tfjs.js'
 
 const query = new URLSearchParams(location.search)
 const isQuick = query.has('quick')
 
-const say = (text: string): void => {
-  document.querySelector('#now')!.textContent = text
+function element<E extends HTMLElement>(selector: string): E {
+  const found = document.querySelector<E>(selector)
+  if (found === null) throw new Error(`the page has no ${selector}`)
+  return found
 }
 
-/** Those that can be had here, and why the others cannot. */
-async function contenders(): Promise<{ found: Contender[]; missing: string[] }> {
-  const found: Contender[] = [cpu]
-  const missing: string[] = []
-  const attempt = async (name: string, open: () => Promise<Contender>): Promise<void> => {
-    try {
-      found.push(await open())
-    } catch (error) {
-      missing.push(`${name}: ${String(error).split('\n')[0]}`)
-    }
-  }
-  await attempt('gpu.js webgl2', () => onGpu('webgl2'))
-  await attempt('gpu.js webgpu', () => onGpu('webgpu'))
-  if (query.has('alone')) return { found, missing }
-  const of = (mode: string): [adapter: string, isSoftware: boolean] => {
-    const own = found.find(({ name }) => name === `gpu.js ${mode}`)
-    return [own?.adapter ?? 'unknown', own?.isSoftware ?? false]
-  }
-  await attempt('tfjs webgl', async () =>
-    tfjs((await import('@peers/tfjs')) as never, 'webgl', ...of('webgl2')),
-  )
-  await attempt('tfjs webgpu', async () => {
+const say = async (text: string): Promise<void> => {
+  element('#now').textContent = text
+  // Lets the page be drawn.
+  await new Promise((resolve) => {
+    setTimeout(resolve)
+  })
+}
+
+const PEERS = {
+  async tfjs(): Promise<Tf> {
     const tf = (await import('@peers/tfjs')) as never
     await import('@peers/tfjs-webgpu')
-    return tfjs(tf, 'webgpu', ...of('webgpu'))
-  })
-  await attempt('jax-js webgpu', async () => jax((await import('@peers/jax')) as never, ...of('webgpu')))
-  return { found, missing }
+    return tf
+  },
+  jax: async (): Promise<Jax> => (await import('@peers/jax')) as never,
+}
+
+/** The browser and the day. */
+function where(): string {
+  const { userAgent, hardwareConcurrency } = navigator
+  const browser = /(Firefox|Edg|Chrome|Version)\/\d+/.exec(userAgent)?.[0].replace('/', ' ') ?? userAgent
+  const system = /\(([^)]*)\)/.exec(userAgent)?.[1] ?? ''
+  return `${browser} (${system}), ${hardwareConcurrency} cores, ${new Date().toISOString().slice(0, 10)}`
 }
 
 async function main(): Promise<void> {
-  const { found, missing } = await contenders()
-  const results: Compared[] = []
-  const only = query.get('only') ?? ''
-  const max = Number(query.get('max') ?? Infinity)
-  for (const what of casesOf(isQuick).filter(({ kind, size }) => kind.startsWith(only) && size <= max)) {
-    say(`${what.name} …`)
-    results.push(await compare(what, found, { rounds: isQuick ? 2 : 5, slice: isQuick ? 10 : 200 }))
-    document.querySelector('#table')!.textContent = [...missing, tableOf(found, results)].join('\n')
-  }
-  const isSoftware = found.some((contender) => contender.isSoftware)
-  document.querySelector('#charts')!.innerHTML = charts(found, results)
-  say(isSoftware ? 'Done. This adapter computes on the CPU: the times say nothing about a GPU.' : 'Done.')
-  Object.assign(globalThis, { benchmark: { missing, results, table: tableOf(found, results) } })
-}
-
-const COLOURS = ['#66727f', '#c4572f', '#2f6fc4', '#7aa53a', '#8a4fc4', '#c49a2f']
-const WIDTH = 420
-const HEIGHT = 260
-const EDGE = 80
-
-/** Time over size, both logarithmic; a ring where a line first comes below the CPU's. */
-function charts(found: readonly Contender[], results: readonly Compared[]): string {
-  const kinds = [...new Set(results.map(({ kind }) => kind))]
-  const legend = found
-    .map(
-      ({ name, isSoftware }, i) =>
-        `<span style="color:${COLOURS[i]}">■ ${name}${isSoftware ? ' (software)' : ''}</span>`,
-    )
-    .join(' &nbsp; ')
-  const each = kinds.map((kind) =>
-    chart(
-      kind,
-      found,
-      results.filter((one) => one.kind === kind),
+  const cases = casesOf({
+    isQuick,
+    only: query.get('only') ?? '',
+    max: Number(query.get('max') ?? Infinity),
+  })
+  await say('Looking for adapters …')
+  const { contenders, missing } = await openAll(['webgl2', 'webgpu'], query.has('alone') ? undefined : PEERS)
+  const devices = new Map(contenders.map(({ device }) => [device.name, device]))
+  element('#devices').innerHTML = [
+    ...[...devices.values()].map(
+      ({ name, adapter, isSoftware }) => `${name}: ${adapter}${isSoftware ? ' (software adapter)' : ''}`,
     ),
-  )
-  return `<p>${legend} &nbsp; ◯ overtakes the CPU</p>${each.join('')}`
-}
-
-function chart(kind: string, found: readonly Contender[], results: readonly Compared[]): string {
-  const times = results.flatMap(({ timings }) => timings.flatMap(({ ms }) => (ms === undefined ? [] : [ms])))
-  const scale = (values: readonly number[], from: number, to: number) => {
-    const [low, high] = [Math.log(Math.min(...values)), Math.log(Math.max(...values))]
-    return (value: number): number => from + ((to - from) * (Math.log(value) - low)) / (high - low || 1)
+    ...missing.map((who) => `missing: ${who}`),
+  ]
+    .map((line) => `<li>${escaped(line)}</li>`)
+    .join('')
+  if (contenders.some(({ device }) => device.isSoftware)) {
+    element('h1').textContent += ', on a software adapter'
+    element('#adapter').textContent =
+      'What is called GPU here computes on the CPU: these times say nothing about a GPU.'
   }
-  const x = scale(
-    results.map(({ size }) => size),
-    EDGE,
-    WIDTH - 36,
-  )
-  const y = scale(times, HEIGHT - EDGE, 30)
-  const lines = found.map(({ name }, i) => {
-    const points = results.flatMap((result) => {
-      const ms = result.timings.find(({ contender }) => contender === name)?.ms
-      return ms === undefined ? [] : [[x(result.size), y(ms), result] as const]
-    })
-    const first = kind === 'read back' ? undefined : overtakingOf(name, results)
-    const rings = points
-      .filter(([, , result]) => result === first)
-      .map(
-        ([px, py]) =>
-          `<circle cx="${px}" cy="${py}" r="8" fill="none" stroke="${COLOURS[i]}" stroke-width="2"/>`,
+
+  const progress = element<HTMLProgressElement>('progress')
+  progress.max = cases.length
+  const results: Compared[] = []
+  const start = performance.now()
+  const minutes = (): string => ((performance.now() - start) / 60_000).toFixed(1)
+  for (const what of cases) {
+    const at = `${results.length + 1} of ${cases.length}: ${what.kind} ${shown(what.size)}`
+    const pace = { rounds: isQuick ? 2 : 5, slice: isQuick ? 10 : 100 }
+    const tell = (who: string): Promise<void> => say(`${at}: ${who} (${minutes()} min so far)`)
+    results.push(await compare(what, contenders, pace, tell))
+    progress.value = results.length
+    element('#kinds').innerHTML = [...new Set(results.map(({ kind }) => kind))]
+      .map((kind) =>
+        sectionOf(
+          kind,
+          contenders,
+          results.filter((result) => result.kind === kind),
+        ),
       )
       .join('')
-    const dots = points
-      .map(([px, py]) => `<circle cx="${px}" cy="${py}" r="3" fill="${COLOURS[i]}"/>`)
-      .join('')
-    return `<polyline fill="none" stroke="${COLOURS[i]}" stroke-width="2" points="${points.map(([px, py]) => `${px},${py}`).join(' ')}"/>${dots}${rings}`
-  })
-  const ticks = results.map(
-    ({ size }) =>
-      `<text x="${x(size)}" y="${HEIGHT - 20}" text-anchor="middle" font-size="11">${size.toLocaleString('en')}</text>`,
-  )
-  const sides = [Math.min(...times), Math.max(...times)].map(
-    (ms) =>
-      `<text x="${EDGE - 18}" y="${y(ms) + 4}" text-anchor="end" font-size="11">${ms.toPrecision(2)} ms</text>`,
-  )
-  const bottom = HEIGHT - EDGE + 16
-  const axes = `<path d="M${EDGE - 12} 24V${bottom}H${WIDTH - 4}" fill="none" stroke="#99a"/>`
-  const unit = `<text x="${WIDTH / 2}" y="${HEIGHT - 4}" text-anchor="middle" font-size="11">${unitOf(kind)}</text>`
-  const title = `<text x="${EDGE}" y="16" font-weight="bold">${kind}</text>`
-  return `<svg width="${WIDTH}" height="${HEIGHT}">${[title, axes, unit, ...lines, ...ticks, ...sides].join('')}</svg>`
+    element('#report').textContent = reportOf(where(), contenders, missing, results)
+    element('details').hidden = false
+  }
+  await say(`Done: ${cases.length} cases in ${minutes()} min.`)
+  Object.assign(globalThis, { benchmark: { missing, report: element('#report').textContent } })
 }
 
-/** What the sizes of a kind count. */
-function unitOf(kind: string): string {
-  if (kind.startsWith('step')) return 'batch'
-  if (kind.startsWith('softmax')) return 'rows'
-  return kind === 'matmul' ? 'side' : 'values'
-}
-
-void main().catch((error: unknown) => {
-  say(String(error))
+element('button').addEventListener('click', () => {
+  void navigator.clipboard.writeText(element('#report').textContent)
 })
+void main().catch((error: unknown) => say(String(error)))

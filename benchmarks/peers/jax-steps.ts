@@ -54,25 +54,25 @@ export function jaxSteps({ numpy: np, nn, tree, valueAndGrad }: Jax) {
 
   const losses: Readonly<Record<ModelName, Loss>> = {
     b1(p, x1, x2, y) {
-      const h1 = nn.relu(dense(x1!, p.w1!, p.b1!))
-      const h2 = nn.relu(dense(x2!, p.w2!, p.b2!))
-      return meanSquare(dense(np.concatenate([h1, h2], 1), p.w3!, p.b3!), y!)
+      const h1 = nn.relu(dense(x1, p.w1!, p.b1!))
+      const h2 = nn.relu(dense(x2, p.w2!, p.b2!))
+      return meanSquare(dense(np.concatenate([h1, h2], 1), p.w3!, p.b3!), y)
     },
     b2(p, x, id, y) {
-      const h = np.concatenate([nn.relu(dense(x!, p.w1!, p.b1!)), np.take(p.table!, id!, 0)], 1)
-      return binary(dense(h, p.w2!, p.b2!), y!)
+      const h = np.concatenate([nn.relu(dense(x, p.w1!, p.b1!)), np.take(p.table!, id, 0)], 1)
+      return binary(dense(h, p.w2!, p.b2!), y)
     },
     b3(p, x, yA, yB, yC) {
-      const h2 = nn.relu(dense(nn.relu(dense(x!, p.w1!, p.b1!)), p.w2!, p.b2!))
+      const h2 = nn.relu(dense(nn.relu(dense(x, p.w1!, p.b1!)), p.w2!, p.b2!))
       const h3 = nn.relu(dense(h2.ref, p.w3!, p.b3!))
-      const lossA = meanSquare(dense(h2.ref, p.wA!, p.bA!), yA!)
-      const lossB = binary(dense(h3.ref, p.wB!, p.bB!), yB!)
-      const lossC = categorical(dense(np.concatenate([h2, h3], 1), p.wC!, p.bC!), yC!)
+      const lossA = meanSquare(dense(h2.ref, p.wA!, p.bA!), yA)
+      const lossB = binary(dense(h3.ref, p.wB!, p.bB!), yB)
+      const lossC = categorical(dense(np.concatenate([h2, h3], 1), p.wC!, p.bC!), yC)
       return lossA.add(lossB).add(lossC)
     },
     b4(p, x, y) {
-      const h = nn.relu(dense(nn.relu(dense(x!, p.w1!, p.b1!)), p.w2!, p.b2!))
-      return categorical(dense(h, p.w3!, p.b3!), y!)
+      const h = nn.relu(dense(nn.relu(dense(x, p.w1!, p.b1!)), p.w2!, p.b2!))
+      return categorical(dense(h, p.w3!, p.b3!), y)
     },
   }
 
@@ -86,7 +86,7 @@ export function jaxSteps({ numpy: np, nn, tree, valueAndGrad }: Jax) {
       name === 'id' ? np.array(Int32Array.from(values), { shape: [shape[0]!] }) : make({ values, shape }),
 
     /** The weights that are given, and averages of zero. */
-    begin(which: ModelName, inputs: Inputs): State {
+    begin: (which: ModelName, inputs: Inputs): State => {
       const names = LAYERS[which].flat()
       const params = Object.fromEntries(names.map((name) => [name, make(inputs[name]!)]))
       const zeros = (): Params =>
@@ -95,7 +95,7 @@ export function jaxSteps({ numpy: np, nn, tree, valueAndGrad }: Jax) {
     },
 
     /** Forward, backward and Adam: the loss, then weights and averages. */
-    stepOf(loss: Loss): Step {
+    stepOf: (loss: Loss): Step => {
       const lossAndGrad = valueAndGrad(loss)
       return ([params, means, squares], rate, ...batch) => {
         const [value, grads] = lossAndGrad(tree.ref(params), ...batch)

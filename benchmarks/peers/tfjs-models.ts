@@ -26,13 +26,13 @@ export interface TfModel {
 }
 export interface TfLayers {
   tensor(values: Float32Array, shape: readonly number[]): Tensor
-  input(options: { shape: readonly number[] }): Symbolic
+  readonly input: (options: { shape: readonly number[] }) => Symbolic
   model(ends: { inputs: readonly Symbolic[]; outputs: readonly Symbolic[] }): TfModel
   readonly layers: {
-    dense(options: { units: number; activation?: string }): Layer
-    embedding(options: { inputDim: number; outputDim: number }): Layer
-    flatten(): Layer
-    concatenate(): Layer
+    readonly dense: (options: { units: number; activation?: string }) => Layer
+    readonly embedding: (options: { inputDim: number; outputDim: number }) => Layer
+    readonly flatten: () => Layer
+    readonly concatenate: () => Layer
   }
   readonly train: {
     adam(learningRate: number, beta1: number, beta2: number, epsilon: number): Optimizer

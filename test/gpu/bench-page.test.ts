@@ -8,7 +8,7 @@ const configFile = fileURLToPath(new URL('../../benchmarks/gpu/vite.config.ts', 
 /** A minute of work on a software adapter, so only in full. */
 describe.skipIf(process.env['MODE'] !== 'full' || !hasBrowser)('the benchmark page', () => {
   test(
-    'measures the CPU and both modes, and says that the adapter is software',
+    'measures the CPU and both modes, plans beside op by op, and says that the adapter is software',
     { timeout: 300_000 },
     async () => {
       const server = await createServer({
@@ -18,16 +18,33 @@ describe.skipIf(process.env['MODE'] !== 'full' || !hasBrowser)('the benchmark pa
       })
       await server.listen()
       const open = await openAt(`${server.resolvedUrls!.local[0]!}?quick&alone`)
+      const text = async (selector: string): Promise<string> => (await open.page.textContent(selector)) ?? ''
       try {
         await open.page.waitForFunction('globalThis.benchmark !== undefined', undefined, { timeout: 240_000 })
-        const table = await open.page.evaluate<string>('benchmark.table')
-        expect(table).toContain('gpu.js webgl2: ANGLE')
-        expect(table).toMatch(/\(\*\*software\*\*\)/)
-        for (const row of ['matmul 64', 'mul 10000', 'softmax 1000 wide 16', 'step B1 32'])
-          expect(table).toMatch(new RegExp(`\\| ${row} (\\| [0-9.e+-]+ ){3}\\|`))
-        const charts = await open.page.locator('#charts').textContent()
-        expect(charts).toContain('gpu.js webgpu (software)')
-        expect(await open.page.locator('#now').textContent()).toMatch(/This adapter computes on the CPU/)
+        const { missing, report } = await open.page.evaluate<{ missing: string[]; report: string }>(
+          'benchmark',
+        )
+        expect(missing).toEqual([])
+        expect(report).toContain('gpu.js webgl2: ANGLE')
+        expect(report).toContain('(**software adapter**)')
+        const time = String.raw`(\| \**[0-9.e-]+\** )`
+        for (const row of ['matmul 64', 'mul 10,000', 'softmax 16', 'read back 10,000'])
+          expect(report).toMatch(new RegExp(String.raw`\| ${row} ${time}{3}\|`))
+        // The CPU, and on both modes op by op and the plan.
+        for (const row of ['b1 32', 'b2 32', 'b3 32', 'b4 32'])
+          expect(report).toMatch(new RegExp(String.raw`\| ${row} ${time}{5}\|`))
+        expect(report).not.toContain('failed')
+        expect(report).toMatch(/- b4: .*overtake/)
+
+        expect(await text('h1')).toContain('software adapter')
+        expect(await text('#now')).toMatch(/^Done: 9 cases/)
+        expect(await open.page.locator('section').count()).toBe(8)
+        const matmul = open.page.locator('section').first()
+        const lines = await matmul
+          .locator('polyline')
+          .evaluateAll((all) => all.map((line) => line.getAttribute('points')!.split(' ').length))
+        expect(lines).toEqual([2, 2, 2])
+        expect(await matmul.locator('tbody tr').allTextContents()).toHaveLength(3)
       } finally {
         await open.close()
         await server.close()
