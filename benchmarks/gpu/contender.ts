@@ -18,7 +18,7 @@ export type Kind = 'matmul' | 'mul' | 'softmax' | 'read back' | ModelName
 export interface Contender {
   readonly name: string
   readonly device: Device
-  /** How far its losses may move apart from the CPU's, as a fraction of what they move, where it trains by another formula. */
+  /** How far its losses may be from the CPU's, as a fraction of what they move, where it trains by another formula. */
   readonly tolerance?: number
   /** What it has a program for. */
   readonly programs: { readonly [K in Kind]?: (size: number) => Promise<Prepared> }

@@ -81,6 +81,7 @@ class Side {
       case 'ready':
         element('#graph').innerHTML = message.graph
         this.#words('.backend', message.backend)
+        if (message.isSoftware) this.#words('h2', `${this.device.toUpperCase()}, a software adapter`)
         this.#words(
           '.warning',
           message.isSoftware ? 'This adapter computes on the CPU: its speed says nothing about a GPU.' : '',

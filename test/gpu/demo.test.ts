@@ -54,6 +54,11 @@ describe.skipIf(process.env['MODE'] !== 'full' || !hasBrowser)('the demonstratio
     }
   })
 
+  test('fits a window of 400 pixels', async () => {
+    await open.page.setViewportSize({ width: 400, height: 900 })
+    expect(await open.page.evaluate('document.documentElement.scrollWidth')).toBe(400)
+  })
+
   test('stops when asked, with what was learnt so far', { timeout: 120_000 }, async () => {
     await open.page.fill('[name=epochs]', '1000')
     await open.page.evaluate('delete globalThis.demo')
