@@ -40,7 +40,7 @@ export function withShifts(
   })
   const once = new Map<string, string>()
   body = body.replace(READ_ONE, (read, name: string, at: string) => {
-    if (!before.includes(`uniform int ${at};`)) return read
+    if (!before.includes(`uniform highp int ${at};`)) return read
     once.set(`once_${name}${at}`, read)
     return `once_${name}${at}`
   })
@@ -53,7 +53,8 @@ export function withShifts(
     ...[...here.keys()].map((name) => `${name} = ${name}.yzwx;`),
   ].join(' ')
   // Drivers take their time over long texts, and more over four of them.
-  const isShort = before.length - before.indexOf('float kernelResult;') + kernel.length < SHORT_TEXT
+  const length = before.length - before.indexOf('float kernelResult;') + kernel.length
+  const isShort = length < (/\b(?:for|if) \(/.test(kernel) ? SHORT_TEXT : SHORT_LINES)
   return `${before}${[...here.keys()].map((name) => `vec4 ${name};`).join('\n')}
 ${[...once.keys()].map((name) => `float ${name};`).join('\n')}
 ${body}void main() {
@@ -66,6 +67,8 @@ ${body}void main() {
 }
 
 const SHORT_TEXT = 700
+/** The same where nothing branches. */
+const SHORT_LINES = 2000
 
 /** The same for statements in GLSL in place of the kernel, which set texels of four outputs. */
 export function withFour(

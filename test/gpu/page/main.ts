@@ -1,5 +1,6 @@
 /** What runs in the browser: tests ask for it by `window.adjointPage`. */
 import {
+  compile,
   detectAnomalies,
   grad,
   matmul,
@@ -18,7 +19,7 @@ import {
 } from '@adjoint/core'
 import { cpuBackend, rows as table } from '@adjoint/core/extend'
 import { createGpuBackend, type GpuMode } from '@adjoint/gpu'
-import { concatenate, dense, dropout, input, model } from '@adjoint/layers'
+import { dense, dropout, input, model } from '@adjoint/layers'
 import {
   edgeDifferences,
   inaccuracies,
@@ -26,6 +27,7 @@ import {
   programs as randomPrograms,
   rowDifferences,
 } from '../../support/gpu-rows.js'
+import { planCases, runPlanCase, type Trainable, trainedApart } from '../../support/gpu-plans.js'
 import { traps } from '../../support/gpu-traps.js'
 import { OPENERS } from '../../../packages/gpu/src/modes.js'
 import { gpuJs } from '../../../packages/gpu/src/vendor.js'
@@ -130,6 +132,8 @@ function severalOps(): Tensor[] {
     softmax(a),
     a.mul(b).sum([0]),
     a.slice([1, 3], [7, 5]).exp(),
+    // Side by side.
+    ...compile((x: Tensor, y: Tensor) => [x.mul(y), x.mean([0]).exp(), y.add(x.mean())])(a, b),
   ]
 }
 
@@ -472,32 +476,19 @@ async function lose(): Promise<{ errors: string[]; weights: number[]; now: numbe
   }
 }
 
-/** Losses and predictions of a small model with two outputs, the steps a plan but for the first. */
-async function trainedByPlan(): Promise<number[]> {
-  setSeed(1)
-  const x = input({ shape: [20] })
-  const h = dense(32, { activation: 'relu' })(x)
-  const g = dense(16, { activation: 'tanh' })(h)
-  const c = dense(5, { activation: 'softmax' })(concatenate([h, g]))
-  const m = model({ inputs: x, outputs: [dense(1)(h), c] })
-  m.compile({ optimizer: 'adam', loss: ['mse', 'categorical_crossentropy'] })
-  const uniform = (side: number, seed: number): Tensor => random.uniform([64, side], { seed })
-  const [data, a, b] = [uniform(20, 3), uniform(1, 4), uniform(5, 5)]
-  const { history } = await m.fit(data, [a, b], { epochs: 4, batchSize: 32, shuffle: false, verbose: 0 })
-  const [first] = await m.predict(data)
-  return [...history['loss'], ...(await first.data())]
-}
-
-/** How far training by plans is on a mode from training on the CPU. */
-async function plans(mode: GpuMode): Promise<number> {
-  const want = await trainedByPlan()
-  setBackend(await createGpuBackend({ prefer: [mode], allowSoftware: true }))
-  try {
-    const got = await trainedByPlan()
-    return Math.max(...want.map((value, i) => Math.abs(value - got[i]!)))
-  } finally {
-    setBackend(cpuBackend)
+/** What plans do otherwise than they have to, or than the CPU where they train. */
+async function plans(mode: GpuMode, isFull: boolean): Promise<string[]> {
+  const gpu = await createGpuBackend({ prefer: [mode], allowSoftware: true })
+  const wrong: string[] = []
+  for (const one of planCases) {
+    const [got, want] = (
+      await runPlanCase(gpu, one).catch((error: unknown) => [String(error), 'no error'])
+    ).map((x) => JSON.stringify(x))
+    if (got !== want) wrong.push(`${one.name}: ${got}, want ${want}`)
   }
+  const all: readonly Trainable[] = isFull ? ['B1', 'B3', 'B4'] : ['B3']
+  for (const name of all) wrong.push(...(await trainedApart(gpu, name, isFull ? 12 : 3)).wrong)
+  return wrong
 }
 
 export const page = {

@@ -1,0 +1,362 @@
+/**
+ * What plans on a GPU have to do, whatever the mode: they give what ops give, change all or nothing, tell errors before,
+ * and hold no memory. All of it runs in Node on webgpu (test/gpu/plan.test.ts), in Chromium on webgl2
+ * (test/gpu/browser.test.ts) and, where the package gl is installed, on headlessgl (test/gpu/headless.test.ts).
+ */
+import {
+  compile,
+  cumsum,
+  gather,
+  NonFiniteError,
+  random,
+  scatterAdd,
+  setBackend,
+  setSeed,
+  tensor,
+  type Tensor,
+  valueAndGrads,
+  variable,
+  zeros,
+} from '@adjoint/core'
+import { cpuBackend, StepPlan } from '@adjoint/core/extend'
+import type { GpuBackend } from '@adjoint/gpu'
+import { concatenate, dense, input, model } from '@adjoint/layers'
+
+export interface PlanCase {
+  readonly name: string
+  /** What comes out, and what is right. The GPU is the backend. */
+  readonly run: (gpu: GpuBackend) => Promise<readonly [got: unknown, want: unknown]>
+}
+
+const valuesOf = async (x: { data(): Promise<ArrayLike<number>> }): Promise<number[]> =>
+  Array.from(await x.data())
+
+/** What a function throws, or its promise. */
+async function thrownBy(f: () => unknown): Promise<unknown> {
+  try {
+    await f()
+    return undefined
+  } catch (error) {
+    return error
+  }
+}
+
+export const planCases: readonly PlanCase[] = [
+  {
+    name: 'variables move, and what was read of them stays',
+    async run() {
+      const w = variable([1, 2], { name: 'w' })
+      const step = compile((x: Tensor) => {
+        const { value, grads } = valueAndGrads(() => w.mul(x).sum(), [w])
+        w.assign(w.sub(grads[0]!))
+        return value
+      })
+      const before = w.detach()
+      const values = [step(tensor([1, 1])), step(tensor([1, 1])), step(tensor([0.5, 1]))]
+      const kept = w.detach()
+      step(tensor([9, 9]))
+      const read = await Promise.all([...values, before, kept, w].map(valuesOf))
+      w.assign(tensor([0, 0]))
+      const rest = await Promise.all([step(tensor([1, 1])), w.mul(2)].map(valuesOf))
+      return [
+        [...read, ...rest],
+        [[3], [1], [-0.5], [1, 2], [-1.5, -1], [-10.5, -10], [0], [-2, -2]],
+      ]
+    },
+  },
+  {
+    name: 'what is both returned and assigned is there, as are the others',
+    async run(gpu) {
+      const [a, b] = [variable([1, 2, 3, 4]), variable([5, 6])]
+      const f = compile((x: Tensor) => {
+        const next = a.add(x)
+        a.assign(next)
+        b.assign(b.mul(2))
+        return next
+      })
+      const { buffers } = (f(tensor(1)).dispose(), gpu.memory())
+      const got = f(tensor(1))
+      const read = await Promise.all([got, a, b].map(valuesOf))
+      got.dispose()
+      for (let i = 0; i < 20; i++) f(tensor(1)).dispose()
+      return [
+        [read, gpu.memory().buffers],
+        [
+          [
+            [3, 4, 5, 6],
+            [3, 4, 5, 6],
+            [20, 24],
+          ],
+          buffers,
+        ],
+      ]
+    },
+  },
+  {
+    name: 'running sums are dispatches of their own',
+    async run() {
+      const x = tensor([
+        [1, 2],
+        [3, 4],
+        [5, 6],
+      ])
+      const sums = [1, 2, 4, 6, 9, 12]
+      const functions = [
+        (v: Tensor) => cumsum(v, 0),
+        (v: Tensor) => cumsum(v, 0).mul(2),
+        (v: Tensor) => cumsum(v.mul(2), 0),
+        (v: Tensor) => cumsum(cumsum(v, 0), 0).sub(cumsum(cumsum(v, 0).mul(0), 0)),
+      ]
+      const twice = sums.map((sum) => 2 * sum)
+      return [
+        await Promise.all(functions.map((f) => valuesOf(compile(f)(x)))),
+        [sums, twice, twice, [1, 2, 5, 8, 14, 20]],
+      ]
+    },
+  },
+  {
+    name: 'what four neighbours make of a kernel that is run by itself is right up to the last of them',
+    async run() {
+      const n = 4097
+      const at = tensor(Int32Array.from({ length: n }, (_, i) => i))
+      const x = tensor(Float32Array.from({ length: n }, (_, i) => i))
+      const f = compile((v: Tensor, to: Tensor) =>
+        scatterAdd(zeros([n]), to, v)
+          .mul(2)
+          .add(1),
+      )
+      return [await valuesOf(f(x, at)), Array.from({ length: n }, (_, i) => 2 * i + 1)]
+    },
+  },
+  {
+    name: 'a long chain of values that are used twice is planned at once',
+    async run() {
+      const f = compile((x: Tensor) => {
+        let y = x
+        for (let i = 0; i < 60; i++) y = y.mul(0.5).add(y.sub(y.mul(0.5)))
+        return y
+      })
+      const values = [1, 2, -3, 0.25]
+      return [await valuesOf(f(tensor(values))), values]
+    },
+  },
+  {
+    name: 'variables of several sizes are changed side by side',
+    async run() {
+      const shapes = [[700], [1], [], [40, 30], [3], [64, 64]]
+      const all = shapes.map((shape, i) => random.uniform(shape, { seed: i + 1 }))
+      const [w, m] = [all.map((x) => variable(x)), all.map((x) => variable(x.mul(0)))]
+      const step = compile((rate: Tensor) => {
+        w.forEach((v, i) => {
+          const next = m[i]!.mul(0.5).add(v)
+          m[i]!.assign(next)
+          v.assign(v.sub(next.mul(rate)))
+        })
+        return w[0]!.sum()
+      })
+      for (let i = 0; i < 3; i++) step(tensor(0.25)).dispose()
+      // After one step, and with the momentum of the one before: all of these are exact multiples of what was there.
+      let [value, momentum] = [1, 0]
+      for (let i = 0; i < 3; i++) {
+        momentum = momentum * 0.5 + value
+        value -= momentum * 0.25
+      }
+      const apart = async (of: typeof w, by: number): Promise<number> => {
+        const distances = of.map(async (v, i) => {
+          const [got, first] = await Promise.all([v.data(), all[i]!.data()])
+          return Math.max(...got.map((x, at) => Math.abs(x - by * first[at]!)))
+        })
+        return Math.max(...(await Promise.all(distances)))
+      }
+      const [far, off] = [await apart(w, value), await apart(m, momentum)]
+      return [far < 1e-6 && off < 1e-6 ? 'there' : [far, off], 'there']
+    },
+  },
+  {
+    name: 'a step whose loss is no number changes nothing',
+    async run() {
+      const x = input({ shape: [3] })
+      const m = model({ inputs: x, outputs: dense(2, { activation: 'tanh' })(x) })
+      m.compile({ optimizer: 'adam', loss: 'mse' })
+      const batch = tensor([[1, 2, 3]])
+      for (let i = 0; i < 10; i++) await m.trainOnBatch(batch, tensor([[1, 0]]))
+      const all = (): Promise<number[][]> =>
+        Promise.all([...m.weights, ...m.optimizer.variables].map(valuesOf))
+      const before = await all()
+      const error = await thrownBy(() =>
+        m.trainOnBatch(batch, tensor([[Infinity, 0]]), { nonFinite: 'allow' }),
+      )
+      const after = await all()
+      const { loss } = await m.trainOnBatch(batch, tensor([[1, 0]]))
+      return [
+        [error instanceof NonFiniteError || String(error), after, loss < 10],
+        [true, before, true],
+      ]
+    },
+  },
+  {
+    name: 'plans of the same ops for other shapes are others',
+    async run() {
+      const w = random.uniform([10, 16], { seed: 1 })
+      const f = compile((x: Tensor) => x.matmul(w).tanh().mean(0))
+      const far: number[] = []
+      for (const rows of [16, 13, 3, 15, 16]) {
+        const x = random.uniform([rows, 10], { seed: rows })
+        const [got, right] = await Promise.all([f(x).data(), x.matmul(w).tanh().mean(0).data()])
+        far.push(...[...got].map((value, i) => Math.abs(value - right[i]!)).filter((d) => !(d < 5e-7)))
+      }
+      return [far, []]
+    },
+  },
+  {
+    name: 'bad indices are told before anything is changed',
+    async run() {
+      const count = variable(0)
+      const f = compile((x: Tensor, at: Tensor) => {
+        count.assign(count.add(1))
+        return gather(x, at)
+      })
+      const x = tensor([10, 20, 30])
+      const at = (...numbers: number[]): Tensor => tensor(numbers, { dtype: 'int32' })
+      const got = await valuesOf(f(x, at(2, 0)))
+      const error = String(await thrownBy(() => f(x, at(0, 3))))
+      const isTold = /index 3 at position \[1\] is out of range; valid are 0..2/.test(error)
+      return [
+        [got, isTold || error, await count.item()],
+        [[30, 10], true, 1],
+      ]
+    },
+  },
+  {
+    name: 'holds as many buffers after many runs as after one',
+    async run(gpu) {
+      const w = variable(Array.from({ length: 100 }, (_, i) => i))
+      const f = compile((x: Tensor) => {
+        w.assign(w.mul(0.5).add(x))
+        return w.sum()
+      })
+      f(tensor(1)).dispose()
+      const { buffers } = gpu.memory()
+      for (let i = 0; i < 200; i++) f(tensor(1)).dispose()
+      const after = gpu.memory().buffers
+      const sum = await f(tensor(1)).item()
+      return [
+        [after, Math.abs(sum - 200) < 1e-3 || sum],
+        [buffers, true],
+      ]
+    },
+  },
+]
+
+/** Runs a case. @throws Error where nothing was planned, or something that was asked for was not. */
+export async function runPlanCase(gpu: GpuBackend, { run }: PlanCase): ReturnType<PlanCase['run']> {
+  const plan = gpu.plan!.bind(gpu)
+  const made: boolean[] = []
+  gpu.plan = (program) => {
+    const replay = plan(program)
+    made.push(replay !== undefined)
+    return replay
+  }
+  setBackend(gpu)
+  try {
+    const result = await run(gpu)
+    if (made.length === 0 || made.includes(false)) throw new Error('something ran op by op')
+    return result
+  } finally {
+    gpu.plan = plan
+    setBackend(cpuBackend)
+  }
+}
+
+// ---- training
+
+/** One, two or three inputs and outputs, of the sizes that the benchmark has. */
+const models = {
+  B1: () => {
+    const [a, b] = [input({ shape: [10] }), input({ shape: [5] })]
+    const h = concatenate([dense(64, { activation: 'relu' })(a), dense(32, { activation: 'relu' })(b)])
+    const m = model({ inputs: [a, b], outputs: dense(1)(h) })
+    m.compile({ optimizer: 'adam', loss: 'mse' })
+    return { m, x: [uniform(32, 10), uniform(32, 5)], y: uniform(32, 1) }
+  },
+  B3: () => {
+    const x = input({ shape: [20] })
+    const h1 = dense(128, { activation: 'relu' })(x)
+    const h2 = dense(64, { activation: 'relu' })(h1)
+    const h3 = dense(32, { activation: 'relu' })(h2)
+    const c = dense(5, { activation: 'softmax' })(concatenate([h2, h3]))
+    const m = model({ inputs: x, outputs: [dense(1)(h2), dense(1, { activation: 'sigmoid' })(h3), c] })
+    m.compile({ optimizer: 'adam', loss: ['mse', 'binary_crossentropy', 'categorical_crossentropy'] })
+    return { m, x: uniform(32, 20), y: [uniform(32, 1), uniform(32, 1), uniform(32, 5)] }
+  },
+  B4: () => {
+    const x = input({ shape: [784] })
+    const h = dense(128, { activation: 'relu' })(dense(256, { activation: 'relu' })(x))
+    const m = model({ inputs: x, outputs: dense(10, { activation: 'softmax' })(h) })
+    m.compile({ optimizer: 'adam', loss: 'categorical_crossentropy' })
+    return { m, x: uniform(128, 784), y: uniform(128, 10) }
+  },
+}
+
+export type Trainable = keyof typeof models
+
+let seed = 0
+const uniform = (...shape: readonly number[]): Tensor => random.uniform(shape, { seed: ++seed })
+
+interface Trained {
+  readonly losses: readonly number[]
+  readonly weights: readonly ArrayLike<number>[]
+  /** The plan as text, where there was one. */
+  readonly plan: string
+}
+
+/** So many steps on one batch, the first op by op. */
+export async function trained(name: Trainable, steps: number): Promise<Trained> {
+  setSeed(1)
+  seed = 0
+  let plan = ''
+  const record = StepPlan.record.bind(StepPlan)
+  StepPlan.record = (...args) => {
+    const made = record(...args)
+    plan = String(made)
+    return made
+  }
+  try {
+    const { m, x, y } = models[name]()
+    const losses: number[] = []
+    for (let i = 0; i < steps; i++) losses.push((await m.trainOnBatch(x as never, y as never)).loss)
+    return { losses, weights: await Promise.all(m.weights.map((v) => v.data())), plan }
+  } finally {
+    StepPlan.record = record
+  }
+}
+
+/** Where training on a GPU differs from training on the CPU, and its plan as text. */
+export async function trainedApart(
+  gpu: GpuBackend,
+  name: Trainable,
+  steps: number,
+): Promise<{ readonly wrong: readonly string[]; readonly plan: string }> {
+  setBackend(cpuBackend)
+  const want = await trained(name, steps)
+  setBackend(gpu)
+  try {
+    const got = await trained(name, steps)
+    const wrong = got.losses.flatMap((loss, i) =>
+      Math.abs(loss - want.losses[i]!) < 5e-5 ? [] : [`loss ${i} is ${loss}, on the CPU ${want.losses[i]}`],
+    )
+    got.weights.forEach((values, i) => {
+      const other = want.weights[i]!
+      for (let at = 0; at < values.length; at++)
+        // Adam's first steps are of the rate's size whatever the gradient's, so that a gradient near 0 counts in full.
+        if (!(Math.abs(values[at]! - other[at]!) < 1e-4)) {
+          wrong.push(`weight ${i} [${at}] is ${values[at]}, on the CPU ${other[at]}`)
+          break
+        }
+    })
+    if (!got.plan.includes('dispatch 1:')) wrong.push('there was no plan on the GPU')
+    return { wrong, plan: got.plan }
+  } finally {
+    setBackend(cpuBackend)
+  }
+}
