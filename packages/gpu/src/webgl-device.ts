@@ -41,6 +41,8 @@ export class WebGlDevice implements Device {
     this.#programs = new Programs(gpu, gl, info.mode, checkThere)
     this.#textures = new Textures(gl, mostBytes, checkThere)
     this.#mostTurns = mostTurns
+    // WebGL 1 writes one texture at a time.
+    if (info.mode === 'headlessgl') this.#framebufferOfFour = null
   }
 
   get isLost(): boolean {

@@ -7,7 +7,7 @@ import {
   type ValueId,
 } from '@adjoint/core/extend'
 import { GPU_JS } from './language.js'
-import { isWritable, Writer } from './writer.js'
+import { Writer } from './writer.js'
 
 /** Values that one dispatch computes, side by side in one storage. */
 export interface Dispatch {
@@ -129,6 +129,13 @@ function isForeignTo({ values }: Program, id: ValueId, isBetterAlone: BetterAlon
   if (source.kind !== 'kernel') return false
   const inputs = source.inputs.map((input) => values[input]!.shape)
   return !isWritable(source.kernel, inputs) || isBetterAlone(source.kernel, inputs, shape)
+}
+
+/** Whether one element of a kernel's output can be written as a formula of a few loops. */
+function isWritable(kernel: Kernel, shapes: readonly (readonly number[])[]): boolean {
+  if (kernel.kind === 'cumulate') return false
+  if (kernel.kind === 'scatterAdd') return sizeOf(shapes[1]!) <= 4096
+  return true
 }
 
 /** What is read, all in all, to compute a stored value. */

@@ -1,31 +1,9 @@
-import {
-  type Kernel,
-  type Program,
-  type ReduceOp,
-  sizeOf,
-  stridesOf,
-  type ValueId,
-} from '@adjoint/core/extend'
+import { type Kernel, type Program, sizeOf, type ValueId } from '@adjoint/core/extend'
 import { sourceOf, storedAs } from '../formula.js'
+import { type FoldOp, FOLDS } from './folds.js'
 import type { Language } from './language.js'
-
-type Sizes = readonly number[]
-
-/** A position in a value: by axis, flat, or both. Whole numbers as text. */
-interface At {
-  readonly shape: Sizes
-  readonly digits?: readonly string[]
-  readonly flat?: string
-}
-
-interface Block {
-  readonly lines: string[]
-  readonly known: Map<string, string>
-  /** How often it runs. */
-  readonly trips: number
-  /** Whether it may not run at all. */
-  readonly isBranch: boolean
-}
+import { type At, broadcastAt, digitsOf, factor, flatOf, reshapedAt, type Sizes } from './positions.js'
+import { Statements } from './statements.js'
 
 /** Rows and columns that one thread computes; columns by fours. */
 export type Tile = readonly [rows: number, columns: number]
@@ -39,20 +17,15 @@ export type Load = (id: ValueId, at: string) => string
  */
 export class Writer {
   readonly #language: Language
+  readonly #write: Statements
   readonly #program: Program
   readonly #isLoaded: (id: ValueId) => boolean
   readonly #load: Load
   readonly #loadFour: Load | undefined
   readonly #slot: (slot: number) => string
-  #blocks: Block[] = [{ lines: [], known: new Map(), trips: 1, isBranch: false }]
-  /** In which block a name stands. */
-  readonly #depths = new Map<string, number>()
-  #count = 0
   /** Products that were computed for several elements at once: their sums, by row and column. */
   readonly #fours = new Map<string, { readonly first: string; readonly i: number }>()
   readonly #tiles = new Map<ValueId, (row: string, col: string) => string>()
-  /** About how many operations one element takes. */
-  work = 0
 
   constructor(
     language: Language,
@@ -64,6 +37,7 @@ export class Writer {
     loadFour?: Load,
   ) {
     this.#language = language
+    this.#write = new Statements(language)
     this.#program = program
     this.#isLoaded = isLoaded
     this.#load = load
@@ -73,15 +47,18 @@ export class Writer {
 
   /** What was written so far. */
   get lines(): string {
-    return this.#blocks[0]!.lines.join('\n')
+    return this.#write.lines
+  }
+
+  /** About how many operations it takes. */
+  get work(): number {
+    return this.#write.work
   }
 
   /** Writes how element `flat` of a value is computed, even if it is stored, and returns the text of what it comes to. */
   write(id: ValueId, flat: string): string {
     const at = { shape: this.#program.values[id]!.shape, flat }
-    const result = this.#computed(id, at)
-    this.#blocks[0]!.known.set(`${id} ${flat}`, result)
-    return result
+    return this.#write.once(`${id} ${flat}`, [flat], () => this.#computed(id, at))
   }
 
   /**
@@ -100,46 +77,46 @@ export class Writer {
     const { shape } = this.#program.values[id]!
     const [m, n] = shape.slice(-2) as [number, number]
     const [down, across] = [Math.ceil(m / high), Math.ceil(n / wide)]
-    const line = this.#integer(`${tile} / ${across}`)
-    const batch = this.#integer(`${line} / ${down}`)
+    const line = this.#write.integer(`${tile} / ${across}`)
+    const batch = this.#write.integer(`${line} / ${down}`)
     const from = {
-      row: this.#integer(`(${line} - ${batch} * ${down}) * ${high}`),
-      col: this.#integer(`(${tile} - ${line} * ${across}) * ${wide}`),
+      row: this.#write.integer(`(${line} - ${batch} * ${down}) * ${high}`),
+      col: this.#write.integer(`(${tile} - ${line} * ${across}) * ${wide}`),
     }
     const along = (first: string, count: number, side: number): readonly string[] => {
       const at = (i: number): string => (i === 0 ? first : `${first} + ${i}`)
       if (side % count === 0 && this.#loadFour !== undefined)
         return Array.from({ length: count / 4 }, (_, four) =>
-          this.#fourFrom(this.#integer(at(4 * four))),
+          this.#fourFrom(this.#write.integer(at(4 * four))),
         ).flat()
       return Array.from({ length: count }, (_, i) =>
-        this.#integer(side % count === 0 ? at(i) : `min(${at(i)}, ${side - 1})`),
+        this.#write.integer(side % count === 0 ? at(i) : `min(${at(i)}, ${side - 1})`),
       )
     }
     const [rows, cols] = [along(from.row, high, m), along(from.col, wide, n)]
-    const outer = this.#digits({ shape: shape.slice(0, -2), flat: batch })
+    const outer = digitsOf(this.#write, { shape: shape.slice(0, -2), flat: batch })
     for (const product of products) {
       const sums = rows.map(() =>
         Array.from({ length: wide / 4 }, () => {
-          const name = this.#name('s', 0)
-          this.#say(`var ${name} = vec4<f32>();`)
+          const name = this.#write.name('s')
+          this.#write.say(`var ${name} = vec4<f32>();`)
           return name
         }),
       )
       const length = lengthOf(this.#program, product)
       // A long body of a loop is slow to compile, and to run.
       const step = this.#loadFour !== undefined && length % 4 === 0 && high * wide === 16 ? 4 : 1
-      this.#loop(length / step, (k) => {
-        for (const at of step === 1 ? [k] : this.#fourFrom(this.#integer(`${k} * 4`))) {
+      this.#write.loop(length / step, (k) => {
+        for (const at of step === 1 ? [k] : this.#fourFrom(this.#write.integer(`${k} * 4`))) {
           const y = cols.map((col) => this.#factor(product, 1, [...outer, '0', col], at))
           const four = sums[0]!.map((_, c) => {
-            const name = this.#name('y', this.#blocks.length - 1)
-            this.#say(`let ${name} = vec4<f32>(${y.slice(4 * c, 4 * c + 4).join(', ')});`)
+            const name = this.#write.name('y')
+            this.#write.say(`let ${name} = vec4<f32>(${y.slice(4 * c, 4 * c + 4).join(', ')});`)
             return name
           })
           rows.forEach((row, r) => {
             const x = this.#factor(product, 0, [...outer, row, '0'], at)
-            four.forEach((name, c) => this.#say(`${sums[r]![c]} += ${x} * ${name};`))
+            four.forEach((name, c) => this.#write.say(`${sums[r]![c]} += ${x} * ${name};`))
           })
         }
       })
@@ -156,10 +133,10 @@ export class Writer {
           ...(n % wide === 0 ? [] : [`${from.col} + ${c} < ${n}`]),
         ]
         const write = (): void => {
-          this.#say(store(this.#flat(at), this.#computed(id, at)))
+          this.#write.say(store(flatOf(this.#write, at), this.#computed(id, at)))
         }
         if (isThere.length === 0) write()
-        else this.#branch(isThere.join(' && '), write)
+        else this.#write.branch(isThere.join(' && '), write)
       })
     })
   }
@@ -167,7 +144,7 @@ export class Writer {
   /** Four whole numbers from a multiple of four on: what is read at all of them is read at once. */
   #fourFrom(first: string): readonly string[] {
     return [0, 1, 2, 3].map((i) => {
-      const name = this.#integer(`${first} + ${i}`)
+      const name = this.#write.integer(`${first} + ${i}`)
       this.#fours.set(name, { first, i })
       return name
     })
@@ -177,9 +154,11 @@ export class Writer {
   #loaded(id: ValueId, at: At): string {
     const four = this.#fours.get(at.digits?.at(-1) ?? '')
     if (this.#loadFour === undefined || four === undefined || at.shape.at(-1)! % 4 !== 0)
-      return this.#number(this.#load(id, this.#flat(at)))
-    const first = this.#flat({ shape: at.shape, digits: [...at.digits!.slice(0, -1), four.first] })
-    const all = this.#declared('w', this.#loadFour(id, first), (name, text) => [`let ${name} = ${text};`])
+      return this.#write.number(this.#load(id, flatOf(this.#write, at)))
+    const first = flatOf(this.#write, { shape: at.shape, digits: [...at.digits!.slice(0, -1), four.first] })
+    const all = this.#write.declared('w', this.#loadFour(id, first), (name, text) => [
+      `let ${name} = ${text};`,
+    ])
     return `${all}[${four.i}]`
   }
 
@@ -190,153 +169,10 @@ export class Writer {
     const input = source.inputs[which]!
     const { shape: side } = this.#program.values[input]!
     const batch = { shape: shape.slice(0, -2), digits: own.slice(0, -2) }
-    const outer = this.#digits(this.#broadcast(batch, side.slice(0, -2)))
+    const outer = digitsOf(this.#write, broadcastAt(this.#write, batch, side.slice(0, -2)))
     const free = own.at(which === 0 ? -2 : -1)!
     const isLast = which === 0 ? source.kernel.transposeA : !source.kernel.transposeB
     return this.#valueAt(input, { shape: side, digits: [...outer, ...(isLast ? [k, free] : [free, k])] })
-  }
-
-  // ---- statements
-
-  #name(kind: string, depth: number): string {
-    const name = `${kind}${this.#count++}`
-    this.#depths.set(name, depth)
-    return name
-  }
-
-  /** The block in which a text can be computed at the earliest. */
-  #depthOf(...texts: readonly string[]): number {
-    let depth = this.#blocks.findLastIndex(({ isBranch }) => isBranch)
-    for (const text of texts)
-      for (const [name] of text.matchAll(/\b[a-z]+\d+\b/g))
-        depth = Math.max(depth, this.#depths.get(name) ?? 0)
-    return Math.max(depth, 0)
-  }
-
-  /** Runs `write` as if it stood in an outer block. */
-  #within<R>(depth: number, write: () => R): R {
-    const inner = this.#blocks.splice(depth + 1)
-    try {
-      return write()
-    } finally {
-      this.#blocks.push(...inner)
-    }
-  }
-
-  #recall(key: string): string | undefined {
-    for (let depth = this.#blocks.length - 1; depth >= 0; depth--) {
-      const known = this.#blocks[depth]!.known.get(key)
-      if (known !== undefined) return known
-    }
-    return undefined
-  }
-
-  #integer(text: string): string {
-    return /^\w+$/.test(text) ? text : this.#declared('n', text, this.#language.integer)
-  }
-
-  #number(text: string): string {
-    return /^[a-z]+\d+$/.test(text) ? text : this.#declared('v', text, this.#language.number)
-  }
-
-  #declared(kind: string, text: string, lines: (name: string, text: string) => readonly string[]): string {
-    const key = `${kind} ${text}`
-    const known = this.#recall(key)
-    if (known !== undefined) return known
-    const depth = this.#depthOf(text)
-    const name = this.#name(kind, depth)
-    const block = this.#blocks[depth]!
-    block.lines.push(...lines(name, text))
-    block.known.set(key, name)
-    this.work += block.trips * (1 + 4 * (text.match(/fn[A-Z]/g)?.length ?? 0))
-    return name
-  }
-
-  /** Runs `body` for each whole number below `count`. */
-  #loop(count: number, body: (k: string) => void): void {
-    if (count === 1) {
-      body('0')
-      return
-    }
-    const outer = this.#blocks.at(-1)!
-    const depth = this.#blocks.length
-    const inner = { lines: [], known: new Map<string, string>(), trips: outer.trips * count, isBranch: false }
-    this.#blocks.push(inner)
-    // gpu.js ends loops at 65535 where it does not see their end; it sees this one.
-    const k = this.#name('k', depth)
-    body(k)
-    this.#blocks.pop()
-    outer.lines.push(this.#language.loop(k, count), ...inner.lines, '}')
-  }
-
-  #branch(test: string, body: () => void): void {
-    const outer = this.#blocks.at(-1)!
-    const inner = { lines: [], known: new Map<string, string>(), trips: outer.trips, isBranch: true }
-    this.#blocks.push(inner)
-    body()
-    this.#blocks.pop()
-    outer.lines.push(`if (${test}) {`, ...inner.lines, '}')
-  }
-
-  /** A variable that later statements of this block change. */
-  #variable(first: string): string {
-    const name = this.#name('s', this.#blocks.length - 1)
-    this.#blocks.at(-1)!.lines.push(...this.#language.variable(name, first))
-    return name
-  }
-
-  #say(line: string): void {
-    this.#blocks.at(-1)!.lines.push(line)
-  }
-
-  // ---- positions
-
-  #flat(at: At): string {
-    if (at.flat !== undefined) return at.flat
-    const strides = stridesOf(at.shape)
-    const terms = at.digits!.flatMap((digit, axis) =>
-      at.shape[axis] === 1 || digit === '0'
-        ? []
-        : [strides[axis] === 1 ? digit : `${factor(digit)} * ${strides[axis]}`],
-    )
-    return terms.length === 0 ? '0' : this.#integer(terms.join(' + '))
-  }
-
-  #digits(at: At): readonly string[] {
-    if (at.digits !== undefined) return at.digits
-    const digits = at.shape.map(() => '0')
-    const axes = at.shape.flatMap((side, axis) => (side === 1 ? [] : [axis])).reverse()
-    let rest = at.flat!
-    for (const axis of axes) {
-      if (axis === axes.at(-1) || rest === '0') digits[axis] = rest
-      else {
-        const quotient = this.#integer(this.#language.quotient(rest, at.shape[axis]!))
-        digits[axis] = this.#integer(`${rest} - ${quotient} * ${at.shape[axis]}`)
-        rest = quotient
-      }
-      if (rest === '0') break
-    }
-    return digits
-  }
-
-  /** Where an operand of `shape` is read for an element of what it is broadcast to. */
-  #broadcast(at: At, shape: Sizes): At {
-    const size = sizeOf(shape)
-    if (size === 1) return { shape, flat: '0' }
-    if (size === sizeOf(at.shape)) return this.#reshaped(at, shape)
-    const digits = this.#digits(at)
-    const missing = at.shape.length - shape.length
-    return { shape, digits: shape.map((side, axis) => (side === 1 ? '0' : digits[axis + missing]!)) }
-  }
-
-  /** The same element under another shape. */
-  #reshaped(at: At, shape: Sizes): At {
-    if (at.flat !== undefined) return { shape, flat: at.flat }
-    const sides = (of: Sizes): number[] => of.filter((side) => side !== 1)
-    if (sides(shape).join() !== sides(at.shape).join()) return { shape, flat: this.#flat(at) }
-    const digits = at.digits!.filter((_, axis) => at.shape[axis] !== 1)
-    let next = 0
-    return { shape, digits: shape.map((side) => (side === 1 ? '0' : digits[next++]!)) }
   }
 
   // ---- values
@@ -346,17 +182,11 @@ export class Writer {
     if (source.kind === 'constant' && source.values.length === 1)
       return source.slot === undefined
         ? this.#language.literal(Number(source.values[0]))
-        : this.#number(this.#slot(source.slot))
+        : this.#write.number(this.#slot(source.slot))
     const key = `${id} ${at.flat ?? at.digits!.join()}`
-    const known = this.#recall(key)
-    if (known !== undefined) return known
-    const depth = this.#depthOf(...(at.digits ?? [at.flat!]))
-    return this.#within(depth, () => {
-      const value =
-        source.kind !== 'kernel' || this.#isLoaded(id) ? this.#loaded(id, at) : this.#computed(id, at)
-      this.#blocks[depth]!.known.set(key, value)
-      return value
-    })
+    return this.#write.once(key, at.digits ?? [at.flat!], () =>
+      source.kind !== 'kernel' || this.#isLoaded(id) ? this.#loaded(id, at) : this.#computed(id, at),
+    )
   }
 
   /** An element of a value that is not read but computed. */
@@ -367,21 +197,21 @@ export class Writer {
     const shapes = inputs.map((input) => this.#program.values[input]!.shape)
     const [x, y] = inputs as [ValueId, ValueId]
     const [xs, ys] = shapes as [Sizes, Sizes]
-    const digits = (): readonly string[] => this.#digits(at)
+    const digits = (): readonly string[] => digitsOf(this.#write, at)
     switch (kernel.kind) {
       case 'map': {
-        const args = inputs.map((input, i) => this.#valueAt(input, this.#broadcast(at, shapes[i]!)))
+        const args = inputs.map((input, i) => this.#valueAt(input, broadcastAt(this.#write, at, shapes[i]!)))
         const params = kernel.params.map((value, i) =>
-          slots === undefined ? this.#language.literal(value) : this.#number(this.#slot(slots[i]!)),
+          slots === undefined ? this.#language.literal(value) : this.#write.number(this.#slot(slots[i]!)),
         )
         const formula = sourceOf(kernel.fn.body, this.#language).replace(
           /\b([ap])(\d+)\b/g,
           (_, of: string, i: string) => (of === 'a' ? args : params)[Number(i)]!,
         )
-        return this.#number(storedAs(formula, dtype))
+        return this.#write.number(storedAs(formula, dtype))
       }
       case 'view':
-        return this.#valueAt(x, this.#reshaped(at, xs))
+        return this.#valueAt(x, reshapedAt(this.#write, at, xs))
       case 'permute': {
         const back = kernel.perm.map((_, axis) => kernel.perm.indexOf(axis))
         return this.#valueAt(x, { shape: xs, digits: back.map((axis) => digits()[axis]!) })
@@ -391,14 +221,14 @@ export class Writer {
           const [begin, stride] = [kernel.begin[axis]!, kernel.strides[axis]!]
           if (stride === 1 && begin === 0) return digit
           if (digit === '0') return String(begin)
-          return this.#integer(`${begin} + ${factor(digit)} * ${stride}`)
+          return this.#write.integer(`${begin} + ${factor(digit)} * ${stride}`)
         })
         return this.#valueAt(x, { shape: xs, digits: moved })
       }
       case 'place':
         return this.#place(kernel, x, xs, digits())
       case 'concat': {
-        const result = this.#variable(this.#language.literal(0))
+        const result = this.#write.variable(this.#language.literal(0))
         const own = digits()
         let begin = 0
         inputs.forEach((input, i) => {
@@ -406,11 +236,11 @@ export class Writer {
           const from = begin
           begin += side
           const d = own[kernel.axis]!
-          this.#branch(`${d} >= ${from} && ${d} < ${begin}`, () => {
+          this.#write.branch(`${d} >= ${from} && ${d} < ${begin}`, () => {
             const moved = own.map((digit, axis) =>
-              axis === kernel.axis && from > 0 ? this.#integer(`${digit} - ${from}`) : digit,
+              axis === kernel.axis && from > 0 ? this.#write.integer(`${digit} - ${from}`) : digit,
             )
-            this.#say(`${result} = ${this.#valueAt(input, { shape: shapes[i]!, digits: moved })};`)
+            this.#write.say(`${result} = ${this.#valueAt(input, { shape: shapes[i]!, digits: moved })};`)
           })
         })
         return result
@@ -419,22 +249,25 @@ export class Writer {
         const rank = ys.length
         const own = digits()
         const at = { shape: ys, digits: own.slice(kernel.axis, kernel.axis + rank) }
-        const k = this.#integer(`position(${this.#valueAt(y, at)}, ${xs[kernel.axis]})`)
+        const k = this.#write.integer(`position(${this.#valueAt(y, at)}, ${xs[kernel.axis]})`)
         const moved = [...own.slice(0, kernel.axis), k, ...own.slice(kernel.axis + rank)]
         return this.#valueAt(x, { shape: xs, digits: moved })
       }
       case 'scatterAdd': {
         const zs = shapes[2]!
         const own = digits()
-        const sum = this.#variable(this.#valueAt(x, at))
-        this.#loop(sizeOf(ys), (k) => {
-          const index = this.#number(this.#valueAt(y, { shape: ys, flat: k }))
+        const sum = this.#write.variable(this.#valueAt(x, at))
+        this.#write.loop(sizeOf(ys), (k) => {
+          const index = this.#write.number(this.#valueAt(y, { shape: ys, flat: k }))
           const target = own[kernel.axis]!
-          const from = this.#digits({ shape: ys, flat: k })
+          const from = digitsOf(this.#write, { shape: ys, flat: k })
           const moved = [...own.slice(0, kernel.axis), ...from, ...own.slice(kernel.axis + 1)]
-          this.#branch(`position(${index}, ${xs[kernel.axis]}) ${this.#language.equal} ${target}`, () => {
-            this.#say(`${sum} += ${this.#valueAt(inputs[2]!, { shape: zs, digits: moved })};`)
-          })
+          this.#write.branch(
+            `position(${index}, ${xs[kernel.axis]}) ${this.#language.equal} ${target}`,
+            () => {
+              this.#write.say(`${sum} += ${this.#valueAt(inputs[2]!, { shape: zs, digits: moved })};`)
+            },
+          )
         })
         return sum
       }
@@ -451,15 +284,15 @@ export class Writer {
                 : own[own.length === xs.length || axis < kernel.axis ? axis : axis - 1]!,
             ),
           })
-        const best = this.#variable(this.#language.literal(0))
-        const extreme = this.#variable(along('0'))
-        this.#loop(xs[kernel.axis]!, (k) => {
+        const best = this.#write.variable(this.#language.literal(0))
+        const extreme = this.#write.variable(along('0'))
+        this.#write.loop(xs[kernel.axis]!, (k) => {
           const v = along(k)
           const { equal, float } = this.#language
           const isBetter = `!(${v} ${equal} ${v}) || ${v} ${kernel.op === 'max' ? '>' : '<'} ${extreme}`
-          this.#branch(`${extreme} ${equal} ${extreme} && (${isBetter})`, () => {
-            this.#say(`${extreme} = ${v};`)
-            this.#say(`${best} = ${float(k)};`)
+          this.#write.branch(`${extreme} ${equal} ${extreme} && (${isBetter})`, () => {
+            this.#write.say(`${extreme} = ${v};`)
+            this.#write.say(`${best} = ${float(k)};`)
           })
         })
         return best
@@ -470,12 +303,15 @@ export class Writer {
           this.#valueAt(x, { shape: xs, digits: own.map((d, axis) => (axis === kernel.axis ? k : d)) })
         const count = xs[kernel.axis]!
         const rows = own.filter((_, axis) => axis !== kernel.axis)
-        const [largest, total] = this.#shared(`softmax ${id} ${rows.join()}`, rows, () => {
-          const most = this.#fold('max', [count], ([k]) => along(k!))
-          return [most, this.#fold('sum', [count], ([k]) => this.#number(`fnExp(${along(k!)} - ${most})`))]
-        })
+        // What all elements of a row share.
+        const largest = this.#write.once(`softmax max ${id} ${rows.join()}`, rows, () =>
+          this.#fold('max', [count], ([k]) => along(k!)),
+        )
+        const total = this.#write.once(`softmax sum ${id} ${rows.join()}`, [...rows, largest], () =>
+          this.#fold('sum', [count], ([k]) => this.#write.number(`fnExp(${along(k!)} - ${largest})`)),
+        )
         const v = this.#valueAt(x, at)
-        return this.#number(
+        return this.#write.number(
           kernel.log ? `${v} - ${largest} - fnLog(${total})` : `fnExp(${v} - ${largest}) / ${total}`,
         )
       }
@@ -484,7 +320,7 @@ export class Writer {
         const tile = this.#tiles.get(id)
         if (tile !== undefined) return tile(own.at(-2)!, own.at(-1)!)
         return this.#fold('sum', [lengthOf(this.#program, id)], ([k]) =>
-          this.#number(`${this.#factor(id, 0, own, k!)} * ${this.#factor(id, 1, own, k!)}`),
+          this.#write.number(`${this.#factor(id, 0, own, k!)} * ${this.#factor(id, 1, own, k!)}`),
         )
       }
       case 'cumulate':
@@ -492,35 +328,19 @@ export class Writer {
     }
   }
 
-  /** What several elements share, computed once for those with the same texts. */
-  #shared(key: string, texts: readonly string[], make: () => readonly string[]): readonly string[] {
-    const known = this.#recall(key)
-    if (known !== undefined) return known.split(' ')
-    const depth = this.#depthOf(...texts)
-    return this.#within(depth, () => {
-      const made = make()
-      this.#blocks[depth]!.known.set(key, made.join(' '))
-      return made
-    })
-  }
-
   /** Terms for each combination of whole numbers below `counts`, put together. */
-  #fold(
-    op: 'sum' | 'prod' | 'max' | 'min' | 'any' | 'all',
-    counts: Sizes,
-    term: (k: string[]) => string,
-  ): string {
+  #fold(op: FoldOp, counts: Sizes, term: (k: string[]) => string): string {
     const { first, next } = FOLDS[op]
-    const acc = this.#variable(first(this.#language))
+    const acc = this.#write.variable(first(this.#language))
     const walk = (left: Sizes, ks: string[]): void => {
-      if (left.length === 0) this.#say(`${acc} = ${next(acc, term(ks), this.#language)};`)
+      if (left.length === 0) this.#write.say(`${acc} = ${next(acc, term(ks), this.#language)};`)
       else
-        this.#loop(left[0]!, (k) => {
+        this.#write.loop(left[0]!, (k) => {
           walk(left.slice(1), [...ks, k])
         })
     }
     walk(counts, [])
-    this.work += this.#blocks.at(-1)!.trips * counts.reduce((n, count) => n * count, 1)
+    this.#write.spend(counts.reduce((n, count) => n * count, 1))
     return acc
   }
 
@@ -543,28 +363,28 @@ export class Writer {
         }),
       })
     const { abs, sqrt, inf, equal, choose, literal } = this.#language
-    const folded = (how: 'sum' | 'prod' | 'max' | 'min' | 'any' | 'all', f?: (v: string) => string): string =>
-      this.#fold(how, counts, (ks) => (f === undefined ? term(ks) : this.#number(f(term(ks)))))
+    const folded = (how: FoldOp, f?: (v: string) => string): string =>
+      this.#fold(how, counts, (ks) => (f === undefined ? term(ks) : this.#write.number(f(term(ks)))))
     switch (op) {
       case 'mean':
-        return this.#number(`${folded('sum')} / ${literal(count)}`)
+        return this.#write.number(`${folded('sum')} / ${literal(count)}`)
       case 'variance': {
-        const mean = this.#number(`${folded('sum')} / ${literal(count)}`)
+        const mean = this.#write.number(`${folded('sum')} / ${literal(count)}`)
         const squares = folded('sum', (v) => `(${v} - ${mean}) * (${v} - ${mean})`)
         const divisor = Math.max(count - correction, 0)
-        return this.#number(divisor === 0 ? `${squares} * ${inf}` : `${squares} / ${literal(divisor)}`)
+        return this.#write.number(divisor === 0 ? `${squares} * ${inf}` : `${squares} / ${literal(divisor)}`)
       }
       case 'norm': {
         const largest = folded('max', (v) => `${abs}(${v})`)
         const squares = folded('sum', (v) => `(${v} / ${largest}) * (${v} / ${largest})`)
-        return this.#number(
+        return this.#write.number(
           choose(`${largest} > 0 && ${largest} < ${inf}`, `${largest} * ${sqrt}(${squares})`, largest),
         )
       }
       case 'logSumExp': {
         const largest = folded('max')
         const powers = folded('sum', (v) => `fnExp(${v} - ${largest})`)
-        return this.#number(
+        return this.#write.number(
           choose(`${largest} - ${largest} ${equal} 0`, `${largest} + fnLog(${powers})`, largest),
         )
       }
@@ -579,22 +399,22 @@ export class Writer {
     shape: Sizes,
     own: readonly string[],
   ): string {
-    const result = this.#variable(this.#language.literal(value))
+    const result = this.#write.variable(this.#language.literal(value))
     const tests: string[] = []
     const moved = own.map((digit, axis) => {
       const [b, stride, side] = [begin[axis]!, strides[axis]!, shape[axis]!]
       // A range that runs backwards is one that runs forwards and is read from its end.
       const step = Math.abs(stride)
       const from = stride < 0 ? b + (side - 1) * stride : b
-      const off = from === 0 ? digit : this.#integer(`${digit} - ${from}`)
-      const k = step === 1 ? off : this.#integer(this.#language.quotient(off, step))
+      const off = from === 0 ? digit : this.#write.integer(`${digit} - ${from}`)
+      const k = step === 1 ? off : this.#write.integer(this.#language.quotient(off, step))
       tests.push(`${off} >= 0 && ${k} < ${side}`)
       if (step !== 1) tests.push(`${factor(k)} * ${step} ${this.#language.equal} ${off}`)
-      return stride < 0 ? this.#integer(`${side - 1} - ${k}`) : k
+      return stride < 0 ? this.#write.integer(`${side - 1} - ${k}`) : k
     })
     if (tests.length === 0) return this.#valueAt(x, { shape, digits: [] })
-    this.#branch(tests.join(' && '), () => {
-      this.#say(`${result} = ${this.#valueAt(x, { shape, digits: moved })};`)
+    this.#write.branch(tests.join(' && '), () => {
+      this.#write.say(`${result} = ${this.#valueAt(x, { shape, digits: moved })};`)
     })
     return result
   }
@@ -605,32 +425,4 @@ export function lengthOf({ values }: Program, product: ValueId): number {
   const { source } = values[product]!
   if (source.kind !== 'kernel' || source.kernel.kind !== 'matmul') throw new Error('no product')
   return values[source.inputs[0]!]!.shape.at(source.kernel.transposeA ? -2 : -1)!
-}
-
-const factor = (text: string): string => (/^\w+$/.test(text) ? text : `(${text})`)
-
-/** The further of two numbers; NaN, once it is there, stays. */
-function beyond(acc: string, v: string, within: string, { choose, equal }: Language): string {
-  return choose(`${acc} ${equal} ${acc} && !(${v} ${within} ${acc})`, v, acc)
-}
-
-interface Fold {
-  readonly first: (language: Language) => string
-  readonly next: (acc: string, v: string, language: Language) => string
-}
-
-const FOLDS: { readonly [O in Exclude<ReduceOp, 'mean' | 'variance' | 'norm' | 'logSumExp'>]: Fold } = {
-  sum: { first: (l) => l.literal(0), next: (acc, v) => `${acc} + ${v}` },
-  prod: { first: (l) => l.literal(1), next: (acc, v) => `${acc} * ${v}` },
-  max: { first: (l) => `(-${l.inf})`, next: (acc, v, l) => beyond(acc, v, '<=', l) },
-  min: { first: (l) => l.inf, next: (acc, v, l) => beyond(acc, v, '>=', l) },
-  any: { first: (l) => l.literal(0), next: (acc, v, l) => l.choose(`${v} ${l.equal} 0`, acc, l.literal(1)) },
-  all: { first: (l) => l.literal(1), next: (acc, v, l) => l.choose(`${v} ${l.equal} 0`, l.literal(0), acc) },
-}
-
-/** Whether one element of a kernel's output can be written as a formula of a few loops. */
-export function isWritable(kernel: Kernel, shapes: readonly Sizes[]): boolean {
-  if (kernel.kind === 'cumulate') return false
-  if (kernel.kind === 'scatterAdd') return sizeOf(shapes[1]!) <= 4096
-  return true
 }
