@@ -14,6 +14,7 @@ import {
   matmul,
   mul,
   norm,
+  pad,
   random,
   relu,
   setSeed,
@@ -174,6 +175,21 @@ test('a variable that is assigned to between two steps goes on from there', () =
         )
     expect(planned(x, y).itemSync()).toBe(a.f(x, y).itemSync())
     expect(b.w.dataSync()).toEqual(a.w.dataSync())
+  }
+})
+
+test('kernels that are told apart by numbers that JSON does not know are others', () => {
+  const padded = (a: Tensor, value: number): Tensor => pad(a, { paddings: [[0, 1]], value })
+  const numbers = [Infinity, -Infinity, 0, -0]
+  const f = (a: Tensor): Tensor[] => numbers.map((value) => tensor(1).div(padded(a, value)))
+  expect(values(compile(f)(tensor([1, 2])))).toEqual(values(f(tensor([1, 2]))))
+  for (const [first, second] of [
+    [Infinity, -Infinity],
+    [0, -0],
+  ] as const) {
+    let calls = 0
+    const other = compile((a: Tensor) => padded(a, calls++ === 0 ? first : second))
+    expect(() => other(tensor([1]))).toThrow(/recorded twice/)
   }
 })
 
@@ -408,6 +424,15 @@ test('a value may be used under two shapes at once', () => {
   })
   for (const by of [1, 10])
     expect([...f(tensor([[by, 2, 3, 4, 5, 6]])).dataSync()]).toEqual([4 * by, 8, 12, 16, 20, 24])
+})
+
+test('tensors from outside that are views of one another keep their shapes', () => {
+  const c = tensor([1, 2, 3, 4, 5, 6])
+  const [rows, columns] = [c.reshape([2, 3]), c.reshape([3, 2])]
+  const f = (a: Tensor): Tensor[] => [c.mul(2).add(a), rows.sum(0), columns.sum(0), rows, c, columns.add(a)]
+  const [got, want] = [compile(f)(tensor(1)), f(tensor(1))]
+  expect(values(got)).toEqual(values(want))
+  expect(got.map(({ shape }) => shape)).toEqual(want.map(({ shape }) => shape))
 })
 
 test('what a step reads of a variable is what it held before', () => {
@@ -825,8 +850,23 @@ test('arguments that a function can tell apart get plans of their own', () => {
     const part = by instanceof Float32Array ? by[0]! : (by ?? (by === null ? 5 : 7))
     return a.div(Number(part))
   })
-  const others = [null, undefined, 0, -0, NaN, 'NaN', '2', 3n, true, Float32Array.of(4), Float32Array.of(9)]
-  const wanted = [1 / 5, 1 / 7, Infinity, -Infinity, NaN, NaN, 1 / 2, 1 / 3, 1, 1 / 4, 1 / 9]
+  const arrays = [4, 9, 0, -0].map((value) => Float32Array.of(value))
+  const others = [null, undefined, 0, -0, NaN, 'NaN', '2', 3n, true, ...arrays]
+  const wanted = [
+    1 / 5,
+    1 / 7,
+    Infinity,
+    -Infinity,
+    NaN,
+    NaN,
+    1 / 2,
+    1 / 3,
+    1,
+    1 / 4,
+    1 / 9,
+    Infinity,
+    -Infinity,
+  ]
   others.forEach((by, i) => expect(f(tensor(1), by).itemSync()).toBe(Math.fround(wanted[i]!)))
   class Settings {
     constructor(readonly by: number) {}

@@ -129,6 +129,21 @@ export const planCases: readonly PlanCase[] = [
     },
   },
   {
+    name: 'random numbers are drawn in the order of the function, whoever needs them',
+    async run() {
+      const noise = variable([0, 0])
+      const f = (): Tensor => {
+        noise.assign(random.uniform([2]))
+        return random.uniform([2])
+      }
+      const drawn = async (g: () => Tensor): Promise<number[]> => {
+        setSeed(1)
+        return [...(await valuesOf(g())), ...(await valuesOf(noise))]
+      }
+      return [await drawn(compile(f)), await drawn(f)]
+    },
+  },
+  {
     name: 'a long chain of values that are used twice is planned at once',
     async run() {
       const f = compile((x: Tensor) => {

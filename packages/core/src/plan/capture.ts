@@ -3,6 +3,7 @@ import type { Aval } from '../aval.js'
 import type { Backend, Handle, Kernel, Stored } from '../backend.js'
 import type { HostArray } from '../dtype.js'
 import { BackendError } from '../errors.js'
+import { sameShape } from '../shape.js'
 import { Tensor, type Variable } from '../tensor.js'
 import { valuesOf } from './home.js'
 import type { Check, Program, Source, ValueId } from './program.js'
@@ -106,7 +107,10 @@ export class Capture implements Backend {
           : this.#add(x, { kind: 'constant', values: valuesOf(x).slice() })
       this.#adopted.set(key, known)
     }
-    return known
+    // Views of one another share their handle.
+    return sameShape(this.#values[known.id]!.shape, x.shape)
+      ? known
+      : this.#add(x, { kind: 'kernel', kernel: { kind: 'view' }, inputs: [known.id] })
   }
 
   /** Numbers that are made anew in every run. */

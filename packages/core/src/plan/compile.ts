@@ -1,6 +1,5 @@
 import type { Aval } from '../aval.js'
 import { type Backend, currentBackend, isThenable, withBackend } from '../backend.js'
-import type { NumericArray } from '../dtype.js'
 import { BackendError, show, typeName, ValueError } from '../errors.js'
 import { checkFunction } from '../options.js'
 import { sameShape } from '../shape.js'
@@ -8,6 +7,7 @@ import { isRecording, withoutRecording } from '../tape.js'
 import { Tensor } from '../tensor.js'
 import { isRecord, leavesOf, mapTree, type Tree } from '../tree.js'
 import { Capture } from './capture.js'
+import { exactNumber } from './exact.js'
 import { hasPlans, planOn } from './plan.js'
 import type { Program, Replay } from './program.js'
 import { difference } from './simplify.js'
@@ -161,13 +161,13 @@ function textOf(value: unknown): string {
   if (isTensor(value)) return 'tensor'
   if (Array.isArray(value)) return `[${Array.from(value, textOf).join()}]`
   if (ArrayBuffer.isView(value) && !(value instanceof DataView))
-    return `${typeName(value)} ${(value as NumericArray).join()}`
+    return `${typeName(value)} ${Array.from(value as unknown as ArrayLike<unknown>, textOf).join()}`
   if (isRecord(value))
     return `{${Object.entries(value)
       .map(([key, child]) => `${JSON.stringify(key)}:${textOf(child)}`)
       .join()}}`
   if (typeof value === 'string') return JSON.stringify(value)
-  if (typeof value === 'number') return Object.is(value, -0) ? '-0' : String(value)
+  if (typeof value === 'number') return exactNumber(value)
   if (typeof value === 'bigint') return `${value}n`
   if (typeof value === 'boolean' || value === undefined || value === null) return String(value)
   throw new ValueError(

@@ -3,6 +3,7 @@ import type { Kernel } from '../backend.js'
 import type { HostArray } from '../dtype.js'
 import { formatShape } from '../shape.js'
 import type { Tensor, Variable } from '../tensor.js'
+import { exactNumber } from './exact.js'
 
 /** A number for each value of a program. */
 export type ValueId = number
@@ -90,7 +91,11 @@ function formatKernel(kernel: Kernel): string {
   }
   const details = Object.entries(kernel)
     .filter(([key, value]) => key !== 'kind' && value !== false && value !== undefined)
-    .map(([key, value]) => (value === true ? key : `${key} ${JSON.stringify(value)}`))
+    .map(([key, value]) =>
+      value === true
+        ? key
+        : `${key} ${typeof value === 'number' ? exactNumber(value) : JSON.stringify(value)}`,
+    )
   return details.length === 0 ? kernel.kind : `${kernel.kind}(${details.join(', ')})`
 }
 

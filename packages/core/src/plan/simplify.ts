@@ -1,5 +1,6 @@
 import type { Kernel } from '../backend.js'
 import { sameShape } from '../shape.js'
+import { exactJson, exactNumber } from './exact.js'
 import type { Check, Program, Source, ValueId } from './program.js'
 import { inputsOf } from './program.js'
 
@@ -67,10 +68,10 @@ function keyOf(source: Source, same: readonly ValueId[], ids: Map<object, number
 
 /** Equal for kernels that do the same. Formulas are told apart by identity, numbered in `ids`. */
 export function kernelKey(kernel: Kernel, ids: Map<object, number>): string {
-  if (kernel.kind !== 'map') return JSON.stringify(kernel)
+  if (kernel.kind !== 'map') return exactJson(kernel)
   let id = ids.get(kernel.fn)
   if (id === undefined) ids.set(kernel.fn, (id = ids.size))
-  return `map ${id} ${kernel.params.map((p) => (Object.is(p, -0) ? '-0' : String(p))).join()}`
+  return `map ${id} ${kernel.params.map(exactNumber).join()}`
 }
 
 function neededValues({ values, checks, results, assigned }: Program, same: readonly ValueId[]): Uint8Array {

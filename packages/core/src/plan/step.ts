@@ -13,6 +13,7 @@ import { withoutRecording } from '../tape.js'
 import { Tensor, type Variable } from '../tensor.js'
 import { type Foreseen, marksFor, Placing } from './foreseen.js'
 import { Capture, type Happening } from './capture.js'
+import { exactJson } from './exact.js'
 import { guarded } from './guard.js'
 import { hasPlans, planOn } from './plan.js'
 import type { Later, Program, Replay, ValueId } from './program.js'
@@ -279,5 +280,5 @@ class Numbers implements Backend {
 
 function isSameKernel(a: Kernel, b: Kernel): boolean {
   if (a === b) return true
-  return a.kind === 'map' ? b.kind === 'map' && a.fn === b.fn : JSON.stringify(a) === JSON.stringify(b)
+  return a.kind === 'map' ? b.kind === 'map' && a.fn === b.fn : exactJson(a) === exactJson(b)
 }

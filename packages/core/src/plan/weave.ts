@@ -1,6 +1,7 @@
 import type { Lanes } from '../wasm/lanes.js'
 import { workOf } from '../wasm/divide.js'
 import type { MapSource } from '../wasm/map.js'
+import { exactJson } from './exact.js'
 import type { Window, Windows } from './fuse.js'
 import type { Program, ValueId } from './program.js'
 
@@ -67,13 +68,7 @@ export function weave(
 
 /** Equal for sources that are written the same. */
 export function keyOf(source: MapSource): string {
-  return JSON.stringify(source, (_, value: unknown) =>
-    typeof value === 'number' && !Number.isFinite(value)
-      ? String(value)
-      : Object.is(value, -0)
-        ? '-0'
-        : value,
-  )
+  return exactJson(source)
 }
 
 /** About the work of elementwise kernels for one element. */

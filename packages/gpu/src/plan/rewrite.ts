@@ -34,7 +34,8 @@ export function rewrite(program: Program): Program {
   }
   const isFirst = neededForResults(program)
   program.values.forEach((value, id) => {
-    if (isFirst[id] === 1) renumbered[id] = take(value)
+    // Random numbers stay in the order in which they are drawn, whoever needs them.
+    if (isFirst[id] === 1 || value.source.kind === 'drawn') renumbered[id] = take(value)
   })
   // Numbers are read together, so they are put together; what is given or a view of something is copied.
   const own = (id: ValueId): ValueId => {
@@ -45,7 +46,7 @@ export function rewrite(program: Program): Program {
   }
   const results = program.results.map((id) => own(renumbered[id]!))
   program.values.forEach((value, id) => {
-    if (isFirst[id] === 0) renumbered[id] = take(value)
+    renumbered[id] ??= take(value)
   })
   // Two variables may be given the same value: each has a place of its own. So has a number that others are made from: it
   // changes with them.
