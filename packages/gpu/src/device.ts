@@ -91,10 +91,9 @@ export interface Device {
   ): Storage
   /** Where programs can write into others' storages: how parts lie in storages of up to about so many values. */
   readonly partsOf?: (length: number) => Parts
-  /**
-   * How many values a storage of so many has room for: programs may write what they like behind its own, where WGSL is
-   * taken at all.
-   */
+  /** Whether programs' WGSL is run; false once one was not taken. */
+  readonly takesWgsl?: boolean
+  /** How many values a storage of so many has room for: WGSL may write what it likes behind its own. */
   roomOf?(length: number): number
   /** Starts a program's GLSL, which computes `length` values of each of four outputs; undefined where it is not taken. */
   runFour?(

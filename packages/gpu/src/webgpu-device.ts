@@ -60,6 +60,7 @@ export class WebGpuDevice implements Device {
   onShortage: () => void = () => undefined
 
   readonly #batch: Batch
+  #takesWgsl = true
 
   constructor(gpu: GpuInstance, context: WebGpuContext, info: GpuInfo, mostBytes: number) {
     this.#gpu = gpu
@@ -76,6 +77,10 @@ export class WebGpuDevice implements Device {
 
   get #device(): GpuDevice {
     return this.#context.device
+  }
+
+  get takesWgsl(): boolean {
+    return this.#takesWgsl
   }
 
   get held(): { buffers: number; bytes: number } {
@@ -105,6 +110,7 @@ export class WebGpuDevice implements Device {
     }
     // What gpu.js makes of the body does the same, where it or the driver does not take our WGSL.
     const fallBack = (): Promise<void> => {
+      this.#takesWgsl = false
       built.isOwn = false
       built.kernel = this.#translate(source, false)
       return built.kernel.build(...args)!.then(done, failed)

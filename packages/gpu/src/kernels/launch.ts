@@ -30,10 +30,16 @@ export function launch(
   return launchWide(device, key, args, length, 1, body)
 }
 
-/**
- * The same of a kernel that returns `width` values, or that has WGSL of its own, which reads the arrays named in `byFours`
- * by four values at once and so writes too.
- */
+/** WGSL of a kernel's own, which so many threads run. */
+interface OwnText {
+  readonly threads: number
+  readonly wgsl: () => string
+  /** Which arrays it reads by four values at once, and whether it writes so. */
+  readonly readsFours?: readonly string[]
+  readonly writesFours?: boolean
+}
+
+/** The same of a kernel that returns `width` values, or that has WGSL of its own. */
 export function launchWide(
   device: Device,
   key: string,
@@ -41,14 +47,15 @@ export function launchWide(
   length: number,
   width: number,
   body: () => string,
-  own?: { readonly threads: number; readonly wgsl: () => string; readonly byFours?: readonly string[] },
+  own?: OwnText,
 ): Storage {
   const program = device.program(`${key}|${args.map(([name]) => name).join()}`, (): Source => ({
     args: args.map(([name, type]) => [name, type]),
     body: body(),
     width,
     ...(own !== undefined && { wgsl: own.wgsl() }),
-    ...(own?.byFours !== undefined && { readsVectors: own.byFours, writesVectors: true }),
+    ...(own?.readsFours !== undefined && { readsVectors: own.readsFours }),
+    ...(own?.writesFours !== undefined && { writesVectors: own.writesFours }),
   }))
   return device.run(
     program,

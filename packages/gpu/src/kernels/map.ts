@@ -69,7 +69,8 @@ export function map(
     {
       threads,
       wgsl: () => mapByFours(fn, byFours, rank, out.dtype, fours, isOverMost(threads)),
-      byFours: byFours.flatMap((mode, i) => (mode === 'i' || mode === 'r' ? [`x${i}`] : [])),
+      readsFours: byFours.flatMap((mode, i) => (mode === 'i' || mode === 'r' ? [`x${i}`] : [])),
+      writesFours: true,
     },
   )
 }

@@ -13,6 +13,7 @@ import {
   vectors,
 } from './launch.js'
 import { copy } from './movement.js'
+import { byRows, LOG_SOFTMAX, reductionOf, SOFTMAX } from './rows.js'
 
 /** An operand as [outer, count, inner], to be reduced over the middle axis. */
 interface Rows {
@@ -195,6 +196,11 @@ export function reduce(
   return inSteps(device, (keep) => {
     const { rows, moved } = asRows(device, axes, x)
     if (moved !== undefined) keep(moved)
+    const divisor = Math.max(rows.count - correction, 0)
+    if (rows.inner === 1) {
+      const whole = byRows(device, op, reductionOf(op, divisor), rows, divisor)
+      if (whole !== undefined) return whole
+    }
     const size = sizeOf(out.shape)
     const folded = (folding: Folding, center?: Storage): Storage => fold(device, rows, folding, center)
     /** The folded values, changed by a formula of `v` (and of `c`, the second). */
@@ -219,7 +225,6 @@ export function reduce(
       case 'variance': {
         const mean = keep(finish('mean', keep(folded(SUM)), 'v / divisor', [number('divisor', rows.count)]))
         const squares = keep(folded(SQUARES, mean))
-        const divisor = Math.max(rows.count - correction, 0)
         return divisor === 0
           ? finish('variance of one', squares, 'v * inf', [number('inf', Infinity)])
           : finish('mean', squares, 'v / divisor', [number('divisor', divisor)])
@@ -251,6 +256,10 @@ export function softmax(device: Device, axis: number, log: boolean, { storage, s
       outer: sizeOf(shape.slice(0, axis)),
       count: shape[axis]!,
       inner: sizeOf(shape.slice(axis + 1)),
+    }
+    if (rows.inner === 1) {
+      const whole = byRows(device, `softmax ${log}`, log ? LOG_SOFTMAX : SOFTMAX, rows)
+      if (whole !== undefined) return whole
     }
     const largest = keep(fold(device, rows, MAX))
     const sums = keep(fold(device, rows, POWERS, largest))
