@@ -124,7 +124,7 @@ describe.skipIf(gpu === undefined)('a plan on webgpu', () => {
     },
   )
 
-  test.each(planCases)('$name', async (one) => {
+  test.each(planCases.map((one) => [one.name, one] as const))('%s', async (_, one) => {
     const [got, want] = await runPlanCase(gpu!, one)
     expect(got).toEqual(want)
   })
