@@ -46,6 +46,9 @@ describe.skipIf(gpu === undefined)('a plan on webgpu', () => {
     run.mockRestore()
     expect(warned).not.toHaveBeenCalled()
     warned.mockRestore()
+    // What is done to every weight is told once.
+    expect(plan.match(/ = as %\d+, of /g)).toHaveLength(19)
+    expect(plan.match(/sqrt\(v\)/g)).toHaveLength(1)
     expect(outline(plan)).toMatchInlineSnapshot(`
       "1: [128,256]
       2: [128,128]

@@ -1,7 +1,5 @@
 import { type HostArray, LimitError, type Tensor } from '@adjoint/core'
 import {
-  formatValue,
-  formatVariable,
   type Later,
   type Program,
   randomState,
@@ -16,6 +14,7 @@ import { EXACT, isFar } from '../far.js'
 import { inSteps, type Operand } from '../kernels/launch.js'
 import { concat, copy } from '../kernels/movement.js'
 import { isTiled } from '../kernels/matmul.js'
+import { printed } from './print.js'
 import { rewrite } from './rewrite.js'
 import { type Dispatch, kindOfArray, type Schedule, schedule } from './schedule.js'
 import { tellSmall } from './small.js'
@@ -46,6 +45,7 @@ export class GpuPlan implements Replay {
   readonly #device: Device
   readonly #tensors: Tensors
   readonly #program: Program
+  readonly #planned: Schedule
   readonly #steps: readonly Step[]
   readonly #places = new Map<ValueId, Place>()
   readonly #stepOf = new Map<ValueId, number>()
@@ -78,6 +78,7 @@ export class GpuPlan implements Replay {
     const ordered = dispatches.map((dispatch) =>
       dispatch.isForeign ? dispatch : { ...dispatch, outs: orderOf(program, dispatch.outs, isLoaded) },
     )
+    this.#planned = { dispatches: ordered, isLoaded }
     const place = (id: ValueId, array: string, at: number): number => {
       this.#places.set(id, { array, at })
       return at + spanOf(values[id]!.shape)
@@ -494,42 +495,8 @@ export class GpuPlan implements Replay {
     return this.#tensors.own(this.#copyOf(id), { shape, dtype })
   }
 
-  // ---- as text
-
-  /** What is given, then each dispatch with what it stores, indented what it computes on the way. */
   toString(): string {
-    const { values, assigned, results } = this.#program
-    const line = (id: ValueId): string => formatValue(this.#program, id)
-    const given = values.flatMap(({ source }, id) => (source.kind === 'kernel' ? [] : [line(id)]))
-    const steps = this.#steps.flatMap((step, i) => [
-      `dispatch ${i + 1}${step.isFirst ? '' : ', for the change'}:`,
-      ...step.outs.flatMap((id) => [
-        ...this.#inlinedOf(id).map((inner) => `    ${line(inner)}`),
-        `  ${line(id)}`,
-      ]),
-    ])
-    const changes = assigned.map(({ variable, value }) => `${formatVariable(variable)} becomes %${value}`)
-    return [...given, ...steps, ...changes, `returns ${results.map((id) => `%${id}`).join(', ')}`].join('\n')
-  }
-
-  /** How many dispatches a run takes. */
-  get dispatches(): number {
-    return this.#steps.length
-  }
-
-  #inlinedOf(id: ValueId): ValueId[] {
-    const found = new Set<ValueId>()
-    const visit = (at: ValueId): void => {
-      const { source } = this.#program.values[at]!
-      if (source.kind !== 'kernel') return
-      for (const input of source.inputs) {
-        if (this.#places.has(input) || this.#program.values[input]!.source.kind !== 'kernel') continue
-        found.add(input)
-        visit(input)
-      }
-    }
-    visit(id)
-    return [...found].sort((a, b) => a - b)
+    return printed(this.#program, this.#planned)
   }
 }
 
