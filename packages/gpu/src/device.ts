@@ -24,6 +24,8 @@ export interface Source {
    * position `index` on.
    */
   readonly glsl?: string
+  /** Numbers of its body that are for outputs of their own, where several are written at once. */
+  readonly also?: readonly string[]
 }
 
 /** `vectors` is an array of which each element is four values; whole numbers are exact to 32 bits. */
@@ -101,6 +103,13 @@ export interface Device {
     args: readonly (Storage | number)[],
     length: number,
   ): readonly [Storage, Storage, Storage, Storage] | undefined
+  /** Starts a program for what it returns and what it is asked for also, each into its own part; false where it is not taken. */
+  runTogether?(
+    program: Program,
+    args: readonly (Storage | number)[],
+    length: number,
+    into: readonly Into[],
+  ): boolean
   read(storage: Storage): Promise<Float32Array>
   readSync?(storage: Storage): Float32Array
   /** Whether it is gone, and everything on it. */

@@ -14,6 +14,12 @@ import { turnsOf } from './turns.js'
 import { type Built, type Compiled, Programs } from './webgl-programs.js'
 import { type Sides, type Texture, Textures } from './webgl-textures.js'
 
+/** So many values, from one on. */
+interface Span {
+  readonly at: number
+  readonly length: number
+}
+
 /**
  * WebGL 2 through gpu.js: a kernel is a fragment shader, its output a texture of four neighbouring values a texel.
  * gpu.js translates and compiles; textures, uniforms and the draw are set here, so that any kernel takes textures of any
@@ -27,8 +33,8 @@ export class WebGlDevice implements Device {
   readonly #gl: Gl
   readonly #programs: Programs
   readonly #textures: Textures
-  /** Null where the driver writes no four textures at once. */
-  #framebufferOfFour: object | null | undefined
+  /** By how many textures they write at once; null where the driver does not. */
+  readonly #framebuffers = new Map<number, object | null>()
   /** How many turns the loops of one run may take. */
   readonly #mostTurns: number
 
@@ -41,8 +47,6 @@ export class WebGlDevice implements Device {
     this.#programs = new Programs(gpu, gl, info.mode, checkThere)
     this.#textures = new Textures(gl, mostBytes, checkThere)
     this.#mostTurns = mostTurns
-    // WebGL 1 writes one texture at a time.
-    if (info.mode === 'headlessgl') this.#framebufferOfFour = null
   }
 
   get isLost(): boolean {
@@ -95,35 +99,66 @@ export class WebGlDevice implements Device {
     args: readonly (Storage | number)[],
     length: number,
   ): readonly [Storage, Storage, Storage, Storage] | undefined {
-    if (this.#framebufferOfFour === null) return undefined
     const built = program as Built
-    this.#programs.mark(built)
-    const own = this.#programs.own(built)
-    if (own === undefined) return undefined
+    if (!this.#canWrite(built, 4)) return undefined
     this.#checkTurns(built.source, args)
     const textures = this.#used(args)
-    const gl = this.#gl
     const outs: Texture[] = []
     for (let i = 0; i < 4; i++) outs.push(this.#textures.allocate(length, [...textures, ...outs]))
-    const isFirst = this.#framebufferOfFour === undefined
-    this.#framebufferOfFour ??= gl.createFramebuffer()
-    gl.bindFramebuffer(gl.FRAMEBUFFER, this.#framebufferOfFour)
+    if (this.#drawSeveral(built, args, outs)) return outs as [Texture, Texture, Texture, Texture]
+    for (const out of outs) this.free(out)
+    return undefined
+  }
+
+  runTogether(
+    program: Program,
+    args: readonly (Storage | number)[],
+    length: number,
+    into: readonly Into[],
+  ): boolean {
+    const built = program as Built
+    if (!this.#canWrite(built, into.length)) return false
+    this.#checkTurns(built.source, args)
+    const outs = into.map(({ storage }) => storage as Texture)
+    this.#used([...args, ...outs])
+    return this.#drawSeveral(built, args, outs, { at: into[0]!.at, length })
+  }
+
+  /** Whether a program is taken for so many textures at once. */
+  #canWrite(built: Built, count: number): boolean {
+    // WebGL 1 writes one texture at a time.
+    if (this.info.mode === 'headlessgl' || this.#framebuffers.get(count) === null) return false
+    this.#programs.mark(built)
+    return this.#programs.own(built) !== undefined
+  }
+
+  /** Draws to several textures of the same sides; false where the driver does not write so many at once. */
+  #drawSeveral(
+    built: Built,
+    args: readonly (Storage | number)[],
+    outs: readonly Texture[],
+    part?: Span,
+  ): boolean {
+    const gl = this.#gl
+    const known = this.#framebuffers.get(outs.length)
+    const framebuffer = known ?? gl.createFramebuffer()
+    gl.bindFramebuffer(gl.FRAMEBUFFER, framebuffer)
     const places = outs.map((_, i) => gl.COLOR_ATTACHMENT0 + i)
     outs.forEach(({ texture }, i) => {
       gl.framebufferTexture2D(gl.FRAMEBUFFER, places[i]!, gl.TEXTURE_2D, texture!, 0)
     })
-    if (isFirst) {
+    if (known === undefined) {
       gl.drawBuffers(places)
-      if (gl.checkFramebufferStatus(gl.FRAMEBUFFER) !== gl.FRAMEBUFFER_COMPLETE) {
+      const isWhole = gl.checkFramebufferStatus(gl.FRAMEBUFFER) === gl.FRAMEBUFFER_COMPLETE
+      if (!isWhole) {
         this.#checkThere()
-        gl.deleteFramebuffer(this.#framebufferOfFour)
-        this.#framebufferOfFour = null
-        for (const out of outs) this.free(out)
-        return undefined
+        gl.deleteFramebuffer(framebuffer)
       }
+      this.#framebuffers.set(outs.length, isWhole ? framebuffer : null)
+      if (!isWhole) return false
     }
-    this.#draw(own, built.source, args, outs[0]!)
-    return outs as [Texture, Texture, Texture, Texture]
+    this.#draw(this.#programs.own(built)!, built.source, args, outs[0]!, part)
+    return true
   }
 
   /** @throws LimitError where the driver would leave a loop early. */
@@ -152,7 +187,7 @@ export class WebGlDevice implements Device {
     source: Source,
     args: readonly (Storage | number)[],
     out: Texture,
-    part: { readonly at: number; readonly length: number } = { at: 0, length: out.length },
+    part: Span = { at: 0, length: out.length },
   ): void {
     const gl = this.#gl
     const [first, texels] = [part.at / 4, Math.ceil(part.length / 4)]

@@ -12,7 +12,7 @@ export interface Built extends Program {
   /** Compiled when first run, for such arrays of the output's size or of others. */
   aligned?: Compiled | undefined
   other?: Compiled | undefined
-  /** The source's GLSL, if it is taken. */
+  /** With the source's GLSL, or several outputs, if that is taken. */
   own?: Compiled | undefined
   isRefused?: boolean
 }
@@ -83,7 +83,7 @@ export class Programs {
       : (built.other ??= this.#compile(source, []))
   }
 
-  /** With the source's GLSL in place of its body; undefined where that is not taken. */
+  /** With the source's GLSL in place of its body, or with several outputs; undefined where that is not taken. */
   own(built: Built): Compiled | undefined {
     if (built.own === undefined && built.isRefused !== true) {
       built.own = this.#compileOwn(built.source)
@@ -104,7 +104,11 @@ export class Programs {
 
   #compileOwn(source: Source): Compiled | undefined {
     const functions = functionsIn(textOf(source))
-    const own = this.#changed(source, functions, (text) => withFour(text, functions, source.glsl!))
+    const own = this.#changed(source, functions, (text) =>
+      source.glsl === undefined
+        ? withShifts(text, functions, [], source.also)
+        : withFour(text, functions, source.glsl),
+    )
     return own?.isChanged === true ? this.#ready(own.kernel, source, true) : undefined
   }
 

@@ -6,15 +6,23 @@ import type { DeviceFunction } from './functions.js'
  * read once for a texel's four. Sides of textures come in as what a position is masked with and shifted by. Undefined
  * where the text is not as expected.
  * @param aligned arrays whose textures have the sides of the output's.
+ * @param also numbers of the kernel that are written to outputs of their own.
  */
 export function withShifts(
   text: string,
   functions: readonly DeviceFunction[],
   aligned: readonly string[],
+  also: readonly string[] = [],
 ): string | undefined {
   const parts = partsOf(text, functions)
   if (parts === undefined) return undefined
-  const { before, kernel } = parts
+  const { kernel } = parts
+  if (also.length > 0 && kernel.split('kernelResult =').length !== 2) return undefined
+  const outs = ['kernelResult', ...also.map((_, i) => `also${i}`)]
+  const before =
+    also.length === 0
+      ? parts.before
+      : `${parts.before.replace('out vec4 data0;', outsOf(outs.length, 'data'))}${also.map((_, i) => `float also${i};\n`).join('')}`
   const isAligned = (name: string): boolean => aligned.includes(name.slice('user_'.length))
   if (/\bvec4 kernelResult\b/.test(before)) {
     const body = kernel.replace(READ_FOUR_HERE, (read, name: string) =>
@@ -28,16 +36,19 @@ export function withShifts(
 }`
   }
   const here = new Map<string, string>()
-  let body = kernel.replace(READ_HERE, (_, name: string, by?: string) => {
-    const key = `here_${name}${by ?? ''}`
-    here.set(
-      key,
-      by === undefined && isAligned(name)
-        ? `texture(${name}, vTexCoord)`
-        : `getVec4FromSampler2D(${name}, ${name}Size, ivec3(0), 0, 0, index${by === undefined ? '' : ` + ${by}`})`,
-    )
-    return `${key}.x`
-  })
+  const told = also.map((name, i) => `also${i} = user_${name};\n`).join('')
+  let body = kernel
+    .replace('kernelResult =', `${told}kernelResult =`)
+    .replace(READ_HERE, (_, name: string, by?: string) => {
+      const key = `here_${name}${by ?? ''}`
+      here.set(
+        key,
+        by === undefined && isAligned(name)
+          ? `texture(${name}, vTexCoord)`
+          : `getVec4FromSampler2D(${name}, ${name}Size, ivec3(0), 0, 0, index${by === undefined ? '' : ` + ${by}`})`,
+      )
+      return `${key}.x`
+    })
   const once = new Map<string, string>()
   body = body.replace(READ_ONE, (read, name: string, at: string) => {
     if (!before.includes(`uniform highp int ${at};`)) return read
@@ -49,7 +60,7 @@ export function withShifts(
   const run = [
     ...(hasPosition ? ['threadId = ivec3(index * 4 + lane, 0, 0);'] : []),
     'kernel();',
-    'four = vec4(four.yzw, kernelResult);',
+    ...outs.map((name, i) => `four${i} = vec4(four${i}.yzw, ${name});`),
     ...[...here.keys()].map((name) => `${name} = ${name}.yzwx;`),
   ].join(' ')
   // Drivers take their time over long texts, and more over four of them.
@@ -60,10 +71,15 @@ ${[...once.keys()].map((name) => `float ${name};`).join('\n')}
 ${body}void main() {
   ${PLACE}
   ${[...here, ...once].map(([name, read]) => `${name} = ${read};`).join('\n  ')}
-  vec4 four;
+  vec4 ${outs.map((_, i) => `four${i}`).join(', ')};
   ${isShort ? [0, 1, 2, 3].map((lane) => run.replace('lane', String(lane))).join('\n  ') : `for (int lane = 0; lane < 4; lane++) { ${run} }`}
-  data0 = four;
+  ${outs.map((_, i) => `data${i} = four${i};`).join('\n  ')}
 }`
+}
+
+/** Outputs by place, each with its number behind a name. */
+function outsOf(count: number, name: string): string {
+  return Array.from({ length: count }, (_, i) => `layout(location = ${i}) out vec4 ${name}${i};`).join('\n')
 }
 
 const SHORT_TEXT = 700
@@ -78,8 +94,7 @@ export function withFour(
 ): string | undefined {
   const parts = partsOf(text, functions)
   if (parts === undefined) return undefined
-  const outs = [0, 1, 2, 3].map((i) => `layout(location = ${i}) out vec4 four${i};`).join('\n')
-  return `${parts.before.replace('out vec4 data0;', outs)}void main() {
+  return `${parts.before.replace('out vec4 data0;', outsOf(4, 'four'))}void main() {
   ${PLACE}
   ${statements}
 }`

@@ -11,14 +11,17 @@ const MAP: Source = {
   body: withIntegers([['at', `last - ${I}`]], `return x[${I}] * 100 + x[at] * 10 + ${I};`),
 }
 
-/** Reads some texels further on, and one value. */
+/** Reads some texels further on, and one value; gives twice that also. */
 const PART: Source = {
   args: [
     ['x', 'array'],
     ['by', 'integer'],
     ['one', 'integer'],
   ],
-  body: `return x[${I} + 4 * by] * 100 + x[one] * 10 + ${I};`,
+  body: `let twice = 0.0;
+twice = 2 * (x[${I} + 4 * by] * 100 + x[one] * 10 + ${I});
+return twice / 2;`,
+  also: ['twice'],
 }
 
 const FOUR: Source = {
@@ -52,7 +55,7 @@ export function checkTexts(device: WebGlDevice): void {
   check(taken(mapped), (i) => values[i]! * 100 + values[LENGTH - 1 - i]! * 10 + i)
   // One within a row, and one of several.
   const parts = device.partsOf(LENGTH)
-  const whole = parts.allocate(2 * LENGTH)
+  const wholes = [1, 2, 3].map(() => parts.allocate(2 * LENGTH))
   let end = 0
   const places = [8, 40].map((length) => {
     const at = parts.next(end, length)
@@ -60,10 +63,21 @@ export function checkTexts(device: WebGlDevice): void {
     return { at, length }
   })
   const part = device.program('trial of a part', () => PART)
-  for (const { at, length } of places) device.run(part, [x, 2, 5], length, undefined, { storage: whole, at })
-  const written = taken(whole)
-  for (const { at, length } of places)
-    check(written.subarray(at, at + length), (i) => values[i + 8]! * 100 + values[5]! * 10 + i)
+  let isTaken = true
+  for (const { at, length } of places) {
+    const [one, ...two] = wholes.map((storage) => ({ storage, at }))
+    device.run(part, [x, 2, 5], length, undefined, one)
+    isTaken &&= device.runTogether(part, [x, 2, 5], length, two)
+  }
+  const [alone, ...together] = wholes.map(taken)
+  const right = (i: number): number => values[i + 8]! * 100 + values[5]! * 10 + i
+  for (const { at, length } of places) {
+    check(alone!.subarray(at, at + length), right)
+    if (isTaken)
+      together.forEach((written, by) => {
+        check(written.subarray(at, at + length), (i) => right(i) * (by + 1))
+      })
+  }
   const four = device.runFour(
     device.program('trial of four', () => FOUR),
     args,

@@ -126,14 +126,25 @@ async function withTexts<R>(
 /** Values of ops that are written in several ways. */
 function severalOps(): Tensor[] {
   const [a, b] = [1, 2].map((seed) => random.uniform([32, 32], { seed, min: -1 }).add(0)) as [Tensor, Tensor]
+  const [w, m] = [variable(a), variable(b)]
+  const step = compile((x: Tensor) => {
+    const next = m.mul(0.5).add(x)
+    m.assign(next)
+    w.assign(w.sub(next.mul(0.25)))
+    return next.mean()
+  })
   return [
     matmul(a, b),
     matmul(a, b, true, false),
     softmax(a),
     a.mul(b).sum([0]),
     a.slice([1, 3], [7, 5]).exp(),
-    // Side by side.
+    // Side by side, and at once.
     ...compile((x: Tensor, y: Tensor) => [x.mul(y), x.mean([0]).exp(), y.add(x.mean())])(a, b),
+    step(b),
+    step(b),
+    w.detach(),
+    m.detach(),
   ]
 }
 

@@ -18,7 +18,7 @@ import { printed } from './print.js'
 import { rewrite } from './rewrite.js'
 import { type Dispatch, kindOfArray, type Schedule, schedule } from './schedule.js'
 import { tellSmall } from './small.js'
-import { shaderOf } from './wgsl.js'
+import { bundlesOf, shaderOf } from './wgsl.js'
 import type { Placed, Tensors } from './tensors.js'
 import { orderOf, type Place, SLOTS, spanOf, type Written, written, writtenApart } from './text.js'
 
@@ -28,7 +28,7 @@ interface Step extends Dispatch {
   readonly length: number
 }
 
-/** What is written by one program: all that a dispatch stores, or one of its values. */
+/** What is written by one program: all that a dispatch stores, or one of its values, or some that share much. */
 interface Run {
   readonly text: Written
   readonly program: DeviceProgram
@@ -36,6 +36,8 @@ interface Run {
   readonly length: number
   /** Of its WGSL, if it has any. */
   readonly threads?: number
+  /** Its values one by one, where they are several. */
+  readonly alone?: readonly Run[]
 }
 
 const NONE: ReadonlySet<string> = new Set()
@@ -51,7 +53,8 @@ export class GpuPlan implements Replay {
   readonly #stepOf = new Map<ValueId, number>()
   readonly #given: readonly { readonly id: ValueId; readonly size: number }[]
   readonly #held: readonly Placed[]
-  readonly #changed: readonly Placed[]
+  /** By the storage in which they lie. */
+  readonly #changed: readonly (readonly Placed[])[]
   /** The steps whose outputs, one behind the other, are the changed variables, where they begin, and what they take. */
   readonly #changing: readonly number[]
   readonly #begins: ReadonlyMap<number, number>
@@ -88,10 +91,32 @@ export class GpuPlan implements Replay {
     const changing = ordered.map(({ outs }) => outs.some((id) => isChanged.has(id)))
     const changed = spans.reduce((sum, span, i) => sum + (changing[i] ? span : 0), 0)
     this.#parts = device.partsOf?.(Math.max(changed, ...spans))
-    const lengths = ordered.map(({ outs }, i) =>
-      outs.reduce((at, id) => {
-        this.#stepOf.set(id, i)
-        return place(id, `out${i}`, device.packs ? this.#next(at, spanOf(values[id]!.shape)) : at)
+    // What an optimizer makes of a parameter is written at once, into a storage each, where nothing else reads it.
+    const isTogether =
+      device.runTogether !== undefined &&
+      ordered.every(
+        ({ outs, isFirst, isForeign }, i) =>
+          changing[i] !== true ||
+          (!isFirst && !isForeign && outs.every((id) => isChanged.has(id) && !isLoaded(id))),
+      )
+    const bundles = ordered.map(({ outs }, i) =>
+      isTogether && changing[i] === true
+        ? bundlesOf(program, outs, isLoaded).flatMap((ids) =>
+            ids.length > 4 ? ids.map((id) => [id]) : [ids],
+          )
+        : outs.map((id) => [id]),
+    )
+    const laneOf = new Map<ValueId, number>()
+    const lengths = bundles.map((all, i) =>
+      all.reduce((end, ids) => {
+        const length = spanOf(values[ids[0]!]!.shape)
+        const at = device.packs ? this.#next(end, length) : end
+        ids.forEach((id, lane) => {
+          this.#stepOf.set(id, i)
+          laneOf.set(id, lane)
+          place(id, `out${i}`, at)
+        })
+        return at + length
       }, 0),
     )
     // Variables lie as the steps that change them leave them, and behind each other where they do not change.
@@ -104,19 +129,26 @@ export class GpuPlan implements Replay {
       return begin + lengths[step]!
     }, 0)
     this.#begins = begins
-    this.#changed = assigned.map(({ variable, value }) => ({
-      variable,
-      at: begins.get(this.#stepOf.get(value)!)! + this.#places.get(value)!.at,
-    }))
-    const changedAt = new Map(this.#changed.map(({ variable, at }) => [variable, at]))
+    const changedAt = new Map(
+      assigned.map(({ variable, value }) => {
+        const at = begins.get(this.#stepOf.get(value)!)! + this.#places.get(value)!.at
+        return [variable, { variable, at, lane: laneOf.get(value)! }]
+      }),
+    )
+    const lanes = Math.max(0, ...[...changedAt.values()].map(({ lane }) => lane + 1))
+    this.#changed = Array.from({ length: lanes }, (_, lane) =>
+      [...changedAt.values()].filter((placed) => placed.lane === lane),
+    )
     const given: { id: ValueId; size: number }[] = []
     const held: Placed[] = []
     const ends = { given: 0, fixed: 0, held: 0 }
     values.forEach(({ source, shape }, id) => {
       if (source.kind === 'kernel') return
       const array = kindOfArray(program, id)
-      if (array === 'changed' && source.kind === 'variable') place(id, array, changedAt.get(source.variable)!)
-      else if (array === 'held' && source.kind === 'variable') {
+      if (array === 'changed' && source.kind === 'variable') {
+        const { at, lane } = changedAt.get(source.variable)!
+        place(id, changedIn(lane), at)
+      } else if (array === 'held' && source.kind === 'variable') {
         const part = tensors.partOf(source.variable)
         held.push({ variable: source.variable, at: part?.at ?? ends.held })
         ends.held = place(id, array, ends.held)
@@ -139,10 +171,15 @@ export class GpuPlan implements Replay {
       const placeOf = (id: ValueId): Place => this.#places.get(id)!
       // Without WGSL each value would find out by branches which one it is of: they are written one by one.
       if (device.packs) {
-        const runs = dispatch.outs.map((id) => {
-          const text = writtenApart(program, id, isLoaded, placeOf)
-          const made = device.program(`plan|${text.body}`, () => text)
-          return { text, program: made, at: placeOf(id).at, length: spanOf(values[id]!.shape) }
+        const runOf = (ids: readonly ValueId[]): Run | undefined => {
+          const text = writtenApart(program, ids, isLoaded, placeOf)
+          if (text === undefined) return undefined
+          const made = device.program(`plan|${text.also!.join()}|${text.body}`, () => text)
+          return { text, program: made, at: placeOf(ids[0]!).at, length: spanOf(values[ids[0]!]!.shape) }
+        }
+        const runs = bundles[i]!.map((ids): Run => {
+          const alone = ids.map((id) => runOf([id])!)
+          return ids.length === 1 ? alone[0]! : { ...(runOf(ids) ?? alone[0]!), alone }
         })
         return { ...dispatch, runs, length }
       }
@@ -217,7 +254,9 @@ export class GpuPlan implements Replay {
   compute(args: readonly Tensor[]): void {
     this.#clear()
     this.#settle('held', this.#held)
-    this.#settle('changed', this.#changed)
+    this.#changed.forEach((variables, lane) => {
+      this.#settle(changedIn(lane), variables)
+    })
     this.#give(args)
     this.#fixed ??= this.#upload((values) => {
       this.#program.values.forEach(({ source }, id) => {
@@ -233,14 +272,14 @@ export class GpuPlan implements Replay {
   commit(numbers: ArrayLike<number> = []): void {
     this.#numbers = numbers
     if (this.#lastUse.has(SLOTS)) this.#arrays.set(SLOTS, this.#device.upload(padded(numbers)))
-    const arena = this.#arena()
+    const arenas: Storage[] = []
     try {
-      this.#run(false, arena)
+      if (this.#isWrittenInPlace())
+        for (const _ of this.#changed) arenas.push(this.#parts!.allocate(this.#changedLength))
+      this.#run(false, arenas)
     } catch (error) {
-      if (arena !== undefined) {
-        for (const step of this.#changing) this.#arrays.delete(`out${step}`)
-        this.#device.free(arena)
-      }
+      if (arenas.length > 0) for (const step of this.#changing) this.#arrays.delete(`out${step}`)
+      for (const arena of arenas) this.#device.free(arena)
       throw error
     }
     if (this.#changing.length > 0) {
@@ -249,43 +288,49 @@ export class GpuPlan implements Replay {
         this.#arrays.delete(`out${step}`)
         return { storage, isOwn: true, at: this.#begins.get(step)! }
       })
-      const storage =
-        arena ?? (parts.length === 1 ? parts[0]!.storage : this.#joined(parts, this.#changedLength))
-      this.#tensors.hold({ storage, users: 0 }, this.#changed)
+      const joined = (): Storage =>
+        parts.length === 1 ? parts[0]!.storage : this.#joined(parts, this.#changedLength)
+      const storages = arenas.length > 0 ? arenas : [joined()]
+      storages.forEach((storage, lane) => {
+        this.#tensors.hold({ storage, users: 0 }, this.#changed[lane]!)
+      })
     }
     this.#clear()
   }
 
-  /** What the changing steps write into side by side, where they are several that are still to run and nothing reads. */
-  #arena(): Storage | undefined {
+  /** Whether the changing steps write side by side into the same storages: those that are still to run and nothing reads. */
+  #isWrittenInPlace(): boolean {
     const isLast = (i: number): boolean => {
       const { isForeign, isFirst } = this.#steps[i]!
       return !isForeign && !isFirst && !this.#lastUse.has(`out${i}`)
     }
-    if (this.#changing.length < 2 || !this.#changing.every(isLast)) return undefined
-    return this.#parts?.allocate(this.#changedLength)
+    const areSeveral = this.#changing.length > 1 || this.#changed.length > 1
+    return this.#parts !== undefined && areSeveral && this.#changing.every(isLast)
   }
 
-  #run(isFirst: boolean, arena?: Storage): void {
+  /** @param arenas what the changing steps write into, if they do not make it. */
+  #run(isFirst: boolean, arenas: readonly Storage[] = []): void {
     this.#steps.forEach((step, i) => {
       if (step.isFirst !== isFirst) return
-      const into = arena && { storage: arena, at: this.#begins.get(i)! }
-      this.#arrays.set(`out${i}`, this.#runStep(step, this.#begins.has(i) ? into : undefined))
+      const at = this.#begins.get(i)
+      const into = at === undefined ? [] : arenas.map((storage) => ({ storage, at }))
+      this.#arrays.set(`out${i}`, this.#runStep(step, into))
       for (const array of this.#readBy(step))
         if (this.#lastUse.get(array) === i && this.#isOwn(array)) this.#drop(array)
     })
   }
 
-  #runStep({ runs, length, outs, isForeign }: Step, into?: Into): Storage {
+  #runStep({ runs, length, outs, isForeign }: Step, into: readonly Into[]): Storage {
     if (!isForeign) {
-      if (runs.length === 1) return this.#start(runs[0]!, into)
+      if (runs.length === 1 && into.length < 2) return this.#start(runs[0]!, into[0])
       return inSteps(this.#device, (keep) => {
-        const { storage, at } = into ?? {
-          storage: keep(this.#parts!.allocate(length)),
-          at: 0,
-        }
-        for (const run of runs) this.#start(run, { storage, at: at + run.at })
-        return storage
+        const all = into.length > 0 ? into : [{ storage: keep(this.#parts!.allocate(length)), at: 0 }]
+        for (const run of runs)
+          this.#startIn(
+            run,
+            all.map(({ storage, at }) => ({ storage, at: at + run.at })),
+          )
+        return all[0]!.storage
       })
     }
     const { source, shape, dtype } = this.#program.values[outs[0]!]!
@@ -304,21 +349,32 @@ export class GpuPlan implements Replay {
     })
   }
 
+  /** Starts it into storages of which the first is for its only value. */
+  #startIn(run: Run, into: readonly Into[]): void {
+    const { text, program, length, alone } = run
+    if (alone === undefined) {
+      this.#start(run, into[0])
+      return
+    }
+    const own = into.slice(0, alone.length)
+    const isTaken =
+      text.also?.length === alone.length - 1 &&
+      this.#device.runTogether?.(program, this.#argsOf(text), length, own) === true
+    if (!isTaken) alone.forEach((one, lane) => this.#start(one, own[lane]))
+  }
+
   #start({ text, program, length, threads }: Run, into?: Into): Storage {
-    const { arrays, args, slots, places } = text
+    return this.#device.run(program, this.#argsOf(text), length, threads, into)
+  }
+
+  #argsOf({ arrays, args, slots, places }: Written): (Storage | number)[] {
     const numbers = args.slice(arrays.length, args.length - slots.length - places.length)
-    return this.#device.run(
-      program,
-      [
-        ...arrays.map((array) => this.#arrays.get(array)!),
-        ...numbers.map(([name]) => (name === 'inf' ? Infinity : NaN)),
-        ...slots.map((slot) => this.#numbers[slot]!),
-        ...places,
-      ],
-      length,
-      threads,
-      into,
-    )
+    return [
+      ...arrays.map((array) => this.#arrays.get(array)!),
+      ...numbers.map(([name]) => (name === 'inf' ? Infinity : NaN)),
+      ...slots.map((slot) => this.#numbers[slot]!),
+      ...places,
+    ]
   }
 
   /** A value by itself. */
@@ -510,6 +566,11 @@ function layoutOf(held: readonly Placed[], tensors: Tensors): Placed[] {
     end += spanOf(variable.shape)
     return { variable, at }
   })
+}
+
+/** The array of variables that change, which are several where values are written at once. */
+function changedIn(lane: number): string {
+  return lane === 0 ? 'changed' : `changed${lane}`
 }
 
 /** As the device takes them: by fours. */

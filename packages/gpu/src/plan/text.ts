@@ -31,7 +31,7 @@ export const SLOTS = 'slots'
 /** A value's element as text, in which what it reads at its own position is left open. */
 interface Template {
   readonly text: string
-  readonly result: string
+  readonly results: readonly string[]
   readonly leaves: readonly Place[]
 }
 
@@ -86,16 +86,18 @@ export function written(
 }
 
 /**
- * Writes one value of a dispatch by itself. Which arrays it reads, and where, are arguments: values that are computed in
- * the same way share one text.
+ * Writes one value of a dispatch by itself, or several of one size, the others asked for also. Which arrays it reads, and
+ * where, are arguments: values that are computed in the same way share one text. Undefined where others have no name.
  */
 export function writtenApart(
   program: Program,
-  id: ValueId,
+  ids: readonly ValueId[],
   isLoaded: (id: ValueId) => boolean,
   placeOf: (id: ValueId) => Place,
-): Written {
-  const { text, result, leaves } = templateOf(program, id, isLoaded, placeOf)
+): Written | undefined {
+  const { text, results, leaves } = templateOf(program, ids, isLoaded, placeOf)
+  const [result, ...also] = results
+  if (!also.every((name) => /^[a-z]+\d+$/.test(name))) return undefined
   const slots = new Map<string, number>()
   const places = new Map<string, number>()
   const filledIn = `${text}\nreturn ${result};`.replace(/leaf\((\d+)\)/g, (_, leaf: string) => {
@@ -121,13 +123,14 @@ export function writtenApart(
       ...[...places.keys()].map((name) => [name, 'integer'] as const),
     ],
     body: `${here}${body}`,
+    also,
     arrays,
     slots: [...slots.values()],
     places: [...places.values()],
   }
 }
 
-const ARRAYS = /\b(?:given|fixed|held|changed|slots|out\d+)(?=\[)/g
+const ARRAYS = /\b(?:given|fixed|held|changed\d*|slots|out\d+)(?=\[)/g
 
 function numbersIn(body: string): readonly string[] {
   return ['inf', 'nan'].filter((name) => new RegExp(`\\b${name}\\b`).test(body))
@@ -157,8 +160,8 @@ function groupsOf(
 ): GroupOfTexts[] {
   const groups = new Map<string, GroupOfTexts>()
   for (const id of outs) {
-    const template = templateOf(program, id, isLoaded, placeOf)
-    const key = standsAnywhere(template.text) ? `${template.text} ${template.result}` : `${id}`
+    const template = templateOf(program, [id], isLoaded, placeOf)
+    const key = standsAnywhere(template.text) ? `${template.text} ${template.results[0]}` : `${id}`
     const group = groups.get(key)
     if (group === undefined) groups.set(key, { template, members: [{ id, leaves: template.leaves }] })
     else group.members.push({ id, leaves: template.leaves })
@@ -168,7 +171,7 @@ function groupsOf(
 
 function templateOf(
   program: Program,
-  id: ValueId,
+  ids: readonly ValueId[],
   isLoaded: (id: ValueId) => boolean,
   placeOf: (id: ValueId) => Place,
 ): Template {
@@ -183,13 +186,13 @@ function templateOf(
   }
   const slot = (at: number): string => leaf({ array: SLOTS, at: -1 - at })
   const writer = new Writer(GPU_JS, program, isLoaded, load, slot)
-  const result = writer.write(id, HERE)
-  return { text: writer.lines, result, leaves }
+  const results = ids.map((id) => writer.write(id, HERE))
+  return { text: writer.lines, results, leaves }
 }
 
 /** The template for all of its members, each of which lies between two ends. */
 function filled(
-  { text, result, leaves }: Template,
+  { text, results, leaves }: Template,
   members: readonly (readonly Place[])[],
   ends: readonly number[],
 ): string {
@@ -212,7 +215,7 @@ function filled(
     })
   const fill = (of: string): string =>
     of.replace(/leaf\((\d+)\)/g, (_, leaf: string) => isOne[Number(leaf)] ?? `leaf${leaf}`)
-  return [...before, fill(text), `return ${fill(result)};`].join('\n')
+  return [...before, fill(text), `return ${fill(results[0]!)};`].join('\n')
 }
 
 /** The text of a position so much further on. */

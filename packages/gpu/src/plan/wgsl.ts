@@ -158,7 +158,7 @@ function groupsOf(
 }
 
 /** Values of one size that share what they are computed from on the way: a thread computes an element of each. */
-function bundlesOf(
+export function bundlesOf(
   program: Program,
   outs: readonly ValueId[],
   isLoaded: (id: ValueId) => boolean,
