@@ -1,6 +1,6 @@
 // What the page shows of one kind of case: time over size, and a table that is the chart's legend too.
 import { KINDS } from './cases.js'
-import { type Compared, overtakingOf, timeOf } from './compare.js'
+import { type Compared, cpuTimeOf, overtakingOf, timeOf } from './compare.js'
 import type { Contender, Kind } from './contender.js'
 import { bestOf, inMs, overtakingsOf, shown } from './report.js'
 
@@ -24,7 +24,7 @@ export function sectionOf(
   )
   return (
     `<section><h2>${KINDS[kind].title}</h2>${chartOf(kind, shownHere, results)}` +
-    `<p class="said">${kind === 'read back' ? 'The CPU copies; nobody can overtake it.' : overtakingsOf(results)}</p>` +
+    `<p class="said">${kind === 'read back' ? 'On the CPU this is a copy.' : overtakingsOf(results)}</p>` +
     `${tableOf(kind, shownHere, results)}${notes.length === 0 ? '' : `<ul class="notes">${notes.join('')}</ul>`}</section>`
   )
 }
@@ -107,7 +107,7 @@ function tableOf(kind: Kind, contenders: readonly Contender[], results: readonly
       if (Number.isNaN(ms)) return '<td>–</td>'
       const names = [
         ...(ms === bestOf(result) ? ['best'] : []),
-        ...(ms < timeOf(result, contenders[0]!.name) ? ['faster'] : []),
+        ...(kind !== 'read back' && ms < cpuTimeOf(result) ? ['faster'] : []),
       ]
       return `<td class="${names.join(' ')}">${inMs(ms)}</td>`
     })

@@ -9,6 +9,7 @@ export function reportOf(
   contenders: readonly Contender[],
   missing: readonly string[],
   results: readonly Compared[],
+  unit = 'ms',
 ): string {
   const notes = results.flatMap(({ kind, size, timings }) =>
     timings.flatMap(({ contender, reason }) =>
@@ -19,11 +20,11 @@ export function reportOf(
     where,
     [...devicesOf(contenders), ...missing.map((who) => `- missing: ${who}`)].join('\n'),
     tableOf(
-      'ms, best round',
+      `${unit}, best round`,
       results.filter(({ kind }) => !isStep(kind)),
     ),
     tableOf(
-      'training step, ms',
+      `training step, ${unit}`,
       results.filter(({ kind }) => isStep(kind)),
     ),
     [...new Set(results.map(({ kind }) => kind))]
