@@ -5,10 +5,13 @@
  */
 import {
   compile,
+  concat,
   cumsum,
   gather,
+  matmul,
   NonFiniteError,
   random,
+  relu,
   scatterAdd,
   setBackend,
   setSeed,
@@ -240,6 +243,27 @@ export const planCases: readonly PlanCase[] = [
         [got, isTold || error, await count.item()],
         [[30, 10], true, 1],
       ]
+    },
+  },
+  {
+    // Written term by term in fours, this took SwiftShader minutes to compile.
+    name: 'a product of joined parts is there soon',
+    async run() {
+      const at = (k: number): number => (k % 7) - 3
+      const filled = (rows: number, columns: number): Tensor =>
+        tensor(
+          Array.from({ length: rows * columns }, (_, k) => at(k)),
+          { shape: [rows, columns] },
+        )
+      const [m, k, n] = [256, 16, 5]
+      const f = compile((a: Tensor, b: Tensor, w: Tensor) => matmul(concat([relu(a), relu(b)], 1), w))
+      const side = (i: number, l: number): number => Math.max(at(i * k + (l % k)), 0)
+      const want = Array.from({ length: m * n }, (_, e) => {
+        let sum = 0
+        for (let l = 0; l < 2 * k; l++) sum += side(Math.floor(e / n), l) * at(l * n + (e % n))
+        return sum
+      })
+      return [await valuesOf(f(filled(m, k), filled(m, k), filled(2 * k, n))), want]
     },
   },
   {

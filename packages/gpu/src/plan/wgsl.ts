@@ -200,10 +200,13 @@ function inlinedIn(program: Program, id: ValueId, isLoaded: (id: ValueId) => boo
  * of many threads one. Their code is long, which a compiler wants to be paid for.
  */
 const LARGE_TILES: readonly Tile[] = [
-  [16, 8],
-  [8, 8],
+  [16, 8, 1],
+  [8, 8, 1],
 ]
-const SMALL_TILE: Tile = [4, 4]
+// A long body of a loop is slow to compile, and to run.
+const SMALL_TILE: Tile = [4, 4, 4]
+/** Where operands come from one place or another: SwiftShader takes minutes to compile a loop of many branches. */
+const BRANCHED_TILE: Tile = [4, 4, 1]
 const MANY_THREADS = 256
 const MANY_TERMS = 2 ** 22
 
@@ -223,9 +226,19 @@ function tileFor(
   isLoaded: (id: ValueId) => boolean,
   isSoftware: boolean,
 ): Tile | undefined {
-  const [product] = productsIn(program, id, isLoaded)
+  const products = productsIn(program, id, isLoaded)
+  const [product] = products
   if (product === undefined) return undefined
+  if (products.some((each) => hasBranches(program, each, isLoaded))) return BRANCHED_TILE
   return tileOf(program.values[id]!.shape, lengthOf(program, product), isSoftware)
+}
+
+/** Whether what is computed on the way to a value is put together from parts. */
+function hasBranches(program: Program, id: ValueId, isLoaded: (id: ValueId) => boolean): boolean {
+  return [...inlinedIn(program, id, isLoaded)].some((at) => {
+    const { source } = program.values[at]!
+    return source.kind === 'kernel' && (source.kernel.kind === 'concat' || source.kernel.kind === 'place')
+  })
 }
 
 /** Whether neighbours in a tile's rows, and in its columns, lie side by side in a product's operands. */

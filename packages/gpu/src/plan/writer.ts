@@ -5,8 +5,8 @@ import type { Language } from './language.js'
 import { type At, broadcastAt, digitsOf, factor, flatOf, reshapedAt, type Sizes } from './positions.js'
 import { Statements } from './statements.js'
 
-/** Rows and columns that one thread computes; columns by fours. */
-export type Tile = readonly [rows: number, columns: number]
+/** Rows and columns that one thread computes, columns by fours, and how many terms a turn of its loop adds. */
+export type Tile = readonly [rows: number, columns: number, terms: number]
 
 /** How a stored value is read: its text, for a flat position as text. */
 export type Load = (id: ValueId, at: string) => string
@@ -70,7 +70,7 @@ export class Writer {
   tile(
     id: ValueId,
     products: readonly ValueId[],
-    [high, wide]: Tile,
+    [high, wide, terms]: Tile,
     tile: string,
     store: (at: string, value: string) => string,
   ): void {
@@ -104,8 +104,7 @@ export class Writer {
         }),
       )
       const length = lengthOf(this.#program, product)
-      // A long body of a loop is slow to compile, and to run.
-      const step = this.#loadFour !== undefined && length % 4 === 0 && high * wide === 16 ? 4 : 1
+      const step = this.#loadFour !== undefined && length % terms === 0 ? terms : 1
       this.#write.loop(length / step, (k) => {
         for (const at of step === 1 ? [k] : this.#fourFrom(this.#write.integer(`${k} * 4`))) {
           const y = cols.map((col) => this.#factor(product, 1, [...outer, '0', col], at))
