@@ -11,23 +11,30 @@ export interface DeviceFunction {
   readonly returnType: DeviceType
   /** The same in GLSL of WebGL 2, where that has better words for it. */
   readonly glsl?: string
+  /** The same in WGSL, likewise. */
+  readonly wgsl?: string
 }
 
 type DeviceType = 'Number' | 'Integer'
 
-function define(source: string, type: DeviceType, glsl: string | undefined): DeviceFunction {
+type Texts = Pick<DeviceFunction, 'glsl' | 'wgsl'>
+
+function define(source: string, type: DeviceType, texts: Texts = {}): DeviceFunction {
   const [, name, args] = /^function (\w+)\(([^)]*)\)/.exec(source) as unknown as [string, string, string]
   const argumentTypes = args.split(',').map(() => type)
-  return { name, source, argumentTypes, returnType: type, ...(glsl !== undefined && { glsl }) }
+  return { name, source, argumentTypes, returnType: type, ...texts }
 }
 
-const numbers = (source: string, glsl?: string): DeviceFunction => define(source, 'Number', glsl)
-const integers = (source: string): DeviceFunction => define(source, 'Integer', undefined)
+const numbers = (source: string, texts?: Texts): DeviceFunction => define(source, 'Number', texts)
+const integers = (source: string): DeviceFunction => define(source, 'Integer')
 
 /** The value of a polynomial at `x`, coefficients from the highest power down, as a formula. */
 function horner(x: string, coefficients: readonly number[]): string {
   return coefficients.slice(1).reduce((sum, c) => `(${sum}) * ${x} + (${c})`, `(${coefficients[0]})`)
 }
+
+/** Whether `x` is NaN: drivers may take it that nothing is. */
+const WGSL_IS_NAN = '(bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u'
 
 /** The largest float32. */
 const MOST = (2 - 2 ** -23) * 2 ** 127
@@ -98,13 +105,23 @@ const LIBRARY: readonly DeviceFunction[] = [
     return Math.exp((x - n * 0.693359375) + n * 0.00021219444005469058) * twoTo(half) * twoTo(n - half);
   }`,
     // Without branches, of which some drivers go into all.
-    `float fnExp(float x) {
+    {
+      glsl: `float fnExp(float x) {
       float n = floor(clamp(x, -160.0, 160.0) * ${Math.LOG2E} + 0.5);
       int k = int(n);
       int h = k >> 1;
       float r = exp((x - n * 0.693359375) + n * 0.00021219444005469058);
       return x == x ? r * intBitsToFloat((h + 127) << 23) * intBitsToFloat((k - h + 127) << 23) : x;
     }`,
+      wgsl: `fn fn_fnExp(x : f32) -> f32 {
+      let n = floor(clamp(x, -160.0, 160.0) * ${Math.LOG2E} + 0.5);
+      let k = i32(n);
+      let h = k >> 1u;
+      let r = exp((x - n * 0.693359375) + n * 0.00021219444005469058);
+      let y = r * bitcast<f32>((h + 127) << 23u) * bitcast<f32>((k - h + 127) << 23u);
+      return select(y, x, ${WGSL_IS_NAN});
+    }`,
+    },
   ),
   // y where x is finite and above 0: of 0 and of what is below it some drivers have finite logarithms
   numbers(`function ofLog(x, y) {

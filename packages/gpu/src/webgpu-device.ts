@@ -12,6 +12,7 @@ import {
 import { functionsIn } from './functions.js'
 import type { GpuDevice, GpuInstance, KernelInstance, WebGpuContext } from './gpujs.js'
 import { SETTINGS, textOf } from './text.js'
+import { ownTextOf } from './webgpu-text.js'
 import { ALIGNMENT, Batch, type Buffer, type Slot } from './webgpu-batch.js'
 
 // WebGPU's own numbers, of GPUBufferUsage and GPUMapMode.
@@ -98,9 +99,7 @@ export class WebGpuDevice implements Device {
   }
 
   #build(source: Source): Built {
-    const isOwn = source.wgsl !== undefined
-    const kernel = this.#translate(source, isOwn)
-    const { wgsl } = source
+    const { kernel, isTaken } = this.#translate(source, true)
     const args = source.args.map(() => 0)
     const done = (): void => {
       built.isReady = true
@@ -112,33 +111,38 @@ export class WebGpuDevice implements Device {
     const fallBack = (): Promise<void> => {
       this.#takesWgsl = false
       built.isOwn = false
-      built.kernel = this.#translate(source, false)
+      built.kernel = this.#translate(source, false).kernel
       return built.kernel.build(...args)!.then(done, failed)
     }
     const ready = kernel.build(...args)!.then(
-      () => (wgsl !== undefined && kernel.compiledSource?.includes(wgsl) !== true ? fallBack() : done()),
-      (error: unknown) => (isOwn ? fallBack() : failed(error)),
+      () => (isTaken === undefined || isTaken() ? done() : fallBack()),
+      (error: unknown) => (isTaken === undefined ? failed(error) : fallBack()),
     )
+    const isOwn = source.wgsl !== undefined
     const built: Built = { source, kernel, isOwn, width: source.width ?? 1, ready, isReady: false }
     return built
   }
 
-  #translate(source: Source, isOwn: boolean): KernelInstance {
+  /** A kernel of gpu.js, with texts of this package where there are any and they are wanted; then also whether they were taken. */
+  #translate(
+    source: Source,
+    isOwn: boolean,
+  ): { readonly kernel: KernelInstance; readonly isTaken?: () => boolean } {
     const text = textOf(source)
+    const functions = functionsIn(text)
     const { kernel } = this.#gpu.createKernel(text, {
       ...SETTINGS,
-      functions: functionsIn(text),
+      functions,
       argumentTypes: source.args.map(([, type]) => ARGUMENT_TYPES[type]),
       dynamicOutput: true,
       output: [1],
     })
-    if (!isOwn) return kernel
+    const hasOwn = source.wgsl !== undefined || functions.some(({ wgsl }) => wgsl !== undefined)
+    if (!isOwn || !hasOwn) return { kernel }
     const assemble = kernel.assembleWGSL.bind(kernel)
-    kernel.assembleWGSL = () => {
-      const whole = assemble()
-      return declared(whole.slice(0, whole.lastIndexOf('@compute')), source) + source.wgsl!
-    }
-    return kernel
+    let own: string | undefined
+    kernel.assembleWGSL = () => (own = ownTextOf(assemble(), source, functions))
+    return { kernel, isTaken: () => own !== undefined && kernel.compiledSource === own }
   }
 
   // ---- the queue
@@ -318,25 +322,6 @@ export class WebGpuDevice implements Device {
 function partOf({ storage, at }: Into, length: number): Buffer {
   const whole = storage as Buffer
   return { length, slot: whole.slot, bytes: 0, whole, offset: at * 4 }
-}
-
-/** A shader's beginning in which arrays are what its WGSL takes them for, without gpu.js' functions that read one value. */
-function declared(
-  begun: string,
-  { args, readsVectors = false, writesVectors = false, lengths }: Source,
-): string {
-  const arrays = args.flatMap(([name, type]) => (type === 'array' || type === 'vectors' ? [name] : []))
-  const isByFours = (name: string): boolean => {
-    if (name === 'result') return writesVectors
-    return typeof readsVectors === 'boolean' ? readsVectors : readsVectors.includes(name)
-  }
-  return begun
-    .replace(/(var<storage, \w+> (?:user_)?(\w+) : )array<f32>/g, (_, begin: string, name: string) => {
-      const [type, width] = isByFours(name) ? ['vec4<f32>', 4] : ['f32', 1]
-      const length = name === 'result' ? lengths?.at(-1) : lengths?.[arrays.indexOf(name)]
-      return `${begin}array<${type}${length === undefined ? '' : `, ${length / width}`}>`
-    })
-    .replace(/fn get_user_\w+\([^)]*\) -> f32 \{[^}]*\}/g, '')
 }
 
 const ARGUMENT_TYPES = { array: 'Array', vectors: 'Array', number: 'Number', integer: 'Integer' } as const

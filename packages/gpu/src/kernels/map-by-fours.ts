@@ -16,7 +16,7 @@ const GROUP = 64
 
 /** How many fours one thread computes: several of what takes little more than reading and writing, where there is room. */
 export function foursOf(formula: string, modes: readonly Mode[], size: number, room: number): number {
-  const isLong = /\bfn[A-Z]/.test(formula) || modes.includes('s')
+  const isLong = /\bfn(?!Exp\b|Abs\b|Sqrt\b|Floor\b|Ceil\b)[A-Z]/.test(formula) || modes.includes('s')
   return !isLong && threadsFor(size, 4) * 16 <= room ? 4 : 1
 }
 
