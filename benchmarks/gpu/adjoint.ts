@@ -1,5 +1,5 @@
 // Ours: the CPU, and gpu.js in its modes.
-import { type Backend, matmul, mul, setBackend, softmax, type Tensor, tensor } from '@adjoint/core'
+import { add, type Backend, exp, matmul, mul, setBackend, softmax, type Tensor, tensor } from '@adjoint/core'
 import { cpuBackend } from '@adjoint/core/extend'
 import { createGpuBackend, type GpuMode } from '@adjoint/gpu'
 import { columnOf, modelOf } from '../competitors/layer-models.js'
@@ -29,6 +29,8 @@ function libraryOn(backend: Backend): Library<Tensor> {
     make: ({ values, shape }) => tensor(values, { shape }).add(0),
     matmul: (a, b) => matmul(a, b),
     mul,
+    add,
+    exp: (x) => exp(x),
     softmax: (x) => softmax(x),
     firstOf: (x) => x.reshape([-1]).slice([0], [AWAITED]).data(),
     read: (x) => x.data(),

@@ -26,6 +26,19 @@ export const KINDS: Readonly<Record<Kind, KindRow>> = {
     sizes: LENGTHS,
     quick: [1e4],
   },
+  'mul by a row': {
+    title: 'Rows of 1000, each times the same row',
+    unit: 'elements',
+    sizes: LENGTHS,
+    quick: [1e4],
+  },
+  exp: { title: 'Exponential function', unit: 'elements', sizes: LENGTHS, quick: [1e4] },
+  'a chain of 200': {
+    title: '200 products and sums in a row',
+    unit: 'elements',
+    sizes: [100, 1000],
+    quick: [1000],
+  },
   softmax: {
     title: 'Softmax of rows of 1000',
     unit: 'rows',

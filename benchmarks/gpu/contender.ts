@@ -12,7 +12,8 @@ export interface Device {
 }
 
 /** What is measured, at several sizes: see KINDS in cases.ts. */
-export type Kind = 'matmul' | 'mul' | 'softmax' | 'read back' | ModelName
+export type Kind =
+  'matmul' | 'mul' | 'mul by a row' | 'exp' | 'a chain of 200' | 'softmax' | 'read back' | ModelName
 
 /** A column of the tables: a library on one device, in one way of working. */
 export interface Contender {
@@ -45,6 +46,8 @@ export interface Library<T> {
   readonly make: (input: Input) => T
   matmul(a: T, b: T): T
   mul(a: T, b: T): T
+  add(a: T, b: T): T
+  exp(x: T): T
   softmax(x: T): T
   /** Has it computed, where an op alone does not. */
   submit?(x: T): Promise<void>
@@ -70,7 +73,10 @@ export const AWAITED = 8
  */
 const COMPARED_STEPS = 3
 
-/** The programs that are made of a single op. */
+/** How long rows are. */
+const ROW = 1000
+
+/** The programs that are made of a single op, or of many. */
 export function opsOf<T>(library: Library<T>): Contender['programs'] {
   const { make, within } = library
   const op = (inputs: readonly Input[], once: (xs: readonly T[]) => T): Promise<Prepared> =>
@@ -81,10 +87,26 @@ export function opsOf<T>(library: Library<T>): Contender['programs'] {
   return {
     matmul: (n) => op([uniform('a', [n, n]), uniform('b', [n, n])], ([a, b]) => library.matmul(a!, b!)),
     mul: (size) => op([uniform('x', [size]), uniform('y', [size])], ([x, y]) => library.mul(x!, y!)),
-    softmax: (rows) => op([uniform('softmax', [rows, 1000], 5)], ([x]) => library.softmax(x!)),
+    'mul by a row': (size) =>
+      op([uniform('x', [size / ROW, ROW]), uniform('row', [ROW])], ([x, row]) => library.mul(x!, row!)),
+    exp: (size) => op([uniform('x', [size])], ([x]) => library.exp(x!)),
+    'a chain of 200': (size) =>
+      op([uniform('x', [size]), uniform('y', [size])], ([x, y]) => chainOf(library, x!, y!)),
+    softmax: (rows) => op([uniform('softmax', [rows, ROW], 5)], ([x]) => library.softmax(x!)),
     'read back': (size) =>
       within(async () => reading(library, [make(uniform('x', [size])), make(uniform('y', [size]))])),
   }
+}
+
+/** 200 products and sums, one of the other. */
+function chainOf<T>(library: Library<T>, x: T, y: T): T {
+  let last = library.mul(x, y)
+  for (let i = 1; i < 200; i++) {
+    const next = i % 2 === 0 ? library.mul(last, y) : library.add(last, y)
+    library.drop(last)
+    last = next
+  }
+  return last
 }
 
 /** The training steps. */

@@ -14,6 +14,8 @@ export async function jax(module: Jax, device: Device): Promise<Contender> {
     make: ({ values, shape }) => np.array(values, { shape }),
     matmul: (a, b) => np.matmul(a.ref, b.ref),
     mul: (a, b) => a.ref.mul(b.ref),
+    add: (a, b) => a.ref.add(b.ref),
+    exp: (x) => np.exp(x.ref),
     softmax: (x) => nn.softmax(x.ref, -1),
     // It is lazy: this has it computed, without waiting for the end.
     async submit(x) {

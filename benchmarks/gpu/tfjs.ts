@@ -14,6 +14,8 @@ export interface Tf extends TfLayers {
   tensor(values: Float32Array, shape: readonly number[]): TfTensor
   matMul(a: TfTensor, b: TfTensor): TfTensor
   mul(a: TfTensor, b: TfTensor): TfTensor
+  add(a: TfTensor, b: TfTensor): TfTensor
+  exp(x: TfTensor): TfTensor
   softmax(x: TfTensor): TfTensor
   reshape(x: TfTensor, shape: readonly number[]): TfTensor
   slice(x: TfTensor, begin: readonly number[], size: readonly number[]): TfTensor
@@ -40,6 +42,8 @@ export async function tfjs(tf: Tf, backend: 'webgl' | 'webgpu', device: Device):
       tf.tidy(() => tf.mul(tf.tensor(values, shape), tf.tensor(Float32Array.of(1), []))),
     matmul: (a, b) => tf.matMul(a, b),
     mul: (a, b) => tf.mul(a, b),
+    add: (a, b) => tf.add(a, b),
+    exp: (x) => tf.exp(x),
     softmax: (x) => tf.softmax(x),
     async firstOf(x) {
       const first = tf.tidy(() => tf.slice(tf.reshape(x, [-1]), [0], [AWAITED]))
