@@ -4,10 +4,12 @@
  * (test/gpu/browser.test.ts) and, where the package gl is installed, on headlessgl (test/gpu/headless.test.ts).
  */
 import {
+  cast,
   compile,
   concat,
   cumsum,
   gather,
+  LimitError,
   matmul,
   NonFiniteError,
   random,
@@ -264,6 +266,53 @@ export const planCases: readonly PlanCase[] = [
         return sum
       })
       return [await valuesOf(f(filled(m, k), filled(m, k), filled(2 * k, n))), want]
+    },
+  },
+  {
+    name: 'bad indices are told where they are constants, or computed from whole numbers that the host knows',
+    async run() {
+      const at = (...numbers: number[]): Tensor => tensor(numbers, { dtype: 'int32' })
+      const x = tensor([10, 20, 30])
+      const fixed = compile((v: Tensor) => gather(v, at(0, 5)))
+      const moved = compile((v: Tensor, i: Tensor) => gather(v, i.add(1)))
+      const made = moved(x, at(0, 1))
+      const onDevice = moved(x, cast(tensor([1, 0]).mul(1), 'int32'))
+      const errors = [await thrownBy(() => fixed(x)), await thrownBy(() => moved(x, at(0, 7)))]
+      const told = errors.map((error) => /index \d at position \[1\] is out/.exec(String(error))?.[0])
+      return [
+        [told, await valuesOf(made), await valuesOf(onDevice), await valuesOf(moved(x, at(1, -1)))],
+        [
+          ['index 5 at position [1] is out', 'index 8 at position [1] is out'],
+          [20, 30],
+          [30, 20],
+          [30, 10],
+        ],
+      ]
+    },
+  },
+  {
+    name: 'whole numbers that the host knows are computed exactly, and the random ones are those of op by op',
+    async run() {
+      const [count, table] = [2 ** 24, [20_000_001, 5]].map((values) => variable(values, { dtype: 'int32' }))
+      const f = (x: Tensor, scale: Tensor): Tensor[] => {
+        count!.assign(count!.add(1))
+        const drawn = [random.randint(0, 2 ** 30, [2]), random.uniform([2]), random.uniform([2]).mul(scale)]
+        return [x.mul(x), x.sum(), count!.mul(1), table!.add(1), cast(x, 'float32').mul(scale), ...drawn]
+      }
+      const args = [tensor([5001, 2 ** 24 - 1], { dtype: 'int32' }), tensor(0.5)] as const
+      const run = async (g: typeof f): Promise<number[][]> => {
+        count!.assign(tensor(2 ** 24, { dtype: 'int32' }))
+        setSeed(1)
+        const results = [...g(...args), ...g(...args), count!, table!]
+        return Promise.all(results.map(valuesOf))
+      }
+      const exact = compile((x: Tensor) => cast(x, 'int32').add(tensor(2 ** 24 + 1, { dtype: 'int32' })))
+      const error = await thrownBy(() => exact(tensor(1)))
+      const want = await run(f)
+      return [
+        [await run(compile(f)), want.slice(0, 3), error instanceof LimitError || String(error)],
+        [want, [[25_010_001, 1 - 2 ** 25], [2 ** 24 + 5000], [2 ** 24 + 1]], true],
+      ]
     },
   },
   {

@@ -9,7 +9,7 @@ import {
   type Stored,
 } from '@adjoint/core/extend'
 import type { Device, GpuInfo, Storage } from './device.js'
-import { EXACT, isFar } from './far.js'
+import { checkExact, EXACT, isFar } from './far.js'
 import { cumulate } from './kernels/cumulate.js'
 import { gather, gatherFar, scatterAdd, scatterAddSorted } from './kernels/gathering.js'
 import type { Operand } from './kernels/launch.js'
@@ -17,6 +17,7 @@ import { map } from './kernels/map.js'
 import { matmul } from './kernels/matmul.js'
 import { concat, permute, place, slice } from './kernels/movement.js'
 import { argReduce, reduce, softmax } from './kernels/reductions.js'
+import { planned } from './plan/beforehand.js'
 import { GpuPlan } from './plan/plan.js'
 import { Tensors } from './plan/tensors.js'
 import { type Value, Values } from './values.js'
@@ -142,7 +143,7 @@ export function backendOn(device: Device): GpuBackend {
       const filled = kernel.kind === 'concat' ? inputs.filter((x) => sizeOf(x.shape) > 0) : inputs
       if (kernel.kind === 'scatterAdd' && sizeOf(inputs[2]!.shape) === 0)
         return values.share(inputs[0]!.handle as Value)
-      checkExact(kernel, filled, out)
+      checkWhole(kernel, filled, out)
       return values.onDevice(compute(kernel, filled, out))
     },
     upload: (host) => values.ofHost(host),
@@ -167,7 +168,7 @@ export function backendOn(device: Device): GpuBackend {
     },
     release: (handle) => values.giveBack(handle as Value),
     share: (handle) => values.share(handle as Value),
-    plan: (program) => GpuPlan.of(device, tensors, program),
+    plan: (program) => planned(program, tensors, (rest) => GpuPlan.of(device, tensors, rest)),
     openScope: () => values.open(),
     keep: (handle, before) => values.keep(handle as Value, before as Value | undefined),
     pin(handle) {
@@ -202,17 +203,12 @@ function isForHost(kernel: Kernel, inputs: readonly Stored[], out: Aval): boolea
 }
 
 /** @throws LimitError where whole numbers that float32 cannot hold would be computed with as such. */
-function checkExact(kernel: Kernel, inputs: readonly Stored[], out: Aval): void {
+function checkWhole(kernel: Kernel, inputs: readonly Stored[], out: Aval): void {
   if (out.dtype === 'float32' && (kernel.kind !== 'gather' || isFar(kernel, inputs[0]!.shape))) return
   for (const { handle, dtype } of inputs) {
     const { host } = handle as Value
     if (dtype !== 'int32' || host === undefined) continue
-    for (let i = 0; i < host.length; i++)
-      if (Math.abs(host[i] as number) > EXACT)
-        throw new LimitError(
-          `${kernel.kind}: ${host[i]} is over ${EXACT}, beyond which a GPU has no exact whole numbers; use the CPU for it`,
-          { op: kernel.kind },
-        )
+    checkExact(kernel.kind, host as ArrayLike<number>)
   }
 }
 

@@ -1,3 +1,4 @@
+import { LimitError } from '@adjoint/core'
 import type { Kernel } from '@adjoint/core/extend'
 
 /** Up to here float32, in which devices hold whole numbers, has every one. */
@@ -13,4 +14,14 @@ export function isFar(kernel: Kernel, x: readonly number[] | undefined): boolean
     default:
       return false
   }
+}
+
+/** @throws LimitError where float32 cannot hold a whole number. */
+export function checkExact(op: string, host: ArrayLike<number>): void {
+  for (let i = 0; i < host.length; i++)
+    if (Math.abs(host[i]!) > EXACT)
+      throw new LimitError(
+        `${op}: ${host[i]} is over ${EXACT}, beyond which a GPU has no exact whole numbers; use the CPU for it`,
+        { op },
+      )
 }

@@ -24,7 +24,7 @@ export interface Part {
 /** What several handles may share: on the device, on the host, or both. */
 interface Block {
   /** What was made of host data stays there too: it can be read at once, and indices can be checked. */
-  readonly host: HostArray | undefined
+  host: HostArray | undefined
   storage: Storage | undefined
   /** Where plans keep it: it gets a storage of its own when anything else reads it. */
   part?: Part | undefined
@@ -132,23 +132,28 @@ export class Values {
   }
 
   /** A value that plans keep, which is in no scope. */
-  inArena(part: Part): Value {
+  inArena(part: Part, host: HostArray | undefined): Value {
     part.arena.users++
-    const value = new Value(
-      { host: undefined, storage: undefined, part, cpu: undefined, users: 0 },
-      undefined,
-    )
+    const value = new Value({ host, storage: undefined, part, cpu: undefined, users: 0 }, undefined)
     this.#claim(value)
     return value
   }
 
-  /** Has a value be what lies elsewhere; false, and nothing is done, where somebody else has the value. */
-  move(value: Value, part: Part): boolean {
+  /**
+   * Has a value be what lies elsewhere, and what the host knows of that; false, and nothing is done, where somebody else
+   * has the value.
+   */
+  move(value: Value, part: Part, host: HostArray | undefined): boolean {
     const { block } = value
     if (block.part === undefined || block.users > 1 || value.isPinned || !value.holds) return false
     this.#empty(block)
     part.arena.users++
     block.part = part
+    if (block.host !== host) {
+      value.copy = block.host ?? value.copy
+      block.host = host
+      block.cpu = undefined
+    }
     return true
   }
 

@@ -1,16 +1,7 @@
-import { type HostArray, LimitError, type Tensor } from '@adjoint/core'
-import {
-  type Later,
-  type Program,
-  randomState,
-  type Replay,
-  setRandomState,
-  simplify,
-  sizeOf,
-  type ValueId,
-} from '@adjoint/core/extend'
+import type { Tensor } from '@adjoint/core'
+import { type Later, type Program, type Replay, sizeOf, type ValueId } from '@adjoint/core/extend'
 import type { Device, Into, Parts, Program as DeviceProgram, Storage } from '../device.js'
-import { EXACT, isFar } from '../far.js'
+import { isFar } from '../far.js'
 import { inSteps, type Operand } from '../kernels/launch.js'
 import { concat, copy } from '../kernels/movement.js'
 import { isTiled } from '../kernels/matmul.js'
@@ -51,7 +42,7 @@ export class GpuPlan implements Replay {
   readonly #steps: readonly Step[]
   readonly #places = new Map<ValueId, Place>()
   readonly #stepOf = new Map<ValueId, number>()
-  readonly #given: readonly { readonly id: ValueId; readonly size: number }[]
+  readonly #given: readonly { readonly id: ValueId; readonly index: number }[]
   readonly #held: readonly Placed[]
   /** By the storage in which they lie. */
   readonly #changed: readonly (readonly Placed[])[]
@@ -70,7 +61,6 @@ export class GpuPlan implements Replay {
   #arrays = new Map<string, Storage>()
   /** Those of them that somebody else gives back. */
   #kept: ReadonlySet<string> = NONE
-  readonly #checked: readonly { readonly index: number; readonly check: Program['checks'][number] }[]
 
   private constructor(device: Device, tensors: Tensors, program: Program, planned: Schedule) {
     this.#device = device
@@ -139,7 +129,7 @@ export class GpuPlan implements Replay {
     this.#changed = Array.from({ length: lanes }, (_, lane) =>
       [...changedAt.values()].filter((placed) => placed.lane === lane),
     )
-    const given: { id: ValueId; size: number }[] = []
+    const given: { id: ValueId; index: number }[] = []
     const held: Placed[] = []
     const ends = { given: 0, fixed: 0, held: 0 }
     values.forEach(({ source, shape }, id) => {
@@ -154,8 +144,8 @@ export class GpuPlan implements Replay {
         ends.held = place(id, array, ends.held)
       } else if (array === 'fixed') {
         if (sizeOf(shape) > 1) ends.fixed = place(id, array, ends.fixed)
-      } else {
-        given.push({ id, size: sizeOf(shape) })
+      } else if (source.kind === 'argument') {
+        given.push({ id, index: source.index })
         ends.given = place(id, array, ends.given)
       }
     })
@@ -204,15 +194,11 @@ export class GpuPlan implements Replay {
     this.#steps.forEach((step, i) => {
       for (const array of this.#readBy(step)) this.#lastUse.set(array, i)
     })
-    this.#checked = program.checks.flatMap((check) => {
-      const { source } = values[this.#rootOf(check.value)]!
-      return source.kind === 'argument' ? [{ index: source.index, check }] : []
-    })
   }
 
-  /** A plan for what was recorded; undefined where a device does not hold such values, or so many at once. */
-  static of(device: Device, tensors: Tensors, recorded: Program): GpuPlan | undefined {
-    const program = rewrite(simplify(recorded))
+  /** A plan for a program without random numbers; undefined where a device does not hold such values, or so many at once. */
+  static of(device: Device, tensors: Tensors, simplified: Program): GpuPlan | undefined {
+    const program = rewrite(simplified)
     const { values } = program
     const isFit = values.every(
       ({ dtype, shape, source }) =>
@@ -236,11 +222,6 @@ export class GpuPlan implements Replay {
 
   #next(at: number, length: number): number {
     return this.#parts?.next(at, length) ?? at
-  }
-
-  #rootOf(id: ValueId): ValueId {
-    const { source } = this.#program.values[id]!
-    return source.kind === 'kernel' && source.kernel.kind === 'view' ? this.#rootOf(source.inputs[0]!) : id
   }
 
   #readBy({ runs, outs, isForeign }: Step): readonly string[] {
@@ -292,7 +273,7 @@ export class GpuPlan implements Replay {
         parts.length === 1 ? parts[0]!.storage : this.#joined(parts, this.#changedLength)
       const storages = arenas.length > 0 ? arenas : [joined()]
       storages.forEach((storage, lane) => {
-        this.#tensors.hold({ storage, users: 0 }, this.#changed[lane]!)
+        this.#tensors.hold({ storage, users: 0 }, this.#changed[lane]!, false)
       })
     }
     this.#clear()
@@ -426,22 +407,10 @@ export class GpuPlan implements Replay {
     return this.#device.upload(values)
   }
 
-  /** Arguments and random numbers, as one array. */
+  /** The arguments, as one array. */
   #give(args: readonly Tensor[]): void {
-    const random = randomState()
-    const hosts = this.#given.map(({ id }) => {
-      const { source } = this.#program.values[id]!
-      if (source.kind === 'drawn') return source.make()
-      return source.kind === 'argument' ? this.#tensors.hostOf(args[source.index]!.read()) : undefined
-    })
-    try {
-      for (const { index, check } of this.#checked)
-        checkRange(this.#tensors.hostOf(args[index]!.read()), check)
-      for (const host of hosts) if (host instanceof Int32Array) checkExact(host)
-    } catch (error) {
-      setRandomState(random)
-      throw error
-    }
+    const given = this.#given.map(({ index }) => args[index]!.read())
+    const hosts = given.map((x) => this.#tensors.hostOf(x))
     if (this.#given.length === 0) return
     if (hosts.every((host) => host !== undefined)) {
       const all = this.#upload((values) => {
@@ -452,15 +421,10 @@ export class GpuPlan implements Replay {
       this.#arrays.set('given', all!)
       return
     }
-    const parts = hosts.map((host, i) => {
-      const { id } = this.#given[i]!
-      const { source } = this.#program.values[id]!
-      const { storage, isOwn } =
-        source.kind === 'argument'
-          ? this.#tensors.storageOf(args[source.index]!.read())
-          : { storage: this.#device.upload(padded(host as ArrayLike<number>)), isOwn: true }
-      return { storage, isOwn, at: this.#places.get(id)!.at }
-    })
+    const parts = given.map((x, i) => ({
+      ...this.#tensors.storageOf(x),
+      at: this.#places.get(this.#given[i]!.id)!.at,
+    }))
     this.#arrays.set('given', this.#joined(parts, this.#lengthOf('given')))
   }
 
@@ -481,7 +445,7 @@ export class GpuPlan implements Replay {
     const parts = inOrder.map(({ variable, at }) => ({ ...this.#tensors.storageOf(variable.held), at }))
     const last = inOrder.at(-1)!
     const storage = this.#joined(parts, last.at + spanOf(last.variable.shape))
-    this.#tensors.hold({ storage, users: 0 }, variables)
+    this.#tensors.hold({ storage, users: 0 }, variables, true)
     this.#arrays.set(array, storage)
   }
 
@@ -578,22 +542,4 @@ function padded(values: ArrayLike<number>): Float32Array {
   const all = new Float32Array(spanOf([values.length]))
   all.set(values)
   return all
-}
-
-function checkRange(host: HostArray | undefined, { limit, fail }: Program['checks'][number]): void {
-  if (host === undefined) return
-  for (let i = 0; i < host.length; i++) {
-    const value = host[i] as number
-    if (!(value >= 0 && value < limit && Math.trunc(value) === value)) throw fail(value, i)
-  }
-}
-
-/** @throws LimitError where float32 cannot hold a whole number. */
-function checkExact(host: Int32Array): void {
-  for (const value of host)
-    if (Math.abs(value) > EXACT)
-      throw new LimitError(
-        `compile: ${value} is over ${EXACT}, beyond which a GPU has no exact whole numbers; use the CPU for it`,
-        { op: 'compile' },
-      )
 }

@@ -18,7 +18,7 @@ export function tellSmall({ values, slotCount }: Program): void {
   if (operations >= SMALL) return
   hasSaid = true
   warn(
-    `a training step of this model is about ${operations.toPrecision(1)} operations, which the CPU makes sooner than a ` +
+    `a training step of this model is about ${Number(operations.toPrecision(1)).toLocaleString('en')} operations, which the CPU makes sooner than a ` +
       'GPU is told to: it trains faster without setBackend, or with larger batches',
   )
 }

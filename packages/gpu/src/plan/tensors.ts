@@ -27,10 +27,10 @@ export class Tensors {
     this.start = start
   }
 
-  /** What the host knows of a tensor's values. */
+  /** What the host knows of a tensor's values, not to be changed. */
   hostOf(x: Tensor): HostArray | undefined {
     if (x.isDisposed) throw disposed('compile', x)
-    return readNow(x.backend, x.handle, x)
+    return x.backend === this.#backend ? (x.handle as Value).host : readNow(x.backend, x.handle, x)
   }
 
   /** Where a tensor's values are on the device: the tensor's own storage, or one of the caller's. */
@@ -51,6 +51,11 @@ export class Tensors {
     return { storage: this.#values.upload(host), isOwn: true }
   }
 
+  /** A tensor of what the host has computed. */
+  ofHost(host: HostArray, { shape, dtype }: Aval): Tensor {
+    return new Tensor(avalOf(shape, dtype as 'float32'), this.#values.ofHost(host), this.#backend)
+  }
+
   /** A tensor that takes a storage over. */
   own(storage: Storage, { shape, dtype }: Aval): Tensor {
     return new Tensor(avalOf(shape, dtype as 'float32'), this.#values.onDevice(storage), this.#backend)
@@ -62,16 +67,28 @@ export class Tensors {
     return held.backend === this.#backend ? (held.handle as Value).block.part : undefined
   }
 
-  /** Lets variables lie in an arena, which is freed when the last has gone elsewhere. */
-  hold(arena: Arena, variables: readonly Placed[]): void {
+  /**
+   * Lets variables lie in an arena, which is freed when the last has gone elsewhere.
+   * @param areSame whether they have the same values there.
+   */
+  hold(arena: Arena, variables: readonly Placed[], areSame: boolean): void {
     for (const { variable, at } of variables) {
       const part: Part = { arena, at, length: variable.size }
       const { held } = variable
       const value = held.backend === this.#backend ? (held.handle as Value) : undefined
-      if (!variable.isShared && value !== undefined && this.#values.move(value, part)) continue
-      const made = this.#values.inArena(part)
+      const host = areSame ? this.hostOf(held) : undefined
+      if (!variable.isShared && value !== undefined && this.#values.move(value, part, host)) continue
+      const made = this.#values.inArena(part, host)
       this.#values.keep(made, value)
       variable.hold(new Tensor(variable.aval, made, this.#backend))
     }
+  }
+
+  /** Gives a variable values that the host has computed. */
+  give(variable: Variable, host: HostArray): void {
+    const { held } = variable
+    const made = this.#values.ofHost(host)
+    this.#values.keep(made, held.backend === this.#backend ? (held.handle as Value) : undefined)
+    variable.hold(new Tensor(variable.aval, made, this.#backend))
   }
 }
