@@ -2,7 +2,7 @@
 import { KINDS } from './cases.js'
 import { type Compared, cpuTimeOf, overtakingOf, timeOf } from './compare.js'
 import type { Contender, Kind } from './contender.js'
-import { bestOf, inMs, overtakingsOf, shown } from './report.js'
+import { bestOf, failuresOf, inMs, overtakingsOf, shown } from './report.js'
 
 const WIDTH = 440
 const HEIGHT = 250
@@ -17,11 +17,7 @@ export function sectionOf(
   const shownHere = contenders.filter(({ name }) =>
     results.some(({ timings }) => timings.some(({ contender }) => contender === name)),
   )
-  const notes = results.flatMap(({ size, timings }) =>
-    timings.flatMap(({ contender, reason }) =>
-      reason === undefined ? [] : [`<li>${escaped(`${contender}, ${shown(size)}: ${reason}`)}</li>`],
-    ),
-  )
+  const notes = failuresOf(results).map((line) => `<li>${escaped(line)}</li>`)
   return (
     `<section><h2>${KINDS[kind].title}</h2>${chartOf(kind, shownHere, results)}` +
     `<p class="said">${kind === 'read back' ? 'On the CPU this is a copy.' : overtakingsOf(results)}</p>` +

@@ -11,11 +11,6 @@ export function reportOf(
   results: readonly Compared[],
   unit = 'ms',
 ): string {
-  const notes = results.flatMap(({ kind, size, timings }) =>
-    timings.flatMap(({ contender, reason }) =>
-      reason === undefined ? [] : [`- ${contender}: ${kind} ${shown(size)}: ${reason}`],
-    ),
-  )
   return [
     where,
     [...devicesOf(contenders), ...missing.map((who) => `- missing: ${who}`)].join('\n'),
@@ -31,7 +26,9 @@ export function reportOf(
       .filter((kind) => kind !== 'read back')
       .map((kind) => `- ${kind}: ${overtakingsOf(results.filter((result) => result.kind === kind))}`)
       .join('\n'),
-    notes.join('\n'),
+    failuresOf(results)
+      .map((line) => `- ${line}`)
+      .join('\n'),
   ]
     .filter((part) => part !== '')
     .join('\n\n')
@@ -66,6 +63,18 @@ function tableOf(title: string, results: readonly Compared[]): string {
 
 export function bestOf({ timings }: Compared): number {
   return Math.min(...timings.map(({ ms = Infinity }) => ms))
+}
+
+/** Who failed, where and why, each reason once. */
+export function failuresOf(results: readonly Compared[]): string[] {
+  const found = new Map<string, string[]>()
+  for (const { kind, size, timings } of results)
+    for (const { contender, reason } of timings)
+      if (reason !== undefined) {
+        const what = `${contender}: ${reason}`
+        found.set(what, [...(found.get(what) ?? []), `${kind} ${shown(size)}`])
+      }
+  return [...found].map(([what, where]) => `${what} (${where.join(', ')})`)
 }
 
 /** Who overtakes the CPU, and where, among cases of one kind. */
