@@ -68,7 +68,7 @@ export interface GpuCase {
 
 export interface Choice {
   readonly isQuick: boolean
-  /** What kinds begin with, commas between them; '' for all. */
+  /** Kinds, or what they begin with, commas between them; '' for all. */
   readonly only: string
   /** The largest size. */
   readonly max?: number
@@ -78,7 +78,9 @@ export interface Choice {
 export function casesOf({ isQuick, only, max = Infinity }: Choice): GpuCase[] {
   const kinds = Object.keys(KINDS) as Kind[]
   const chosen = only.split(',').flatMap((start) => {
-    const found = kinds.filter((kind) => kind.startsWith(start))
+    const found = kinds.filter((kind) =>
+      kinds.some((one) => one === start) ? kind === start : kind.startsWith(start),
+    )
     if (found.length === 0)
       throw new Error(`no kind of case begins with ${JSON.stringify(start)}; there are ${kinds.join(', ')}`)
     return found

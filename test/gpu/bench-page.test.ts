@@ -37,8 +37,11 @@ describe.skipIf(process.env['MODE'] !== 'full' || !hasBrowser)('the benchmark pa
         expect(report).toMatch(/- b4: .*overtake/)
 
         expect(await text('h1')).toContain('software adapter')
-        expect(await text('#now')).toMatch(/^Done: 9 cases/)
-        expect(await open.page.locator('section').count()).toBe(8)
+        expect(await text('#now')).toMatch(/^Done: \d+ cases/)
+        const titles = await open.page.locator('h2').allTextContents()
+        expect(titles).toEqual(
+          expect.arrayContaining([expect.stringMatching(/softmax/i), expect.stringMatching(/B4/)]),
+        )
         const matmul = open.page.locator('section').first()
         const lines = await matmul
           .locator('polyline')
