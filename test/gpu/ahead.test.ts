@@ -3,6 +3,7 @@ import { LimitError, random, setBackend, setSeed, tensor, type Tensor } from '@a
 import { cpuBackend, StepPlan } from '@adjoint/core/extend'
 import { batchNormalization, dense, dropout, input, type Metric, type Model, model } from '@adjoint/layers'
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import { WebGpuDevice } from '../../packages/gpu/src/webgpu-device.js'
 import { openGpu } from '../support/gpu.js'
 
 const { gpu } = await openGpu()
@@ -101,6 +102,34 @@ describe.skipIf(gpu === undefined)('fit on webgpu', () => {
     // The first step is made by ops, the second is looked at.
     const parts = [1, 2, 4, 8, 7, STEPS].map((n) => 's'.repeat(n) + 'r'.repeat(n))
     expect(events).toBe(`s${parts.join('')}`)
+  })
+
+  test('evaluate reads together what batches found, and tells of the first that cannot be read', async () => {
+    const { m, x, y } = task()
+    const evaluated = (): Promise<{ loss: number }> => m.evaluate(x, y, { batchSize: ROWS, verbose: 0 })
+    const want = await evaluated()
+    setBackend(gpu!)
+    // However slow this machine is now.
+    vi.spyOn(performance, 'now').mockReturnValue(0)
+    const read = Object.getOwnPropertyDescriptor(WebGpuDevice.prototype, 'read')!
+      .value as WebGpuDevice['read']
+    let [open, most, bad] = [0, 0, -1]
+    const watched = vi.spyOn(WebGpuDevice.prototype, 'read').mockImplementation(async function (
+      this: WebGpuDevice,
+      ...args
+    ) {
+      most = Math.max(most, ++open)
+      const values = await read.apply(this, args)
+      open--
+      if (watched.mock.calls.length > bad && bad >= 0) throw new Error('no numbers')
+      return values
+    })
+    expectClose([(await evaluated()).loss], [want.loss])
+    expect([watched.mock.calls.length, most]).toEqual([STEPS, STEPS])
+    bad = STEPS + 3
+    await expect(evaluated()).rejects.toThrow('no numbers')
+    bad = -1
+    expectClose([(await evaluated()).loss], [want.loss])
   })
 
   test('leaves all as it was before a step whose loss is no number, and says which that was', async () => {

@@ -147,7 +147,7 @@ export class StepPlan {
     return this.#placing !== undefined && kind === this.#kind
   }
 
-  /** Gives variables what the computation itself assigned to them, for steps whose change is nothing. After all is read. */
+  /** Gives variables what the computation itself assigned to them, for steps whose change is nothing. After all is asked for. */
   settle(): void {
     if (this.#program.assigned.length > 0) this.#plan.commit()
   }

@@ -1,16 +1,11 @@
-import { now } from '../host.js'
 import type { Batch } from './batches.js'
 import type { Bound } from './bound.js'
+import { Lead, LONG_MS, MOST_STEPS } from './lead.js'
 import type { Meter } from './logs.js'
 import type { Place } from './non-finite.js'
 import type { Outcome } from './outcome.js'
 import type { Begun } from './replay.js'
 import type { Stepper } from './step.js'
-
-/** So long a device may be ahead of what is known of its steps, and how many steps that may be. */
-const LONG_MS = 100
-const MOST_STEPS = 64
-const MOST_BYTES = 2 ** 26
 
 /** A step of training: by what, where, and who is told of it. */
 interface Task {
@@ -31,8 +26,7 @@ export class Ahead {
   readonly #stepper: Stepper
   readonly #bound: Bound
   #unseen: Unseen[] = []
-  #bytes = 0
-  #since = 0
+  readonly #lead = new Lead()
   /** How many steps take about {@link LONG_MS}. */
   #most = 1
 
@@ -46,11 +40,9 @@ export class Ahead {
     const step = isAsked ? undefined : this.#begin(task.batch)
     if (step === undefined)
       return this.#unseen.length === 0 ? this.#look(task) : this.settle().then(() => this.#look(task))
-    if (this.#unseen.length === 0) this.#since = now()
     this.#unseen.push({ ...task, step })
-    this.#bytes += bytesOf(task.batch)
-    const isLong = this.#unseen.length >= this.#most || this.#bytes > MOST_BYTES
-    return isLong || now() - this.#since > LONG_MS ? this.settle() : undefined
+    this.#lead.add(task.batch)
+    return this.#lead.isLong(this.#most) ? this.settle() : undefined
   }
 
   /** Waits for all steps that were made, and tells their meters. @throws NonFiniteError of the first that was unsound. */
@@ -58,9 +50,9 @@ export class Ahead {
     const unseen = this.#unseen
     if (unseen.length === 0) return
     this.#unseen = []
-    this.#bytes = 0
     const found = await Promise.allSettled(unseen.map(({ step }) => step.found()))
-    const took = now() - this.#since
+    const took = this.#lead.ms
+    this.#lead.end()
     if (took < LONG_MS / 2) this.#most = Math.min(2 * this.#most, MOST_STEPS)
     else if (took > 2 * LONG_MS) this.#most = Math.max(this.#most >> 1, 1)
     const made = await madeOf(unseen, found)
@@ -138,10 +130,4 @@ async function madeOf(unseen: readonly Unseen[], found: readonly Found[]): Promi
 function valueOf(found: Found): Outcome {
   if (found.status === 'rejected') throw found.reason
   return found.value!
-}
-
-function bytesOf({ x, y, weights, masks }: Batch): number {
-  let bytes = 0
-  for (const list of [x, y, weights, masks]) for (const part of list) bytes += 4 * (part?.size ?? 0)
-  return bytes
 }

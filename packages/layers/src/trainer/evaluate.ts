@@ -5,6 +5,7 @@ import { type Batch, captureData, takeBatch } from './batches.js'
 import { Bound } from './bound.js'
 import { claim } from './busy.js'
 import { type Compiled, compiledOf } from './compile.js'
+import { Lead } from './lead.js'
 import { Meter } from './logs.js'
 import { Report } from './report.js'
 import { passSettings } from './settings.js'
@@ -65,6 +66,14 @@ export async function evaluateOn(
   report?: Report,
 ): Promise<Logs | undefined> {
   const meter = new Meter(compiled, bound)
+  const lead = new Lead()
+  let unread: { readonly batch: Batch; readonly found: Promise<Outcome> }[] = []
+  const read = async (): Promise<void> => {
+    const all = unread
+    unread = []
+    lead.end()
+    for (const { batch, found } of all) meter.add(batch, await found)
+  }
   bound.begin()
   try {
     for (let step = 1; ; step++) {
@@ -73,15 +82,26 @@ export async function evaluateOn(
       if (batch === undefined) break
       bound.begin()
       try {
-        const tested = stepper.test(batch)
-        meter.add(batch, tested instanceof Promise ? await tested : tested)
+        const found = stepper.test(batch)
+        if (!(found instanceof Promise)) meter.add(batch, found)
+        else {
+          // To wait for a device's numbers takes longer than most steps: they are read together.
+          unread.push({ batch, found })
+          lead.add(batch)
+          // Told when it is read.
+          found.catch(() => undefined)
+          if (meter.hasMetrics) await read()
+        }
       } finally {
         bound.end()
       }
-      if (report?.isDue === true) report.step(step, await meter.logs())
+      const isShown = report?.isDue === true
+      if (isShown || lead.isLong()) await read()
+      if (isShown) report.step(step, await meter.logs())
       else report?.pass(step)
       if (air.isDue) await air.breathe()
     }
+    await read()
     return pass.isCutShort ? undefined : await meter.logs(prefix)
   } finally {
     bound.end()

@@ -17,7 +17,7 @@ export class Meter {
   readonly #bound: Bound
   /** By output. */
   readonly #metrics: readonly (readonly MetricPlan[])[]
-  readonly #hasMetrics: boolean
+  readonly hasMetrics: boolean
   #rows = 0
   #loss = 0
   #modelLoss = 0
@@ -36,7 +36,7 @@ export class Meter {
     this.#metrics = compiled.outputs.map(({ metrics }) =>
       metrics.map((plan) => ({ ...plan, metric: started(plan.metric) })),
     )
-    this.#hasMetrics = this.#metrics.some((list) => list.length > 0)
+    this.hasMetrics = this.#metrics.some((list) => list.length > 0)
   }
 
   add(batch: Batch, outcome: Outcome): void {
@@ -63,7 +63,7 @@ export class Meter {
       for (const key of Object.keys(logs)) this.#own[key] = (this.#own[key] ?? 0) + logs[key]! * size
       return
     }
-    if (this.#hasMetrics)
+    if (this.hasMetrics)
       this.#bound.run(() => {
         this.#update(batch, predictions)
       })

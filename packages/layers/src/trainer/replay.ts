@@ -191,16 +191,14 @@ export class Replayer {
       const plan = this.#plans.test.for(batch, this.#testRecording)
       if (plan === undefined) return undefined
       plan.compute(tensorsOf(batch))
-      return { plan, read: plan.numbers(count), predictions: this.#predictions(plan, count) }
+      const asked = { read: plan.numbers(count), predictions: this.#predictions(plan, count) }
+      plan.settle()
+      return asked
     })
     if (begun === undefined) return undefined
-    const { plan, read, predictions } = begun
-    const outcome = (numbers: readonly number[]): Outcome => {
-      bound.run(() => {
-        plan.settle()
-      })
-      return weighted(compiled, { ...this.#lossesOf(numbers), predictions })
-    }
+    const { read, predictions } = begun
+    const outcome = (numbers: readonly number[]): Outcome =>
+      weighted(compiled, { ...this.#lossesOf(numbers), predictions })
     return read instanceof Promise ? read.then(outcome) : outcome(read)
   }
 
