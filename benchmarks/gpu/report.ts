@@ -1,9 +1,13 @@
 // The results as Markdown, as benchmarks/README.md has them.
+import { askedOf } from './asked.js'
 import { isStep } from './cases.js'
 import { type Compared, overtakingOf, timeOf } from './compare.js'
 import type { Contender } from './contender.js'
 
-/** A table of ops and one of training steps, who is who, who is missing and why, and where the CPU is overtaken. */
+/**
+ * A table of ops and one of training steps, who is who, who is missing and why, where the CPU is overtaken, and on a
+ * software adapter what is asked there.
+ */
 export function reportOf(
   where: string,
   contenders: readonly Contender[],
@@ -26,6 +30,10 @@ export function reportOf(
       .filter((kind) => kind !== 'read back')
       .map((kind) => `- ${kind}: ${overtakingsOf(results.filter((result) => result.kind === kind))}`)
       .join('\n'),
+    markdown(
+      ['on a software adapter', 'ours', 'against', 'asked', 'times as fast', ''],
+      contenders.some(({ device }) => device.isSoftware) ? askedOf(results) : [],
+    ),
     failuresOf(results)
       .map((line) => `- ${line}`)
       .join('\n'),
@@ -43,22 +51,26 @@ function devicesOf(contenders: readonly Contender[]): string[] {
 
 /** '' for no results. The best time of each row is bold. */
 function tableOf(title: string, results: readonly Compared[]): string {
-  if (results.length === 0) return ''
   const names = [...new Set(results.flatMap(({ timings }) => timings.map(({ contender }) => contender)))]
-  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
-  return [
-    line([title, ...names]),
-    line(['---', ...names.map(() => '---:')]),
-    ...results.map((result) => {
+  return markdown(
+    [title, ...names],
+    results.map((result) => {
       const best = bestOf(result)
       const cells = names.map((name) => {
         const ms = timeOf(result, name)
         if (Number.isNaN(ms)) return result.timings.some((one) => one.contender === name) ? 'failed' : '–'
         return ms === best ? `**${inMs(ms)}**` : inMs(ms)
       })
-      return line([`${result.kind} ${shown(result.size)}`, ...cells])
+      return [`${result.kind} ${shown(result.size)}`, ...cells]
     }),
-  ].join('\n')
+  )
+}
+
+/** '' for no rows. */
+function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  if (rows.length === 0) return ''
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
+  return [line(head), line(head.map((_, i) => (i === 0 ? '---' : '---:'))), ...rows.map(line)].join('\n')
 }
 
 export function bestOf({ timings }: Compared): number {
