@@ -43,6 +43,29 @@ export function standsAnywhere(template: string): boolean {
   return !new RegExp(`\\b${HERE}\\b`).test(template)
 }
 
+/** What is done alike at several places: one text, and what each of them has of its own. */
+export interface Group<Member> {
+  readonly template: string
+  /** Whether it reads nothing but its own position. */
+  readonly isFlat: boolean
+  readonly members: Member[]
+}
+
+/** Puts texts together that are the same and can stand anywhere; each other one stays by itself. */
+export function gathered<Member>(
+  texts: readonly { readonly template: string; readonly member: Member }[],
+): Group<Member>[] {
+  const groups = new Map<string, Group<Member>>()
+  texts.forEach(({ template, member }, i) => {
+    const isFlat = standsAnywhere(template)
+    const key = isFlat ? template : String(i)
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, { template, isFlat, members: [member] })
+    else group.members.push(member)
+  })
+  return [...groups.values()]
+}
+
 /**
  * Writes a dispatch: each thread finds out which value its element is of. Values that are computed in the same way from
  * other places, such as parameters by their optimizer, share one text.
@@ -63,7 +86,7 @@ export function written(
       ...(members.length === 1
         ? [`let ${HERE} = 0;`, `${HERE}++;`, `${HERE} = ${I}${first === 0 ? '' : ` - ${first}`};`]
         : []),
-      filled(
+      forAll(
         template,
         members.map(({ leaves }) => leaves),
         [first, ...ends],
@@ -147,9 +170,9 @@ export function orderOf(
   return groups.flatMap(({ members }) => members.map(({ id }) => id))
 }
 
-interface GroupOfTexts {
-  readonly template: Template
-  readonly members: { readonly id: ValueId; readonly leaves: readonly Place[] }[]
+interface Member {
+  readonly id: ValueId
+  readonly leaves: readonly Place[]
 }
 
 function groupsOf(
@@ -157,16 +180,13 @@ function groupsOf(
   outs: readonly ValueId[],
   isLoaded: (id: ValueId) => boolean,
   placeOf: (id: ValueId) => Place,
-): GroupOfTexts[] {
-  const groups = new Map<string, GroupOfTexts>()
-  for (const id of outs) {
-    const template = templateOf(program, [id], isLoaded, placeOf)
-    const key = standsAnywhere(template.text) ? `${template.text} ${template.results[0]}` : `${id}`
-    const group = groups.get(key)
-    if (group === undefined) groups.set(key, { template, members: [{ id, leaves: template.leaves }] })
-    else group.members.push({ id, leaves: template.leaves })
-  }
-  return [...groups.values()]
+): Group<Member>[] {
+  return gathered(
+    outs.map((id) => {
+      const { text, results, leaves } = templateOf(program, [id], isLoaded, placeOf)
+      return { template: `${text}\nreturn ${results[0]};`, member: { id, leaves } }
+    }),
+  )
 }
 
 function templateOf(
@@ -191,21 +211,17 @@ function templateOf(
 }
 
 /** The template for all of its members, each of which lies between two ends. */
-function filled(
-  { text, results, leaves }: Template,
-  members: readonly (readonly Place[])[],
-  ends: readonly number[],
-): string {
+function forAll(template: string, members: readonly (readonly Place[])[], ends: readonly number[]): string {
   const read = ({ array, at }: Place, begin: number): string => {
     if (at < 0) return `${array}[${-1 - at}]`
     return `${array}[${shifted(I, at - begin)}]`
   }
-  const isOne = leaves.map((_, leaf) => {
+  const isOne = members[0]!.map((_, leaf) => {
     const all = members.map((own, m) => read(own[leaf]!, ends[m]!))
     return all.every((one) => one === all[0]) ? all[0]! : undefined
   })
   const before: string[] = []
-  const open = leaves.flatMap((_, leaf) => (isOne[leaf] === undefined ? [leaf] : []))
+  const open = isOne.flatMap((one, leaf) => (one === undefined ? [leaf] : []))
   for (const leaf of open) before.push(`let leaf${leaf} = 0.0;`)
   if (open.length > 0)
     members.forEach((own, m) => {
@@ -213,9 +229,11 @@ function filled(
       const test = m === members.length - 1 ? '' : `if (${I} < ${ends[m + 1]}) `
       before.push(`${m === 0 ? '' : 'else '}${test}{ ${sets} }`)
     })
-  const fill = (of: string): string =>
-    of.replace(/leaf\((\d+)\)/g, (_, leaf: string) => isOne[Number(leaf)] ?? `leaf${leaf}`)
-  return [...before, fill(text), `return ${fill(results[0]!)};`].join('\n')
+  const filledIn = template.replace(
+    /leaf\((\d+)\)/g,
+    (_, leaf: string) => isOne[Number(leaf)] ?? `leaf${leaf}`,
+  )
+  return [...before, filledIn].join('\n')
 }
 
 /** The text of a position so much further on. */

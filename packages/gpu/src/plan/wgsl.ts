@@ -2,7 +2,7 @@ import { inputsOf, type Program, sizeOf, type ValueId } from '@adjoint/core/exte
 import { filled, filledByFours } from './fill.js'
 import { type Language, WGSL } from './language.js'
 import { asWgsl } from '../text.js'
-import { HERE, type Place, shifted, SLOTS, spanOf, standsAnywhere } from './text.js'
+import { gathered, type Group, HERE, type Place, shifted, SLOTS, spanOf, standsAnywhere } from './text.js'
 import { lengthOf, type Tile, Writer } from './writer.js'
 
 /** Threads of one group; each value's begin with a group of their own. */
@@ -34,7 +34,7 @@ export function shaderOf(
     .map((id) => tileFor(program, id, isLoaded, isSoftware))
     .filter((tile) => tile !== undefined)
   const grouped = (language: Language): GroupOfThreads[] =>
-    groupsOf(language, program, outs, isLoaded, placeOf, isSoftware)
+    threadsOf(language, program, outs, isLoaded, placeOf, isSoftware)
   const byOnes = grouped(WGSL)
   const readsVectors =
     tiles.length > 0
@@ -76,12 +76,7 @@ interface Member {
   readonly count: number
   readonly leaves: readonly Place[]
 }
-interface GroupOfThreads {
-  readonly template: string
-  /** Whether it reads nothing but its own position. */
-  readonly isFlat: boolean
-  readonly members: Member[]
-}
+type GroupOfThreads = Group<Member>
 
 /** Whether almost all is elementwise: then four neighbours are read at once, which costs others a little. */
 function isMostlyFlat(groups: readonly GroupOfThreads[]): boolean {
@@ -94,7 +89,7 @@ function isMostlyFlat(groups: readonly GroupOfThreads[]): boolean {
 }
 
 /** Threads that do the same to other places, such as an optimizer to parameters, are one group. */
-function groupsOf(
+function threadsOf(
   language: Language,
   program: Program,
   outs: readonly ValueId[],
@@ -102,8 +97,7 @@ function groupsOf(
   placeOf: (id: ValueId) => Place,
   isSoftware: boolean,
 ): GroupOfThreads[] {
-  const groups = new Map<string, GroupOfThreads>()
-  for (const together of bundlesOf(program, outs, isLoaded)) {
+  const texts = bundlesOf(program, outs, isLoaded).map((together) => {
     const leaves: Place[] = []
     const leaf = (place: Place): string => `leaf(${leaves.push(place) - 1})`
     const load = (id: ValueId, at: string): string => {
@@ -146,15 +140,10 @@ function groupsOf(
         stores.push(`${leaf({ array: 'result', at: placeOf(id).at })} = ${value};`)
       }
     const template = [writer.lines, ...stores].join('\n')
-    const isFlat = standsAnywhere(template)
-    const key = isFlat ? template : `${first}`
     // Where values lie is padded to a multiple of four, and so are threads that go from one to the next.
-    if (isFlat) count = spanOf(shape)
-    const group = groups.get(key)
-    if (group === undefined) groups.set(key, { template, isFlat, members: [{ count, leaves }] })
-    else group.members.push({ count, leaves })
-  }
-  return [...groups.values()]
+    return { template, member: { count: standsAnywhere(template) ? spanOf(shape) : count, leaves } }
+  })
+  return gathered(texts)
 }
 
 /** Values of one size that share what they are computed from on the way: a thread computes an element of each. */
