@@ -1,6 +1,7 @@
 // Plans on a GPU: the same numbers as op by op, in a few dispatches.
 import { compile, matmul, random, setBackend, tensor, type Tensor } from '@adjoint/core'
 import { cpuBackend } from '@adjoint/core/extend'
+import { concatenate, dense, input, model } from '@adjoint/layers'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { WebGpuDevice } from '../../packages/gpu/src/webgpu-device.js'
 import { openGpu } from '../support/gpu.js'
@@ -90,6 +91,31 @@ describe.skipIf(gpu === undefined)('a plan on webgpu', () => {
       })
       expect(texts).toBeGreaterThan(5)
       other.losses.forEach((loss, i) => expect(loss).toBeCloseTo(losses[i]!, 5))
+    }
+  })
+
+  test('shaders of a model of many branches stay short, and their loops have few conditions', async () => {
+    const program = vi.spyOn(WebGpuDevice.prototype, 'program')
+    const x = input({ shape: [6] })
+    const joined = concatenate()(Array.from({ length: 16 }, (_, i) => dense(1 + (i % 3))(x)))
+    const m = model({ inputs: x, outputs: dense(3)(joined) })
+    m.compile({ optimizer: 'adam', loss: 'mse' })
+    const [data, target] = [random.uniform([48, 6]), random.uniform([48, 3])]
+    for (let i = 0; i < 2; i++) await m.trainOnBatch(data, target)
+    const wgsl = program.mock.calls.map(([, source]) => source().wgsl ?? '')
+    program.mockRestore()
+    expect(wgsl.length).toBeGreaterThan(5)
+    for (const text of wgsl) {
+      expect(text.length).toBeLessThan(2 ** 15)
+      // Blocks begin and end with their lines.
+      const open: string[] = []
+      let conditions = 0
+      for (const line of text.split('\n')) {
+        if (line.endsWith('{')) open.push(line)
+        if (line === '}') open.pop()
+        if (!open.some((begin) => begin.startsWith('for '))) conditions = 0
+        else if (line.startsWith('if ')) expect(++conditions).toBeLessThanOrEqual(8)
+      }
     }
   })
 

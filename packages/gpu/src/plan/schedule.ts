@@ -29,6 +29,14 @@ const CHEAP = 16
 /** What one thread may compute instead of reading it, in operations, and all threads together. */
 const MOST_WORK = 4096
 const MOST_ALL = 2 ** 22
+/**
+ * How long the text may be of what is computed in several places, all together, and of one dispatch: longer shaders take
+ * drivers seconds to compile.
+ */
+const MOST_AGAIN = 2 ** 13
+const MOST_TEXT = 2 ** 15
+/** Drivers unroll loops, and double what they try with every branch inside. */
+const MOST_BRANCHES = 8
 
 /**
  * Decides what is stored and what is computed where it is used, and puts what does not need each other into one
@@ -78,7 +86,7 @@ export function schedule(
   const most = Math.max(-1, ...levels.values())
   for (let level = 0; level <= most; level++) {
     const here = tasks.filter((id) => levels.get(id) === level)
-    const groups: { outs: ValueId[]; arrays: Set<unknown> }[] = []
+    const groups: { outs: ValueId[]; arrays: Set<unknown>; length: number }[] = []
     for (const id of here) {
       const dispatch = (outs: ValueId[], isForeign: boolean): Dispatch => ({
         outs,
@@ -96,13 +104,16 @@ export function schedule(
       if (readsSlots(program, id, isLoaded)) arrays.add('slots')
       if (arrays.size > mostArrays) return undefined
       const isNumber = numbers.has(id)
+      const { length } = written(program, id, isLoaded).lines
       let group = groups.find(
         (g) =>
           numbers.has(g.outs[0]!) === isNumber &&
-          (isApart || new Set([...g.arrays, ...arrays]).size <= mostArrays),
+          (isApart ||
+            (g.length + length <= MOST_TEXT && new Set([...g.arrays, ...arrays]).size <= mostArrays)),
       )
-      if (group === undefined) groups.push((group = { outs: [], arrays: new Set() }))
+      if (group === undefined) groups.push((group = { outs: [], arrays: new Set(), length: 0 }))
       group.outs.push(id)
+      group.length += length
       for (const array of arrays) group.arrays.add(array)
     }
     for (const { outs } of groups) {
@@ -169,6 +180,19 @@ function readsSlots({ values }: Program, id: ValueId, isLoaded: (id: ValueId) =>
   return visit(id)
 }
 
+/** How a value is computed in terms of those that are loaded. */
+function written(program: Program, id: ValueId, isLoaded: (id: ValueId) => boolean): Writer {
+  const writer = new Writer(
+    GPU_JS,
+    program,
+    isLoaded,
+    (at, flat) => `x[${at} + ${flat}]`,
+    (slot) => `slots[${slot}]`,
+  )
+  writer.write(id, 'i0')
+  return writer
+}
+
 /** Which values have a place of their own, and which of these are read from it where they are used. */
 interface Stored {
   readonly stored: ReadonlySet<ValueId>
@@ -186,17 +210,8 @@ function storedOf(program: Program, isForeign: (id: ValueId) => boolean): Stored
   values.forEach(({ source }, id) => {
     for (const input of inputsOf(source)) consumers[input]!.push(id)
   })
-  const workOf = (id: ValueId): number => {
-    const writer = new Writer(
-      GPU_JS,
-      program,
-      isLoaded,
-      (at, flat) => `x[${at} + ${flat}]`,
-      (slot) => `slots[${slot}]`,
-    )
-    writer.write(id, 'i0')
-    return writer.work
-  }
+  const workOf = (id: ValueId): number => written(program, id, isLoaded).work
+  const users = (id: ValueId): number => new Set(consumers[id]).size
   const store = (id: ValueId): void => {
     stored.add(id)
     loaded.add(id)
@@ -211,19 +226,23 @@ function storedOf(program: Program, isForeign: (id: ValueId) => boolean): Stored
       loaded.add(id)
       return
     }
+    if (LOOPS.has(kernel.kind))
+      for (const input of inputs)
+        if (!loaded.has(input) && written(program, input, isLoaded).branches > MOST_BRANCHES) store(input)
     // A product ends with the elementwise kernels that it alone goes through.
     if (kernel.kind === 'matmul') {
       store(endOf(id))
       return
     }
     const all = consumers[id]!.reduce((sum, c) => sum + readsBy(c), 0)
-    const work = workOf(id)
+    const { work, lines } = written(program, id, isLoaded)
     // What the change of variables takes from the results' part is not computed twice.
     const isKept = isFirst[id] === 1 && consumers[id]!.some((c) => isFirst[c] === 0)
+    const isShort = users(id) === 1 || users(id) * lines.length <= MOST_AGAIN
     const isAgain =
       work <= CHEAP ||
       (!isKept && all <= sizeOf(shape)) ||
-      (!isKept && work <= MOST_WORK && all * work <= MOST_ALL)
+      (!isKept && isShort && work <= MOST_WORK && all * work <= MOST_ALL)
     if (!isAgain) store(id)
     else if (stored.has(id)) relieve(id)
   })

@@ -21,6 +21,8 @@ export class Statements {
   #count = 0
   /** About how many operations they take. */
   work = 0
+  /** How many statements run on a condition. */
+  branches = 0
 
   constructor(language: Language) {
     this.language = language
@@ -107,6 +109,7 @@ export class Statements {
   }
 
   branch(test: string, body: () => void): void {
+    this.branches++
     const outer = this.#blocks.at(-1)!
     const lines = this.#inner({ trips: outer.trips, isBranch: true }, body)
     outer.lines.push(`if (${test}) {`, ...lines, '}')

@@ -55,6 +55,11 @@ export class Writer {
     return this.#write.work
   }
 
+  /** How many statements run on a condition. */
+  get branches(): number {
+    return this.#write.branches
+  }
+
   /** Writes how element `flat` of a value is computed, even if it is stored, and returns the text of what it comes to. */
   write(id: ValueId, flat: string): string {
     const at = { shape: this.#program.values[id]!.shape, flat }
