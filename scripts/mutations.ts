@@ -518,11 +518,7 @@ export const mutations: readonly Mutation[] = [
   // ---- plans
   ...inFile(
     'plan/simplify.ts',
-    [
-      'ops of other numbers count as equal',
-      "kernel.params.map((p) => (Object.is(p, -0) ? '-0' : String(p))).join()",
-      "''",
-    ],
+    ['ops of other numbers count as equal', 'kernel.params.map(exactNumber).join()', "''"],
     [
       'numbers that nobody uses are not drawn',
       "if (source.kind === 'drawn') needed[id] = 1",
