@@ -80,6 +80,36 @@ describe.skipIf(gpu === undefined)('a model on webgpu', () => {
   })
 
   const steps = isFull ? 10_000 : 60
+  test('is used on the CPU after fit, and else where the host was told of its weights', async () => {
+    setBackend(gpu!)
+    const x = input({ shape: [2] })
+    const m = model({ inputs: x, outputs: dense(1)(x) })
+    m.compile({ optimizer: 'sgd', loss: 'mse' })
+    const [rows, y] = [random.uniform([4, 2], { seed: 1 }), random.uniform([4, 1], { seed: 2 })]
+    const trained = await m.fit(rows, y, { epochs: 3, verbose: 0 })
+    setBackend(cpuBackend)
+    const { loss } = await m.evaluate(rows, y, { verbose: 0 })
+    expect(loss).toBeLessThan(trained.history.loss[2]!)
+    const { history } = await m.fit(rows, y, { epochs: 2, verbose: 0 })
+    expect(history.loss[0]).toBeCloseTo(loss, 5)
+    expect(history.loss[1]).toBeLessThan(loss)
+    setBackend(gpu!)
+    for (let i = 0; i < 3; i++) await m.trainOnBatch(rows, y)
+    const kernel = m.weights[0]!
+    expect(() => kernel.dataSync()).toThrow(/reads asynchronously/)
+    setBackend(cpuBackend)
+    await expect(m.predict(rows)).rejects.toThrow(
+      /variable on the gpu.* does not know its values as they are/,
+    )
+    const read = await Promise.all(m.weights.map((v) => v.data()))
+    expect(kernel.dataSync()).toEqual(read[0])
+    expect((await m.evaluate(rows, y, { verbose: 0 })).loss).toBeLessThan(history.loss[1]!)
+    setBackend(gpu!)
+    await m.trainOnBatch(rows, y)
+    expect(() => kernel.dataSync()).toThrow(/reads asynchronously/)
+    expect(await kernel.data()).not.toEqual(read[0])
+  })
+
   test(`after ${steps} training steps holds as many buffers as before`, { timeout: 1_800_000 }, async () => {
     setBackend(gpu!)
     const { m, x, y } = task()

@@ -316,6 +316,23 @@ export const planCases: readonly PlanCase[] = [
     },
   },
   {
+    name: 'tensors from outside whose values the device alone has are read where they lie',
+    async run() {
+      const outside = tensor([1, 2]).mul(2)
+      const f = compile((x: Tensor) => x.mul(outside).add(outside.reshape([2, 1])))
+      const got = await Promise.all([f(tensor([1, 1])), f(tensor([3, 4]))].map(valuesOf))
+      outside.dispose()
+      let other = tensor([1]).mul(2)
+      const changing = compile((x: Tensor) => x.mul(other))
+      changing(tensor([1]))
+      other = tensor([1]).mul(3)
+      return [
+        [...got, await valuesOf(f(tensor([1, 1]))), await valuesOf(changing(tensor([1])))],
+        [[4, 6, 6, 8], [8, 18, 10, 20], [4, 6, 6, 8], [2]],
+      ]
+    },
+  },
+  {
     name: 'holds as many buffers after many runs as after one',
     async run(gpu) {
       const w = variable(Array.from({ length: 100 }, (_, i) => i))

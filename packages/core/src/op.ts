@@ -174,7 +174,9 @@ export function apply<P>(row: Row<string, P>, operands: readonly Tensor[], attrs
     inputs[i] = value
   }
   const signature = signatureOf(row as AnyRow, inputs, attrs)
-  const stored: readonly Stored[] = isHere ? inputs : inputs.map((x) => resident(row, x, backend))
+  const stored: readonly Stored[] = isHere
+    ? inputs
+    : inputs.map((x, i) => resident(row, x, backend, operands[i]!.isVariable))
   if (row.bounds !== undefined) checkBounds(row, stored, attrs, backend)
   const handle = signature.run(backend, stored, attrs)
   const out = new Tensor(signature.out, handle, backend)
@@ -247,7 +249,7 @@ export function constant(value: number, dtype: NumericDType): Tensor {
 const SCALAR: Sizes = []
 
 /** Where the values of `x` are on `backend`; they are copied there if need be. */
-function resident(row: Row<string, never>, x: Tensor, backend: Backend): Stored {
+function resident(row: Row<string, never>, x: Tensor, backend: Backend, isVariable: boolean): Stored {
   if (x.backend === backend || backend === abstractBackend) return x
   if (x.backend === abstractBackend)
     throw new BackendError(
@@ -258,7 +260,11 @@ function resident(row: Row<string, never>, x: Tensor, backend: Backend): Stored 
   const values = readNow(x.backend, x.handle, x)
   if (values === undefined)
     throw new BackendError(
-      `${row.name}: a tensor on the ${x.backend.name} backend was used on ${backend.name}; copy it with tensor(await x.data())`,
+      isVariable
+        ? `${row.name}: a variable on the ${x.backend.name} backend was used on ${backend.name}, and the host does not know ` +
+            "its values as they are now; it does after await v.data(), and those of a model's weights after fit, or await " +
+            'Promise.all(model.weights.map((v) => v.data()))'
+        : `${row.name}: a tensor on the ${x.backend.name} backend was used on ${backend.name}; copy it with tensor(await x.data())`,
       { op: row.name },
     )
   return { shape: x.shape, dtype: x.dtype, handle: backend.upload(values, x) }

@@ -38,8 +38,16 @@ export function backendOn(device: Device): GpuBackend {
   const cpuHandleOf = (value: Value, aval: Aval): Handle =>
     (value.block.cpu ??= cpuBackend.upload(value.host!, aval))
 
-  /** What the host has; once the device is lost, that is all there is. */
-  const atOnce = ({ host, copy }: Value): HostArray | undefined => host ?? (device.isLost ? copy : undefined)
+  /** What the host has. Once the device is lost, what it had is all there is. */
+  const atOnce = ({ host, copy, isCopyCurrent }: Value): HostArray | undefined =>
+    host ?? (isCopyCurrent || device.isLost ? copy : undefined)
+
+  /** Has the host remember what it read of a variable: should the device be lost, this is what is left. */
+  const remember = (value: Value, read: HostArray, isCurrent: boolean): void => {
+    if (!value.isKept) return
+    value.copy = read.slice()
+    value.isCopyCurrent = isCurrent
+  }
 
   /** Values that the host has, or can have at once. */
   const known = (value: Value, aval: Aval, op: string): HostArray | undefined => {
@@ -151,9 +159,10 @@ export function backendOn(device: Device): GpuBackend {
       const value = handle as Value
       const now = atOnce(value)
       if (now !== undefined) return now.slice()
+      const { part } = value.block
       const read = asDType(await device.read(values.storageOf(value, 'data')), aval)
-      // Should the device be lost, this is what is left of it.
-      if (value.isKept) value.copy = read.slice()
+      // Meanwhile a plan may have changed it.
+      remember(value, read, value.block.part === part)
       return read
     },
     known: (handle) => atOnce(handle as Value)?.slice(),
@@ -182,7 +191,7 @@ export function backendOn(device: Device): GpuBackend {
       const now = atOnce(value)
       if (now !== undefined) return now.slice()
       const read = asDType(device.readSync!(values.storageOf(value, 'dataSync')), aval)
-      if (value.isKept) value.copy = read.slice()
+      remember(value, read, true)
       return read
     }
   return gpuBackend

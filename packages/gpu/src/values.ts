@@ -47,6 +47,8 @@ export class Value {
   isKept = false
   /** What the host last knew of it, or of those it stands in the place of. */
   copy: HostArray | undefined
+  /** Whether that is what it is now. */
+  isCopyCurrent = false
   /** Never touched; memory of the host that stands for memory of the device, so that collections come in time. */
   weight: ArrayBuffer | undefined
 
@@ -140,18 +142,19 @@ export class Values {
   }
 
   /**
-   * Has a value be what lies elsewhere, and what the host knows of that; false, and nothing is done, where somebody else
+   * Has a value be what lies elsewhere, of the same values or of others; false, and nothing is done, where somebody else
    * has the value.
    */
-  move(value: Value, part: Part, host: HostArray | undefined): boolean {
+  move(value: Value, part: Part, areSame: boolean): boolean {
     const { block } = value
     if (block.part === undefined || block.users > 1 || value.isPinned || !value.holds) return false
     this.#empty(block)
     part.arena.users++
     block.part = part
-    if (block.host !== host) {
+    if (!areSame) {
       value.copy = block.host ?? value.copy
-      block.host = host
+      value.isCopyCurrent = false
+      block.host = undefined
       block.cpu = undefined
     }
     return true

@@ -4,8 +4,8 @@ import type { Backend, Handle, Kernel, Stored } from '../backend.js'
 import type { HostArray } from '../dtype.js'
 import { BackendError } from '../errors.js'
 import { sameShape } from '../shape.js'
-import { Tensor, type Variable } from '../tensor.js'
-import { valuesOf } from './home.js'
+import { Tensor, Variable } from '../tensor.js'
+import { knownValuesOf } from './home.js'
 import type { Check, Program, Source, ValueId } from './program.js'
 
 /** The handle of a value while a program is captured. */
@@ -101,10 +101,7 @@ export class Capture implements Backend {
     const key = variable ?? x.handle
     let known = this.#adopted.get(key)
     if (known === undefined) {
-      known =
-        variable !== undefined
-          ? this.#add(variable, { kind: 'variable', variable })
-          : this.#add(x, { kind: 'constant', values: valuesOf(x).slice() })
+      known = this.#add(x, variable === undefined ? outside(x) : { kind: 'variable', variable })
       this.#adopted.set(key, known)
     }
     // Views of one another share their handle.
@@ -178,6 +175,19 @@ export class Capture implements Backend {
     for (const [variable, before] of this.#before) variable.assign(before)
   }
 }
+
+/** A tensor from outside: a constant, or, where a device alone has its values, a variable that nobody changes. */
+function outside(x: Tensor): Source {
+  const values = knownValuesOf(x)
+  if (values !== undefined) return { kind: 'constant', values: values.slice() }
+  let variable = onDevices.get(x.handle)
+  if (variable === undefined) {
+    variable = new Variable(x.detach(), '(a tensor from outside)', false)
+    onDevices.set(x.handle, variable)
+  }
+  return { kind: 'variable', variable }
+}
+const onDevices = new WeakMap<Handle, Variable>()
 
 function noValues(): BackendError {
   return new BackendError(

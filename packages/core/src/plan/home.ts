@@ -71,16 +71,22 @@ export class Home {
 
 /** The values of a tensor, not copied where they are at hand: good until the next kernel runs, and not to be changed. */
 export function valuesOf(x: Tensor): NumericArray {
+  const values = knownValuesOf(x)
+  if (values === undefined)
+    throw new BackendError(
+      `compile: a tensor on the ${x.backend.name} backend was used on the CPU; copy it with tensor(await x.data()), or ` +
+        'await v.data() of a variable',
+      { op: 'compile' },
+    )
+  return values
+}
+
+/** The same, or undefined where a device alone has them. */
+export function knownValuesOf(x: Tensor): NumericArray | undefined {
   const { backend, handle, shape, dtype } = x
   if (x.isDisposed) throw disposed('compile', x)
   if (backend === wasmBackend) return viewOf(handle as WasmHandle, dtype, sizeOf(shape))
-  const values = readNow(backend, handle, { shape, dtype })
-  if (values === undefined)
-    throw new BackendError(
-      `compile: a tensor on the ${backend.name} backend was used on the CPU; copy it with tensor(await x.data())`,
-      { op: 'compile' },
-    )
-  return values as NumericArray
+  return readNow(backend, handle, { shape, dtype }) as NumericArray | undefined
 }
 
 const homes = new WeakMap<Variable, Home>()

@@ -110,7 +110,9 @@ export function difference(a: Program, b: Program): string | undefined {
       const at = x.values.findIndex((value, i) => !Object.is(value, y.values[i]))
       if (at >= 0 || x.values.length !== y.values.length)
         return `a constant was ${show(x.values[at])}, then ${show(y.values[at])}`
-    } else if (x.kind !== y.kind) return `another op as number ${id}`
+    } else if (x.kind === 'variable' && y.kind === 'variable' && x.variable !== y.variable)
+      return `another variable as number ${id}`
+    else if (x.kind !== y.kind) return `another op as number ${id}`
   }
   return undefined
 }

@@ -76,10 +76,10 @@ export class Tensors {
       const part: Part = { arena, at, length: variable.size }
       const { held } = variable
       const value = held.backend === this.#backend ? (held.handle as Value) : undefined
-      const host = areSame ? this.hostOf(held) : undefined
-      if (!variable.isShared && value !== undefined && this.#values.move(value, part, host)) continue
-      const made = this.#values.inArena(part, host)
+      if (!variable.isShared && value !== undefined && this.#values.move(value, part, areSame)) continue
+      const made = this.#values.inArena(part, areSame ? this.hostOf(held) : undefined)
       this.#values.keep(made, value)
+      made.isCopyCurrent = areSame && value?.isCopyCurrent === true
       variable.hold(new Tensor(variable.aval, made, this.#backend))
     }
   }
