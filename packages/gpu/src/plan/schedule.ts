@@ -139,8 +139,18 @@ function isForeignTo({ values }: Program, id: ValueId, isBetterAlone: BetterAlon
   const { source, shape } = values[id]!
   if (source.kind !== 'kernel') return false
   const inputs = source.inputs.map((input) => values[input]!.shape)
-  return !isWritable(source.kernel, inputs) || isBetterAlone(source.kernel, inputs, shape)
+  const { kernel } = source
+  return !isWritable(kernel, inputs) || isFoldedOften(kernel, shape) || isBetterAlone(kernel, inputs, shape)
 }
+
+/** Whether rows are long for a kernel of which each element would fold its row again. */
+function isFoldedOften(kernel: Kernel, shape: readonly number[]): boolean {
+  if (kernel.kind !== 'softmax') return false
+  const count = shape[kernel.axis]!
+  return count > LONG_ROW && sizeOf(shape) * count > MOST_FOLDED
+}
+const LONG_ROW = 32
+const MOST_FOLDED = 2 ** 18
 
 /** Whether one element of a kernel's output can be written as a formula of a few loops. */
 function isWritable(kernel: Kernel, shapes: readonly (readonly number[])[]): boolean {
