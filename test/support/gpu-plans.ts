@@ -12,8 +12,11 @@ import {
   LimitError,
   matmul,
   NonFiniteError,
+  pad,
+  pow,
   random,
   relu,
+  roll,
   scatterAdd,
   setBackend,
   setSeed,
@@ -158,6 +161,32 @@ export const planCases: readonly PlanCase[] = [
       })
       const values = [1, 2, -3, 0.25]
       return [await valuesOf(f(tensor(values))), values]
+    },
+  },
+  {
+    // Drivers took twice as long for each branch in a loop, and each copy of a branch had its own of those in it.
+    name: 'code that many elements of a product or many branches would copy is compiled in time that grows with it',
+    async run() {
+      const [x, y] = [random.uniform([32, 7], { seed: 1 }), random.uniform([8, 32], { seed: 2 })]
+      const functions = [
+        () =>
+          matmul(
+            pad(x, {
+              paddings: [
+                [0, 0],
+                [1, 0],
+              ],
+            }),
+            concat([y, y], 1),
+          ),
+        () => matmul(pow(y, y.add(1)), x),
+        () => Array.from({ length: 16 }).reduce<Tensor>((z, _, i) => roll(z, 1 + i, i % 2), x),
+      ]
+      const far = functions.map(async (f) => {
+        const [got, right] = await Promise.all([compile(f)().data(), f().data()])
+        return Math.max(...[...got].map((value, i) => Math.abs(value - right[i]!)))
+      })
+      return [(await Promise.all(far)).filter((d) => !(d < 5e-6)), []]
     },
   },
   {

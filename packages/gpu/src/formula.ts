@@ -6,6 +6,9 @@ export interface Words {
   readonly literal: (value: number) => string
   readonly choose: (test: string, a: string, b: string) => string
   readonly equal: string
+  /** Whether two tests hold, or one of them. */
+  readonly both: (a: string, b: string) => string
+  readonly either: (a: string, b: string) => string
   /** Whether a value is NaN, or finite, where that is better told by its bits. */
   readonly isNaN?: (x: string) => string
   readonly isFinite?: (x: string) => string
@@ -20,6 +23,8 @@ export const SCRIPT: Words = {
   },
   choose: (test, a, b) => `(${test} ? ${a} : ${b})`,
   equal: '===',
+  both: (a, b) => `(${a} && ${b})`,
+  either: (a, b) => `(${a} || ${b})`,
 }
 
 /** Names of a formula's values in a source: arguments a0, a1, …, parameters p0, p1, …; `inf` and `nan` where it uses them. */
@@ -48,8 +53,8 @@ function truthOf(e: Expr, words: Words): string {
     // Drivers take x != y for "x and y are ordered and differ", which is false of NaN.
     if (e.fn === 'notEqual') return `(!(${of(e.x)} ${words.equal} ${of(e.y)}))`
     if (comparison !== undefined) return `(${of(e.x)} ${comparison} ${of(e.y)})`
-    if (e.fn === 'and') return `(${truthOf(e.x, words)} && ${truthOf(e.y, words)})`
-    if (e.fn === 'or') return `(${truthOf(e.x, words)} || ${truthOf(e.y, words)})`
+    if (e.fn === 'and') return words.both(truthOf(e.x, words), truthOf(e.y, words))
+    if (e.fn === 'or') return words.either(truthOf(e.x, words), truthOf(e.y, words))
   }
   if (e.kind === 'call1') {
     if (e.fn === 'not') return `(!${truthOf(e.x, words)})`
@@ -131,7 +136,7 @@ const bounded =
     const [a, b] = [sourceOf(x, words), sourceOf(y, words)]
     const isBound = y.kind === 'const' && Number.isFinite(y.value) && x.kind === 'arg'
     return isBound
-      ? words.choose(`(${a} ${within} ${b} || !(${a} ${words.equal} ${a}))`, a, b)
+      ? words.choose(words.either(`${a} ${within} ${b}`, `!(${a} ${words.equal} ${a})`), a, b)
       : `${name}(${a}, ${b})`
   }
 

@@ -437,11 +437,33 @@ export function functionNamed(name: string): DeviceFunction | undefined {
   return BY_NAME.get(name)
 }
 
+const CALL = /\b(\w+)\(/g
+
+/** How many statements a text runs in functions that it calls, and in those that these call. */
+export function statementsCalledIn(text: string): number {
+  let count = 0
+  for (const [, name] of text.matchAll(CALL)) count += statementsOf(name!)
+  return count
+}
+
+const COUNTS = new Map<string, number>()
+
+function statementsOf(name: string): number {
+  const source = BY_NAME.get(name)?.source
+  if (source === undefined) return 0
+  const known = COUNTS.get(name)
+  if (known !== undefined) return known
+  const body = source.slice(source.indexOf('{'))
+  const count = (body.match(/;/g)?.length ?? 0) + statementsCalledIn(body)
+  COUNTS.set(name, count)
+  return count
+}
+
 /** The functions that a source calls, and those that these call. */
 export function functionsIn(source: string): DeviceFunction[] {
   const found = new Set<DeviceFunction>()
   const look = (text: string): void => {
-    for (const [, name] of text.matchAll(/\b(\w+)\(/g)) {
+    for (const [, name] of text.matchAll(CALL)) {
       const called = BY_NAME.get(name!)
       if (called === undefined || found.has(called)) continue
       found.add(called)

@@ -20,6 +20,6 @@ export const FOLDS: { readonly [O in FoldOp]: Fold } = {
 }
 
 /** The further of two numbers; NaN, once it is there, stays. */
-function beyond(acc: string, v: string, within: string, { choose, equal }: Language): string {
-  return choose(`${acc} ${equal} ${acc} && !(${v} ${within} ${acc})`, v, acc)
+function beyond(acc: string, v: string, within: string, { choose, equal, both }: Language): string {
+  return choose(both(`${acc} ${equal} ${acc}`, `!(${v} ${within} ${acc})`), v, acc)
 }

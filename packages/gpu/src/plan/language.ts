@@ -7,6 +7,8 @@ export interface Language extends Words {
   /** A number that later statements change. */
   readonly variable: (name: string, first: string) => readonly string[]
   readonly loop: (name: string, count: number) => string
+  /** What begins a branch for which several tests hold, each line of it one that is closed. */
+  readonly branch: (tests: readonly string[]) => readonly string[]
   /** The quotient of two whole numbers, and a whole number as a number. */
   readonly quotient: (a: string, b: number) => string
   readonly float: (integer: string) => string
@@ -23,6 +25,7 @@ export const GPU_JS: Language = {
   number: (name, text) => [`let ${name} = 0.0;`, `${name} = ${text};`],
   variable: (name, first) => [`let ${name} = 0.0;`, `${name} = ${first};`],
   loop: (name, count) => `for (let ${name} = 0; ${name} < ${count}; ${name}++) {`,
+  branch: (tests) => tests.map((test) => `if (${test}) {`),
   quotient: (a, b) => `idiv(${a}, ${b})`,
   float: (integer) => integer,
   read: (array, at) => `${array}[${at}]`,
@@ -41,6 +44,9 @@ export const WGSL: Language = {
   },
   choose: (test, a, b) => `select(${b}, ${a}, ${test})`,
   equal: '==',
+  // Not && and ||, which are branches: drivers that follow all ways through a loop take twice as long for each.
+  both: (a, b) => `((${a}) & (${b}))`,
+  either: (a, b) => `((${a}) | (${b}))`,
   // Drivers may take it that there are neither NaN nor infinities.
   isNaN: (x) => `((bitcast<u32>(${x}) & 0x7fffffffu) > 0x7f800000u)`,
   isFinite: (x) => `((bitcast<u32>(${x}) & 0x7f800000u) != 0x7f800000u)`,
@@ -48,6 +54,7 @@ export const WGSL: Language = {
   number: (name, text) => [`let ${name} : f32 = ${text};`],
   variable: (name, first) => [`var ${name} : f32 = ${first};`],
   loop: (name, count) => `for (var ${name} = 0; ${name} < ${count}; ${name}++) {`,
+  branch: (tests) => [`if (${tests.map((test) => `(${test})`).join(' & ')}) {`],
   quotient: (a, b) => `(${a} / ${b})`,
   float: (integer) => `f32(${integer})`,
   read: (array, at) => `user_${array}[${at}]`,

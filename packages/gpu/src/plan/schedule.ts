@@ -7,7 +7,7 @@ import {
   type ValueId,
 } from '@adjoint/core/extend'
 import { GPU_JS } from './language.js'
-import { Writer } from './writer.js'
+import { LEAST_FOR_TILES, Writer } from './writer.js'
 
 /** Values that one dispatch computes, side by side in one storage. */
 export interface Dispatch {
@@ -35,7 +35,13 @@ const MOST_ALL = 2 ** 22
  */
 const MOST_AGAIN = 2 ** 13
 const MOST_TEXT = 2 ** 15
-/** Drivers unroll loops, and double what they try with every branch inside. */
+/**
+ * Up to so many lines of code, with those of its functions, a value is computed where it is used. Of a product, which is
+ * computed in tiles, a thread has a copy of the code for each row, column and term.
+ */
+const LONG = 512
+const LONG_IN_TILES = 16
+/** What loops run over is read where each term would try more conditions. */
 const MOST_BRANCHES = 8
 
 /**
@@ -222,6 +228,7 @@ function storedOf(program: Program, isForeign: (id: ValueId) => boolean): Stored
   })
   const workOf = (id: ValueId): number => written(program, id, isLoaded).work
   const users = (id: ValueId): number => new Set(consumers[id]).size
+  const isInline = (id: ValueId): boolean => values[id]!.source.kind === 'kernel' && !loaded.has(id)
   const store = (id: ValueId): void => {
     stored.add(id)
     loaded.add(id)
@@ -236,23 +243,27 @@ function storedOf(program: Program, isForeign: (id: ValueId) => boolean): Stored
       loaded.add(id)
       return
     }
+    const isTiled = kernel.kind === 'matmul' && sizeOf(shape) >= LEAST_FOR_TILES
     if (LOOPS.has(kernel.kind))
-      for (const input of inputs)
-        if (!loaded.has(input) && written(program, input, isLoaded).branches > MOST_BRANCHES) store(input)
+      for (const input of inputs.filter(isInline)) {
+        const { branches, length } = written(program, input, isLoaded)
+        if (branches > MOST_BRANCHES || (isTiled && length > LONG_IN_TILES)) store(input)
+      }
     // A product ends with the elementwise kernels that it alone goes through.
     if (kernel.kind === 'matmul') {
       store(endOf(id))
       return
     }
     const all = consumers[id]!.reduce((sum, c) => sum + readsBy(c), 0)
-    const { work, lines } = written(program, id, isLoaded)
+    const { work, length, lines } = written(program, id, isLoaded)
     // What the change of variables takes from the results' part is not computed twice.
     const isKept = isFirst[id] === 1 && consumers[id]!.some((c) => isFirst[c] === 0)
     const isShort = users(id) === 1 || users(id) * lines.length <= MOST_AGAIN
     const isAgain =
-      work <= CHEAP ||
-      (!isKept && all <= sizeOf(shape)) ||
-      (!isKept && isShort && work <= MOST_WORK && all * work <= MOST_ALL)
+      length <= LONG &&
+      (work <= CHEAP ||
+        (!isKept && all <= sizeOf(shape)) ||
+        (!isKept && isShort && work <= MOST_WORK && all * work <= MOST_ALL))
     if (!isAgain) store(id)
     else if (stored.has(id)) relieve(id)
   })
@@ -264,7 +275,7 @@ function storedOf(program: Program, isForeign: (id: ValueId) => boolean): Stored
     const { source } = values[id]!
     if (source.kind !== 'kernel' || isForeign(id) || workOf(id) <= MOST_WORK) return
     for (const input of source.inputs) {
-      if (values[input]!.source.kind !== 'kernel' || loaded.has(input)) continue
+      if (!isInline(input)) continue
       if (!LOOPS.has(source.kernel.kind)) relieve(input)
       else if (workOf(input) > CHEAP) store(input)
     }

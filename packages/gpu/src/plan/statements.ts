@@ -1,3 +1,4 @@
+import { statementsCalledIn } from '../functions.js'
 import type { Language } from './language.js'
 
 interface Block {
@@ -9,6 +10,9 @@ interface Block {
   readonly isBranch: boolean
 }
 
+/** What a driver makes of a branch or a loop is about as much as of so many lines. */
+const LINES_OF_BRANCH = 8
+
 /**
  * The statements of a kernel while they are written, in blocks, one in the other. What does not depend on a loop is
  * computed before it, and what is computed is computed once.
@@ -19,8 +23,9 @@ export class Statements {
   /** In which block a name stands. */
   readonly #depths = new Map<string, number>()
   #count = 0
-  /** About how many operations they take. */
+  /** About how many operations they take, and how many lines they are with those of the functions that they call. */
   work = 0
+  length = 0
   /** How many statements run on a condition. */
   branches = 0
 
@@ -34,6 +39,7 @@ export class Statements {
   }
 
   say(line: string): void {
+    this.length++
     this.#blocks.at(-1)!.lines.push(line)
   }
 
@@ -63,6 +69,7 @@ export class Statements {
     block.lines.push(...lines(name, text))
     block.known.set(key, name)
     this.work += block.trips * (1 + 4 * (text.match(/fn[A-Z]/g)?.length ?? 0))
+    this.length += 1 + statementsCalledIn(text)
     return name
   }
 
@@ -102,17 +109,21 @@ export class Statements {
     const outer = this.#blocks.at(-1)!
     // gpu.js ends loops at 65535 where it does not see their end; it sees this one.
     const k = this.#name('k', this.#blocks.length)
+    this.length += LINES_OF_BRANCH
     const lines = this.#inner({ trips: outer.trips * count, isBranch: false }, () => {
       body(k)
     })
     outer.lines.push(this.language.loop(k, count), ...lines, '}')
   }
 
-  branch(test: string, body: () => void): void {
+  /** Runs `body` where all tests hold. */
+  branch(tests: readonly string[], body: () => void): void {
     this.branches++
     const outer = this.#blocks.at(-1)!
     const lines = this.#inner({ trips: outer.trips, isBranch: true }, body)
-    outer.lines.push(`if (${test}) {`, ...lines, '}')
+    const begin = this.language.branch(tests)
+    this.length += LINES_OF_BRANCH
+    outer.lines.push(...begin, ...lines, ...begin.map(() => '}'))
   }
 
   #inner(kind: Pick<Block, 'trips' | 'isBranch'>, body: () => void): readonly string[] {

@@ -3,7 +3,7 @@ import { filled, filledByFours } from './fill.js'
 import { type Language, WGSL } from './language.js'
 import { asWgsl } from '../text.js'
 import { gathered, type Group, HERE, type Place, shifted, SLOTS, spanOf, standsAnywhere } from './text.js'
-import { lengthOf, type Tile, Writer } from './writer.js'
+import { LEAST_FOR_TILES, lengthOf, type Tile, Writer } from './writer.js'
 
 /** Threads of one group; each value's begin with a group of their own. */
 const GROUP = 64
@@ -13,9 +13,6 @@ const WGSL_BY_FOURS: Language = {
   ...WGSL,
   read: (array, at) => `user_${array}[(${at}) >> 2u][(${at}) & 3]`,
 }
-
-/** Products of fewer elements than this are computed one by one, so that enough threads share the work. */
-const LEAST_FOR_TILES = 1024
 
 /**
  * A dispatch in WGSL, from its entry point on, and how many threads it takes. What gpu.js has no words for: a thread

@@ -5,6 +5,9 @@ import type { Language } from './language.js'
 import { type At, broadcastAt, digitsOf, factor, flatOf, reshapedAt, type Sizes } from './positions.js'
 import { Statements } from './statements.js'
 
+/** Products of fewer elements than this are computed one by one, so that enough threads share the work. */
+export const LEAST_FOR_TILES = 1024
+
 /** Rows and columns that one thread computes, columns by fours, and how many terms a turn of its loop adds. */
 export type Tile = readonly [rows: number, columns: number, terms: number]
 
@@ -53,6 +56,11 @@ export class Writer {
   /** About how many operations it takes. */
   get work(): number {
     return this.#write.work
+  }
+
+  /** About how many lines of code it is. */
+  get length(): number {
+    return this.#write.length
   }
 
   /** How many statements run on a condition. */
@@ -140,7 +148,7 @@ export class Writer {
           this.#write.say(store(flatOf(this.#write, at), this.#computed(id, at)))
         }
         if (isThere.length === 0) write()
-        else this.#write.branch(isThere.join(' && '), write)
+        else this.#write.branch(isThere, write)
       })
     })
   }
@@ -240,7 +248,7 @@ export class Writer {
           const from = begin
           begin += side
           const d = own[kernel.axis]!
-          this.#write.branch(`${d} >= ${from} && ${d} < ${begin}`, () => {
+          this.#write.branch([`${d} >= ${from}`, `${d} < ${begin}`], () => {
             const moved = own.map((digit, axis) =>
               axis === kernel.axis && from > 0 ? this.#write.integer(`${digit} - ${from}`) : digit,
             )
@@ -267,7 +275,7 @@ export class Writer {
           const from = digitsOf(this.#write, { shape: ys, flat: k })
           const moved = [...own.slice(0, kernel.axis), ...from, ...own.slice(kernel.axis + 1)]
           this.#write.branch(
-            `position(${index}, ${xs[kernel.axis]}) ${this.#language.equal} ${target}`,
+            [`position(${index}, ${xs[kernel.axis]}) ${this.#language.equal} ${target}`],
             () => {
               this.#write.say(`${sum} += ${this.#valueAt(inputs[2]!, { shape: zs, digits: moved })};`)
             },
@@ -292,12 +300,15 @@ export class Writer {
         const extreme = this.#write.variable(along('0'))
         this.#write.loop(xs[kernel.axis]!, (k) => {
           const v = along(k)
-          const { equal, float } = this.#language
-          const isBetter = `!(${v} ${equal} ${v}) || ${v} ${kernel.op === 'max' ? '>' : '<'} ${extreme}`
-          this.#write.branch(`${extreme} ${equal} ${extreme} && (${isBetter})`, () => {
-            this.#write.say(`${extreme} = ${v};`)
-            this.#write.say(`${best} = ${float(k)};`)
-          })
+          const { equal, float, either } = this.#language
+          const further = `${v} ${kernel.op === 'max' ? '>' : '<'} ${extreme}`
+          this.#write.branch(
+            [`${extreme} ${equal} ${extreme}`, either(`!(${v} ${equal} ${v})`, further)],
+            () => {
+              this.#write.say(`${extreme} = ${v};`)
+              this.#write.say(`${best} = ${float(k)};`)
+            },
+          )
         })
         return best
       }
@@ -366,7 +377,7 @@ export class Writer {
           return at >= 0 ? ks[at]! : own[isKept ? axis : kept.indexOf(axis)]!
         }),
       })
-    const { abs, sqrt, inf, equal, choose, literal } = this.#language
+    const { abs, sqrt, inf, equal, both, choose, literal } = this.#language
     const folded = (how: FoldOp, f?: (v: string) => string): string =>
       this.#fold(how, counts, (ks) => (f === undefined ? term(ks) : this.#write.number(f(term(ks)))))
     switch (op) {
@@ -382,7 +393,7 @@ export class Writer {
         const largest = folded('max', (v) => `${abs}(${v})`)
         const squares = folded('sum', (v) => `(${v} / ${largest}) * (${v} / ${largest})`)
         return this.#write.number(
-          choose(`${largest} > 0 && ${largest} < ${inf}`, `${largest} * ${sqrt}(${squares})`, largest),
+          choose(both(`${largest} > 0`, `${largest} < ${inf}`), `${largest} * ${sqrt}(${squares})`, largest),
         )
       }
       case 'logSumExp': {
@@ -412,12 +423,12 @@ export class Writer {
       const from = stride < 0 ? b + (side - 1) * stride : b
       const off = from === 0 ? digit : this.#write.integer(`${digit} - ${from}`)
       const k = step === 1 ? off : this.#write.integer(this.#language.quotient(off, step))
-      tests.push(`${off} >= 0 && ${k} < ${side}`)
+      tests.push(`${off} >= 0`, `${k} < ${side}`)
       if (step !== 1) tests.push(`${factor(k)} * ${step} ${this.#language.equal} ${off}`)
       return stride < 0 ? this.#write.integer(`${side - 1} - ${k}`) : k
     })
     if (tests.length === 0) return this.#valueAt(x, { shape, digits: [] })
-    this.#write.branch(tests.join(' && '), () => {
+    this.#write.branch(tests, () => {
       this.#write.say(`${result} = ${this.#valueAt(x, { shape, digits: moved })};`)
     })
     return result
