@@ -97,7 +97,7 @@ describe.skipIf(gpu === undefined)('a plan on webgpu', () => {
   test('shaders of a model of many branches stay short, and their loops have few conditions', async () => {
     const program = vi.spyOn(WebGpuDevice.prototype, 'program')
     const x = input({ shape: [6] })
-    const joined = concatenate()(Array.from({ length: 16 }, (_, i) => dense(1 + (i % 3))(x)))
+    const joined = concatenate(Array.from({ length: 16 }, (_, i) => dense(1 + (i % 3))(x)))
     const m = model({ inputs: x, outputs: dense(3)(joined) })
     m.compile({ optimizer: 'adam', loss: 'mse' })
     const [data, target] = [random.uniform([48, 6]), random.uniform([48, 3])]

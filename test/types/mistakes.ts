@@ -1,5 +1,6 @@
 // Mistakes that must not compile. Each has the number by which the list in docs and tests refers to it.
 import {
+  add,
   concatenate,
   dense,
   embedding,
@@ -127,3 +128,7 @@ lambda(() => 3)
 one.setLossWeights({ dir: 1 })
 // @ts-expect-error 43: a loss over an output that there is not
 one.compile({ modelLoss: (targets, outputs) => targets.direction.sub(outputs.directon) })
+// @ts-expect-error 44: a sum of one input
+add([price])
+// @ts-expect-error 45: nothing to join
+concatenate([])

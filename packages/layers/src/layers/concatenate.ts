@@ -13,7 +13,7 @@ import { formatShape, promote, show } from '@adjoint/core/extend'
 import type { CallOptions, SymbolicAval } from '../layer.js'
 import { alignedMask } from '../masks.js'
 import type { LayerOptions, NumIn } from '../types.js'
-import type { ConcatCheck, Concatenated } from './merge-types.js'
+import type { AtLeast, ConcatCheck, Concatenated } from './merge-types.js'
 import { bothForms, ListLayer } from './merge.js'
 
 /** Options of {@link concatenate}. */
@@ -115,12 +115,8 @@ export interface ConcatenateFactory {
   <const N extends string = string, const A extends number = -1>(
     options?: ConcatenateOptions<N, A>,
   ): Concatenate<N, A>
-  <
-    const T extends readonly [NumIn, ...NumIn[]],
-    const N extends string = string,
-    const A extends number = -1,
-  >(
-    xs: T & ConcatCheck<T, A>,
+  <const T extends readonly NumIn[], const N extends string = string, const A extends number = -1>(
+    xs: T & ConcatCheck<T, A> & AtLeast<[NumIn], 'concatenate', T>,
     options?: ConcatenateOptions<N, A>,
   ): Concatenated<T, A, N>
 }

@@ -16,7 +16,7 @@ import { promote } from '@adjoint/core/extend'
 import { described, type SymbolicAval } from '../layer.js'
 import type { LayerOptions, NumIn } from '../types.js'
 import { bothForms, Merge } from './merge.js'
-import type { MergeCheck, Merged } from './merge-types.js'
+import type { AtLeast, MergeCheck, Merged } from './merge-types.js'
 import { checkCount } from './options.js'
 
 /** Options of {@link gatedFusion}. */
@@ -109,8 +109,8 @@ export class GatedFusion<N extends string = string> extends Merge<'gatedFusion',
 /** Both forms of {@link GatedFusion}. */
 export interface GatedFusionFactory {
   <const N extends string = string>(options?: GatedFusionOptions<N>): Merge<'gatedFusion', N>
-  <const T extends readonly [NumIn, NumIn, ...NumIn[]], const N extends string = string>(
-    xs: T & MergeCheck<'gatedFusion', T>,
+  <const T extends readonly NumIn[], const N extends string = string>(
+    xs: T & MergeCheck<'gatedFusion', T> & AtLeast<[NumIn, NumIn], 'gatedFusion', T>,
     options?: GatedFusionOptions<N>,
   ): Merged<T, N>
 }

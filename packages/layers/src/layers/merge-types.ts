@@ -8,6 +8,17 @@ import type { NumIn, ReplaceLast, Show, Sym } from '../types.js'
 type ShapeOf<X> = X extends SymbolicTensor<infer S> ? S : Shape
 type IsSymbolicList<T extends readonly NumIn[]> = Extract<T[number], Sym.Any> extends never ? false : true
 
+/** Nothing for a list that is long enough, or whose length only the run tells; else a message. */
+export type AtLeast<
+  Least extends readonly unknown[],
+  Op extends string,
+  T extends readonly unknown[],
+> = number extends T['length']
+  ? unknown
+  : T extends readonly [...Least, ...unknown[]]
+    ? unknown
+    : `${Op}: takes ${Least['length']} or more inputs`
+
 // ---- elementwise merges: sides broadcast from the last axis on, as in Keras
 
 type DimClash<A extends Dim, B extends Dim> = number extends A

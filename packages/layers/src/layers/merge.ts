@@ -3,7 +3,7 @@ import { abstractBackend, formatShape, isRecord, typeName, withoutValues } from 
 import { type CallContext, type CallOptions, LayerBase, type SymbolicAval } from '../layer.js'
 import { alignedMask } from '../masks.js'
 import type { LayerOptions, NumIn } from '../types.js'
-import type { MergeCheck, Merged } from './merge-types.js'
+import type { AtLeast, MergeCheck, Merged } from './merge-types.js'
 
 /** A layer that makes one tensor of a list. */
 export abstract class ListLayer<N extends string = string> extends LayerBase<N> {
@@ -130,8 +130,8 @@ export interface Merge<Op extends string, N extends string> {
 /** A merge in both forms: `add()([a, b])` makes the layer, `add([a, b])` calls it at once. */
 export interface MergeFactory<Op extends string> {
   <const N extends string = string>(options?: LayerOptions<N>): Merge<Op, N>
-  <const T extends readonly [NumIn, NumIn, ...NumIn[]], const N extends string = string>(
-    xs: T & MergeCheck<Op, T>,
+  <const T extends readonly NumIn[], const N extends string = string>(
+    xs: T & MergeCheck<Op, T> & AtLeast<[NumIn, NumIn], Op, T>,
     options?: LayerOptions<N>,
   ): Merged<T, N>
 }

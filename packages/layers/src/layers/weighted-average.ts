@@ -15,7 +15,7 @@ import { show } from '@adjoint/core/extend'
 import type { SymbolicAval } from '../layer.js'
 import type { LayerOptions, NumIn } from '../types.js'
 import { bothForms, Merge } from './merge.js'
-import type { MergeCheck, Merged } from './merge-types.js'
+import type { AtLeast, MergeCheck, Merged } from './merge-types.js'
 
 /** Options of {@link weightedAverage}. */
 export interface WeightedAverageOptions<N extends string = string> extends LayerOptions<N> {
@@ -101,8 +101,8 @@ function sharesOf(what: string, weights: unknown): number[] {
 /** Both forms of {@link WeightedAverage}. */
 export interface WeightedAverageFactory {
   <const N extends string = string>(options?: WeightedAverageOptions<N>): Merge<'weightedAverage', N>
-  <const T extends readonly [NumIn, NumIn, ...NumIn[]], const N extends string = string>(
-    xs: T & MergeCheck<'weightedAverage', T>,
+  <const T extends readonly NumIn[], const N extends string = string>(
+    xs: T & MergeCheck<'weightedAverage', T> & AtLeast<[NumIn, NumIn], 'weightedAverage', T>,
     options?: WeightedAverageOptions<N>,
   ): Merged<T, N>
 }
