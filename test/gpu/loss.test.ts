@@ -2,7 +2,7 @@
 import { BackendError, grad, matmul, setBackend, tensor, variable, withBackend } from '@adjoint/core'
 import { cpuBackend } from '@adjoint/core/extend'
 import { createGpuBackend, type GpuBackend } from '@adjoint/gpu'
-import { dense, input, model } from '@adjoint/layers'
+import { dense, input, lambdaCallback, model } from '@adjoint/layers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openGpu } from '../support/gpu.js'
 
@@ -70,6 +70,32 @@ describe.skipIf(first === undefined)('when the device is lost', () => {
     const again = (await m.predict(x)) as typeof made
     const [a, b] = [await again.data(), await onCpu.data()]
     expect(a[0]).toBeCloseTo(b[0]!, 5)
+    const { history } = await m.fit(x, [[1], [2]], { epochs: 2, verbose: 0 })
+    expect(history.loss[1]).toBeLessThan(history.loss[0]!)
+  })
+
+  test('in fit, weights, what the optimizer remembers and how many steps it counts go back to one moment', async () => {
+    const x0 = input({ shape: [3] })
+    const m = model({ inputs: x0, outputs: dense(1)(x0) })
+    m.compile({ optimizer: 'adam', loss: 'mse' })
+    const x = [
+      [1, 2, 3],
+      [4, 5, 6],
+    ]
+    await m.fit(x, [[1], [2]], { epochs: 2, verbose: 0 })
+    const all = (): Promise<ArrayLike<number>[]> =>
+      Promise.all([...m.weights, ...m.optimizer.variables].map((v) => v.data()))
+    const before = await all()
+    const onEpochEnd = async (epoch: number): Promise<void> => {
+      // What somebody reads on the way is of another moment.
+      if (epoch === 2) await m.weights[0]!.data()
+      if (epoch === 4) device.destroy()
+    }
+    const lost = m.fit(x, [[1], [2]], { epochs: 9, verbose: 0, callbacks: lambdaCallback({ onEpochEnd }) })
+    await expect(lost).rejects.toThrow(/was lost/)
+    expect(m.optimizer.iterations).toBe(2)
+    setBackend(cpuBackend)
+    expect(await all()).toEqual(before)
     const { history } = await m.fit(x, [[1], [2]], { epochs: 2, verbose: 0 })
     expect(history.loss[1]).toBeLessThan(history.loss[0]!)
   })

@@ -105,6 +105,8 @@ export interface Backend {
   keep?(handle: Handle, before?: Handle): void
   /** Whether values can be lost with the device; then those of variables are what was last read of them. */
   readonly canBeLost?: boolean
+  /** Whether that has happened. */
+  readonly isLost?: boolean
   /** Told that values may be read as long as there is a handle, also when a variable holds others by then. */
   pin?(handle: Handle): void
   /** Where a tensor of another backend is here; without it values are copied over. */

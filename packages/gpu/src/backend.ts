@@ -143,6 +143,9 @@ export function backendOn(device: Device): GpuBackend {
     name: `gpu.js (${mode})`,
     info: device.info,
     canBeLost: true,
+    get isLost() {
+      return device.isLost
+    },
     memory: () => device.held,
     run(kernel, inputs, out) {
       if (kernel.kind === 'view') return values.share(inputs[0]!.handle as Value)

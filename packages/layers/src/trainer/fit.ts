@@ -12,6 +12,7 @@ import { CallbackRun } from './callback-run.js'
 import { type Compiled, compiledOf, logNamesOf } from './compile.js'
 import { checkCanEvaluate, evaluateOn } from './evaluate.js'
 import { TrainingHistory } from './history.js'
+import { HostCopy } from './host-copy.js'
 import { Meter } from './logs.js'
 import { checkSomeThere } from './missing.js'
 import type { MeterState, TrainingShape, TrainingState } from './position.js'
@@ -132,8 +133,9 @@ export class Training {
   /** Of one epoch, as far as that is known. */
   #steps: number | undefined
   readonly #air = new Air()
-  /** When the host last knew all that was trained. */
+  /** When the host last knew all that was trained, and what that was. */
   #copied = now()
+  #copy: HostCopy | undefined
   readonly #backup: BackupAndRestore | undefined
   readonly #history = { epoch: [] as number[], logs: {} as Record<string, number[]> }
   /** The draw of the program's random numbers that all of the training's come from. */
@@ -179,9 +181,19 @@ export class Training {
   }
 
   async run(): Promise<History> {
+    try {
+      return await this.#run()
+    } catch (error) {
+      if (this.#bound.backend.isLost === true) this.#bound.run(() => this.#copy?.restore())
+      throw error
+    }
+  }
+
+  async #run(): Promise<History> {
     const { initialEpoch, epochs, signal } = this.#settings
     await this.#callbacks.call('onTrainBegin')
     const resumed = await this.#resumed()
+    await this.#tellHost()
     let epoch = resumed?.epoch ?? initialEpoch
     let from = resumed?.meter && { step: resumed.step, random: resumed.random, meter: resumed.meter }
     let isDone = true
@@ -192,23 +204,25 @@ export class Training {
       if (logs === undefined) break
       from = undefined
       this.#record(epoch, logs)
-      if (now() - this.#copied > COPY_EVERY_MS) await this.#copy()
+      if (now() - this.#copied > COPY_EVERY_MS) await this.#tellHost()
       await this.#backup?.save(this.#state(epoch + 1))
       isOver = this.#callbacks.stops
     }
     if (epochs > initialEpoch)
       this.#bound.run(() => this.#compiled.optimizer.finalize(this.#model.trainableVariables))
-    await this.#copy()
-    await this.#callbacks.call('onTrainEnd')
+    try {
+      await this.#callbacks.call('onTrainEnd')
+    } finally {
+      await this.#tellHost()
+    }
     if (isDone) await this.#backup?.done()
     return new TrainingHistory(this.#history.epoch, this.#history.logs, this.#params())
   }
 
   /** Has the host know what was trained, where the device can be lost and all that is on it. */
-  async #copy(): Promise<void> {
+  async #tellHost(): Promise<void> {
     if (this.#bound.backend.canBeLost !== true) return
-    const { optimizer } = this.#compiled
-    await Promise.all([...this.#model.weights, ...optimizer.slots].map((v) => v.data()))
+    this.#copy = await HostCopy.of(this.#model, this.#compiled)
     this.#copied = now()
   }
 
