@@ -24,7 +24,7 @@ const OF_STEPS = (['b1', 'b2', 'b3', 'b4'] as const).flatMap((kind) =>
 const ASKED: readonly Asked[] = [
   { kind: 'matmul', size: 512, ours: 'gpu.js webgl2', against: 'tfjs webgl', times: 0.6 },
   { kind: 'matmul', size: 512, ours: 'gpu.js webgpu', against: 'jax-js webgpu', times: 0.4 },
-  ...(['mul', 'softmax'] as const).flatMap((kind) => [
+  ...(['mul', 'mul by a row', 'exp', 'softmax'] as const).flatMap((kind) => [
     { kind, ours: 'gpu.js webgl2', against: 'tfjs webgl', times: 1 },
     { kind, ours: 'gpu.js webgpu', against: 'tfjs webgpu', times: 1 },
   ]),
