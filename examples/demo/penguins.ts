@@ -11,7 +11,6 @@ import {
   normalization,
   random,
   setSeed,
-  stringLookup,
 } from '@adjoint/layers'
 import { accuracy, rSquared, variance } from '../scores.js'
 import type { Scores } from './messages.js'
@@ -38,8 +37,8 @@ async function readPenguins() {
   const train = shuffled.slice(heldOut)
   const x = fromRows(train, {
     measurements: { kind: 'numeric', from: MEASUREMENTS },
-    island: { kind: 'text', from: 'Island' },
-    sex: { kind: 'text', from: 'Sex', missing: 'unknown' },
+    island: { kind: 'categorical', from: 'Island' },
+    sex: { kind: 'categorical', from: 'Sex', categories: ['FEMALE', 'MALE'], unknown: 'class' },
   })
   const y = fromRows(train, {
     species: { kind: 'categorical', from: 'Species' },
@@ -60,15 +59,14 @@ export async function penguins(units: number) {
   grams.adapt(y.bodyMass)
 
   const measurements = input({ shape: [3], name: 'measurements' })
-  const island = input({ shape: [1], dtype: 'string', name: 'island' })
-  const sex = input({ shape: [1], dtype: 'string', name: 'sex' })
-  const islands = stringLookup({ vocabulary: ['Biscoe', 'Dream', 'Torgersen'], name: 'islands' })
-  const sexes = stringLookup({ vocabulary: ['FEMALE', 'MALE'], name: 'sexes' })
+  // Classes by their numbers: with strings among the inputs a step would not be a plan.
+  const island = input({ shape: [1], dtype: 'int32', name: 'island' })
+  const sex = input({ shape: [1], dtype: 'int32', name: 'sex' })
 
   const features = concatenate([
     scale(measurements),
-    categoryEncoding({ numTokens: 4, outputMode: 'one_hot' })(islands(island)),
-    categoryEncoding({ numTokens: 3, outputMode: 'one_hot' })(sexes(sex)),
+    categoryEncoding({ numTokens: 3, outputMode: 'one_hot' })(island),
+    categoryEncoding({ numTokens: 3, outputMode: 'one_hot' })(sex),
   ])
   const wide = dense(units, { activation: 'relu' })(features)
   const hidden = dense(units / 2, { activation: 'relu' })(wide)
