@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import { WebGpuDevice } from '../../packages/gpu/src/webgpu-device.js'
 import { openGpu } from '../support/gpu.js'
 import { planCases, runPlanCase, type Trainable, trained, trainedApart } from '../support/gpu-plans.js'
+import { randomPlanApart } from '../support/random-plans.js'
 import { REFUSALS, withoutOwnWgsl } from '../support/gpu-seam.js'
 
 const { gpu } = await openGpu()
@@ -92,6 +93,15 @@ describe.skipIf(gpu === undefined)('a plan on webgpu', () => {
       expect(texts).toBeGreaterThan(5)
       other.losses.forEach((loss, i) => expect(loss).toBeCloseTo(losses[i]!, 5))
     }
+  })
+
+  test('so has whatever is made at random of ops, and the numbers are right', async () => {
+    const { result } = await withoutOwnWgsl(undefined, async (without) => {
+      const wrong: string[] = []
+      for (let i = 1; i <= (isFull ? 100 : 4); i++) wrong.push(...(await randomPlanApart(without, i, 6)))
+      return wrong
+    })
+    expect(result).toEqual([])
   })
 
   test('shaders of a model of many branches stay short, and their loops have few conditions', async () => {

@@ -8,7 +8,9 @@ import {
   compile,
   concat,
   cumsum,
+  flip,
   gather,
+  grad,
   LimitError,
   matmul,
   NonFiniteError,
@@ -20,6 +22,7 @@ import {
   scatterAdd,
   setBackend,
   setSeed,
+  stack,
   tensor,
   type Tensor,
   valueAndGrads,
@@ -120,6 +123,30 @@ export const planCases: readonly PlanCase[] = [
         await Promise.all(functions.map((f) => valuesOf(compile(f)(x)))),
         [sums, twice, twice, [1, 2, 5, 8, 14, 20]],
       ]
+    },
+  },
+  {
+    name: 'a product may end with a running sum that comes after it',
+    async run() {
+      const f = (x: Tensor): Tensor => matmul(x, x).add(cumsum(x, 1))
+      const x = tensor([
+        [1, 2],
+        [3, 4],
+      ])
+      return [await valuesOf(compile(f)(x)), [8, 13, 18, 29]]
+    },
+  },
+  {
+    // Positions are numbers alone here, which gpu.js does not take for whole ones.
+    name: 'the parts of what is put together are cut out again, to its gradient',
+    async run() {
+      const slope = grad((x: Tensor) =>
+        stack([x, x.mul(2), flip(x, 1)], 0)
+          .square()
+          .sum(),
+      )
+      const x = [1, 2, 3, 4, 5, 6]
+      return [await valuesOf(compile(slope)(tensor(x, { shape: [1, 6] }))), x.map((value) => 12 * value)]
     },
   },
   {

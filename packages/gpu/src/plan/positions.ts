@@ -31,7 +31,7 @@ export function digitsOf(write: Statements, at: At): readonly string[] {
   for (const axis of axes) {
     if (axis === axes.at(-1) || rest === '0') digits[axis] = rest
     else {
-      const quotient = write.integer(write.language.quotient(rest, at.shape[axis]!))
+      const quotient = write.quotient(rest, at.shape[axis]!)
       digits[axis] = write.integer(`${rest} - ${quotient} * ${at.shape[axis]}`)
       rest = quotient
     }

@@ -234,15 +234,20 @@ function storedOf(program: Program, isForeign: (id: ValueId) => boolean): Stored
     loaded.add(id)
     relieve(id)
   }
+  // A product may end with what reads a kernel that comes after it.
+  for (const id of values.keys())
+    if (isForeign(id)) {
+      stored.add(id)
+      loaded.add(id)
+    }
   values.forEach(({ source, shape }, id) => {
-    if (source.kind !== 'kernel' || loaded.has(id)) return
+    if (source.kind !== 'kernel') return
     const { kernel, inputs } = source
     if (isForeign(id)) {
       for (const input of inputs) if (values[input]!.source.kind === 'kernel') store(input)
-      stored.add(id)
-      loaded.add(id)
       return
     }
+    if (loaded.has(id)) return
     const isTiled = kernel.kind === 'matmul' && sizeOf(shape) >= LEAST_FOR_TILES
     if (LOOPS.has(kernel.kind))
       for (const input of inputs.filter(isInline)) {

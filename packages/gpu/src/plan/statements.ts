@@ -1,4 +1,5 @@
 import { statementsCalledIn } from '../functions.js'
+import { truthIn, wholeIn } from './folding.js'
 import type { Language } from './language.js'
 
 interface Block {
@@ -50,7 +51,8 @@ export class Statements {
 
   /** A whole number by name. */
   integer(text: string): string {
-    return /^\w+$/.test(text) ? text : this.declared('n', text, this.language.integer)
+    if (/^\w+$/.test(text)) return text
+    return wholeIn(text)?.toString() ?? this.declared('n', text, this.language.integer)
   }
 
   /** A number by name. */
@@ -116,12 +118,24 @@ export class Statements {
     outer.lines.push(this.language.loop(k, count), ...lines, '}')
   }
 
+  /** The whole part of a quotient by name. */
+  quotient(a: string, b: number): string {
+    const whole = wholeIn(a)
+    return whole === undefined ? this.integer(this.language.quotient(a, b)) : String(Math.trunc(whole / b))
+  }
+
   /** Runs `body` where all tests hold. */
   branch(tests: readonly string[], body: () => void): void {
+    const open = tests.filter((test) => truthIn(test) !== true)
+    if (open.some((test) => truthIn(test) === false)) return
+    if (open.length === 0) {
+      body()
+      return
+    }
     this.branches++
     const outer = this.#blocks.at(-1)!
     const lines = this.#inner({ trips: outer.trips, isBranch: true }, body)
-    const begin = this.language.branch(tests)
+    const begin = this.language.branch(open)
     this.length += LINES_OF_BRANCH
     outer.lines.push(...begin, ...lines, ...begin.map(() => '}'))
   }

@@ -1,6 +1,7 @@
 import { type Program, sizeOf, type ValueId } from '@adjoint/core/extend'
 import type { Source } from '../device.js'
 import { I } from '../text.js'
+import { wholeIn } from './folding.js'
 import { GPU_JS } from './language.js'
 import type { Dispatch } from './schedule.js'
 import { Writer } from './writer.js'
@@ -238,6 +239,7 @@ function forAll(template: string, members: readonly (readonly Place[])[], ends: 
 
 /** The text of a position so much further on. */
 export function shifted(at: string, by: number): string {
-  if (at === '0') return String(by)
+  const whole = wholeIn(at)
+  if (whole !== undefined) return String(whole + by)
   return by === 0 ? at : by > 0 ? `${at} + ${by}` : `${at} - ${-by}`
 }

@@ -422,7 +422,7 @@ export class Writer {
       const step = Math.abs(stride)
       const from = stride < 0 ? b + (side - 1) * stride : b
       const off = from === 0 ? digit : this.#write.integer(`${digit} - ${from}`)
-      const k = step === 1 ? off : this.#write.integer(this.#language.quotient(off, step))
+      const k = step === 1 ? off : this.#write.quotient(off, step)
       tests.push(`${off} >= 0`, `${k} < ${side}`)
       if (step !== 1) tests.push(`${factor(k)} * ${step} ${this.#language.equal} ${off}`)
       return stride < 0 ? this.#write.integer(`${side - 1} - ${k}`) : k
