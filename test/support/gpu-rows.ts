@@ -109,7 +109,8 @@ export async function inaccuracies({ op, attrs, x, y32 }: UlpTable): Promise<str
 }
 
 /** Where functions have their edges. */
-const EDGES = [0, 1, -1, 0.5, 2, -2, 3.5, -3.5, 1e-20, -1e-20, 1e20, -1e20, Infinity, -Infinity, NaN]
+const FINITE = [0, 1, -1, 0.5, 2, -2, 3, 3.5, -3.5, 1e-36, 1e-20, -1e-20, 1e20, -1e20, 3e38, -3e38]
+const EDGES = [...FINITE, Infinity, -Infinity, NaN]
 
 /** What a formula of one or two arguments gives at its edges that it does not give on the CPU. */
 export async function edgeDifferences(gpu: Backend, row: AnyRow): Promise<string[]> {

@@ -47,6 +47,17 @@ const remainder: Accuracy = {
   },
 }
 
+const power: Accuracy = {
+  ...ofResult(8, 'large exponents take two products'),
+  beyond: {
+    where: 'up to e more near 2^e and 2^-e',
+    allows: (x, y, got) => {
+      const [exponent, right] = [Math.abs(y * Math.log2(Math.abs(x))), x ** y]
+      return Math.abs(got - right) <= (8 + exponent) * 2 ** -23 * Math.abs(right)
+    },
+  },
+}
+
 /** Rows that are not exact. */
 const ROUNDED: { readonly [row: string]: Accuracy } = {
   // ---- arithmetic
@@ -56,8 +67,8 @@ const ROUNDED: { readonly [row: string]: Accuracy } = {
   sqrt: ofResult(3, 'roots on devices are good to 2.5 units'),
   rsqrt: ofResult(3, QUOTIENT),
   squaredDifference: ofResult(2),
-  pow: ofResult(8, 'the digits of a large exponent are spread over two products'),
-  powScalar: ofResult(8, 'as pow'),
+  pow: power,
+  powScalar: { ...power, why: 'as pow' },
   mod: remainder,
   fmod: remainder,
   hypot: ofResult(4),

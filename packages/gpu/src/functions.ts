@@ -162,9 +162,12 @@ const LIBRARY: readonly DeviceFunction[] = [
     return r;
   }`),
   // |x| = 2^e m with m near 1: 2^(y e) 2^(y log2 m), each product split so that nothing of y e is rounded
-  numbers(`function powOfPositive(x, y) {
+  // What is not 1 is 0 or Infinity to any power above 2^34.
+  numbers(`function powOfPositive(x, power) {
+    const y = Math.max(${-(2 ** 34)}, Math.min(power, ${2 ** 34}));
     const e = fnFloor(Math.log2(x) + 0.5);
-    const m = e < -64 ? x * ${2 ** 64} * twoTo(-e - 64) : x * twoTo(-e);
+    const near = e < -64 ? x * ${2 ** 64} : (e > 64 ? x * ${2 ** -64} : x);
+    const m = near * twoTo(e < -64 ? -e - 64 : (e > 64 ? 64 - e : -e));
     const high = fnFloor(y * 256) * 0.00390625;
     const low = Math.abs(y) > 4096 ? 0 : y - high;
     const whole = Math.abs(y) > 4096 ? y * e : high * e;
@@ -204,7 +207,7 @@ const LIBRARY: readonly DeviceFunction[] = [
     let odd = 0.0;
     if (fnFloor(y) === y) { whole = 1; }
     if (whole > 0 && Math.abs(y) < 16777216 && y - 2 * fnFloor(y * 0.5) > 0) { odd = 1; }
-    if (whole > 0 && Math.abs(y) < 64 && a > 0.001 && a < 1000) { return powOfWhole(x, y); }
+    if (whole > 0 && Math.abs(y) < 64 && a > 0.001 && a < 1000 && (y > 0 || y * Math.log2(a) < 120)) { return powOfWhole(x, y); }
     let r = 0.0;
     if (a === 0) { if (y < 0) { r = 1 / a; } }
     else if (fnReal(a) === 0) { if (y > 0) { r = a; } }
@@ -344,6 +347,7 @@ const LIBRARY: readonly DeviceFunction[] = [
     const a = Math.abs(x);
     const b = Math.abs(y);
     if (a < b) { return x; }
+    if (fnReal(a / b) === 0) { return x * 0; }
     let r = a;
     for (let i = 0; i < 260; i++) {
       if (r < b) { break; }

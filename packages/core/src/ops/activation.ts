@@ -181,13 +181,14 @@ export const mish: Unary = unary({
   args: ['x'],
   // tanh(log(1 + e)) = p / (p + 2) with e = exp(x) and p = e (e + 2); above 20 it is 1 to the last digit. Each piece is
   // written as something exact and a correction, whose roundings count the less the smaller it is: with m = e - 1,
-  // x - 2 x / (p + 2) = x - 2 x / (5 + m (4 + m)), and e - e² (e + 1) / (p + 2), which is e alone far down.
+  // x - 2 x / (p + 2) = x - 2 x / (5 + m (4 + m)), and e - e² (e + 1) / (p + 2), which is e alone
+  // far down: in two halves, as it may be below the least normal number where x e is not. So may parts of a tiny x.
   expr: `
-    x > 20 || x == 0 ? x
+    x > 20 ? x : abs(x) < 1e-30 ? 0.6 * x
       : x > -0.25 ? x - 2 * x / (5 + expm1(x) * (4 + expm1(x)))
         : x > -0.85 ? x * (0.4375 + 0.5625 * ${fromFourteenNinths} / (3.5555555555555556 + ${fromFourteenNinths}))
           : x > -4 ? x * (exp(x) - exp(x) * exp(x) * (exp(x) + 1) / (exp(x) * (exp(x) + 2) + 2))
-            : x < -40 ? x * exp(x)
+            : x < -40 ? x * exp(x / 2) * exp(x / 2)
               : x * exp(x) - x * exp(x) * exp(x) * (exp(x) + 1) / (exp(x) * (exp(x) + 2) + 2)`,
   vjp: { x: ({ g, x }) => mul(g, mishSlope(x)) },
 })
