@@ -16,12 +16,18 @@ export function isFar(kernel: Kernel, x: readonly number[] | undefined): boolean
   }
 }
 
+/** The first whole number that float32 cannot hold. */
+export function inexactIn(host: ArrayLike<number>): number | undefined {
+  for (let i = 0; i < host.length; i++) if (Math.abs(host[i]!) > EXACT) return host[i]
+  return undefined
+}
+
 /** @throws LimitError where float32 cannot hold a whole number. */
 export function checkExact(op: string, host: ArrayLike<number>): void {
-  for (let i = 0; i < host.length; i++)
-    if (Math.abs(host[i]!) > EXACT)
-      throw new LimitError(
-        `${op}: ${host[i]} is over ${EXACT}, beyond which a GPU has no exact whole numbers; use the CPU for it`,
-        { op },
-      )
+  const found = inexactIn(host)
+  if (found !== undefined)
+    throw new LimitError(
+      `${op}: ${found} is over ${EXACT}, beyond which a GPU has no exact whole numbers; use the CPU for it`,
+      { op },
+    )
 }
