@@ -8,6 +8,7 @@ import {
   compile,
   concat,
   cumsum,
+  div,
   flip,
   gather,
   grad,
@@ -147,6 +148,21 @@ export const planCases: readonly PlanCase[] = [
       )
       const x = [1, 2, 3, 4, 5, 6]
       return [await valuesOf(compile(slope)(tensor(x, { shape: [1, 6] }))), x.map((value) => 12 * value)]
+    },
+  },
+  {
+    name: '0 times what is no number is none, as is 0 / 0',
+    async run() {
+      const x = tensor([NaN, Infinity, 2])
+      const functions = [
+        () => x.mul(0),
+        () => div(zeros([1]), 0).mul(x),
+        () => div(0, x),
+        () => matmul(x.reshape([3, 1]), tensor([[0]])),
+      ]
+      const got = await Promise.all(functions.map((f) => valuesOf(compile(f)())))
+      const all = [NaN, NaN, 0]
+      return [got, [all, [NaN, NaN, NaN], [NaN, 0, 0], all]]
     },
   },
   {

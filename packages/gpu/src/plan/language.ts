@@ -16,6 +16,8 @@ export interface Language extends Words {
   readonly abs: string
   readonly sqrt: string
   readonly inf: string
+  /** A 0 that drivers do not know. */
+  readonly zero: string
 }
 
 /** gpu.js keeps a variable that is counted up as a 32-bit integer, and others as floats. */
@@ -32,6 +34,7 @@ export const GPU_JS: Language = {
   abs: 'Math.abs',
   sqrt: 'Math.sqrt',
   inf: 'inf',
+  zero: 'Math.min(inf, 0)',
 }
 
 /** As in a shader that gpu.js has begun: its arrays, arguments and functions go by its names. */
@@ -61,4 +64,5 @@ export const WGSL: Language = {
   abs: 'abs',
   sqrt: 'sqrt',
   inf: 'params.user_inf',
+  zero: 'min(params.user_inf, 0.0f)',
 }

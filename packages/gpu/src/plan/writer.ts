@@ -184,7 +184,8 @@ export class Writer {
     const outer = digitsOf(this.#write, broadcastAt(this.#write, batch, side.slice(0, -2)))
     const free = own.at(which === 0 ? -2 : -1)!
     const isLast = which === 0 ? source.kernel.transposeA : !source.kernel.transposeB
-    return this.#valueAt(input, { shape: side, digits: [...outer, ...(isLast ? [k, free] : [free, k])] })
+    const at = { shape: side, digits: [...outer, ...(isLast ? [k, free] : [free, k])] }
+    return open(this.#valueAt(input, at), this.#language)
   }
 
   // ---- values
@@ -216,10 +217,7 @@ export class Writer {
         const params = kernel.params.map((value, i) =>
           slots === undefined ? this.#language.literal(value) : this.#write.number(this.#slot(slots[i]!)),
         )
-        const formula = sourceOf(kernel.fn.body, this.#language).replace(
-          /\b([ap])(\d+)\b/g,
-          (_, of: string, i: string) => (of === 'a' ? args : params)[Number(i)]!,
-        )
+        const formula = filledIn(sourceOf(kernel.fn.body, this.#language), args, params, this.#write)
         return this.#write.number(storedAs(formula, dtype))
       }
       case 'view':
@@ -441,3 +439,27 @@ export function lengthOf({ values }: Program, product: ValueId): number {
   if (source.kind !== 'kernel' || source.kernel.kind !== 'matmul') throw new Error('no product')
   return values[source.inputs[0]!]!.shape.at(source.kernel.transposeA ? -2 : -1)!
 }
+
+/** A formula of these arguments and parameters. */
+function filledIn(
+  formula: string,
+  args: readonly string[],
+  params: readonly string[],
+  write: Statements,
+): string {
+  const factors = new Set(
+    [/\b([ap]\d+)(?= [*/])/g, /[*/] ([ap]\d+)\b/g].flatMap((beside) =>
+      [...formula.matchAll(beside)].map(([, name]) => name!),
+    ),
+  )
+  // What is made of numbers alone is computed as it is compiled, where not being a number is an error.
+  const isFixed = [...args, ...params].every((text) => !/\b[a-z]+\d+\b/.test(text))
+  return formula.replace(/\b([ap])(\d+)\b/g, (name, of: string, i: string) => {
+    const text = (of === 'a' ? args : params)[Number(i)]!
+    const own = factors.has(name) ? open(text, write.language) : text
+    return isFixed ? write.number(own) : own
+  })
+}
+
+/** A factor as it is, or such a 0 that drivers do not make 0 of all that it is multiplied with. */
+const open = (text: string, { literal, zero }: Language): string => (text === literal(0) ? zero : text)
