@@ -233,6 +233,27 @@ export const planCases: readonly PlanCase[] = [
     },
   },
   {
+    name: 'the gradient of a large table goes where each of many indices says',
+    async run() {
+      const table = variable(zeros([4096, 4]))
+      const f = compile((ids: Tensor, by: Tensor) => {
+        const { value, grads } = valueAndGrads(() => gather(table, ids).mul(by).sum(), [table])
+        table.assign(table.add(grads[0]!))
+        return value
+      })
+      const want = new Array<number>(4096 * 4).fill(0)
+      for (let run = 0; run < 2; run++) {
+        const ids = Array.from({ length: 600 }, (_, i) => (i * i + run) % 4096)
+        const by = Array.from({ length: 600 }, (_, i) => 1 + (i % 5))
+        f(tensor(ids, { dtype: 'int32' }), tensor(by).reshape([600, 1]))
+        ids.forEach((id, i) => {
+          for (let column = 0; column < 4; column++) want[4 * id + column]! += by[i]!
+        })
+      }
+      return [await valuesOf(table), want]
+    },
+  },
+  {
     name: 'variables of several sizes are changed side by side',
     async run() {
       const shapes = [[700], [1], [], [40, 30], [3], [64, 64]]

@@ -66,6 +66,7 @@ export {
   type Program,
   type Later,
   type Replay,
+  rootOf,
   type ValueId,
 } from './plan/program.js'
 export { simplify } from './plan/simplify.js'

@@ -84,15 +84,13 @@ export function backendOn(device: Device): GpuBackend {
   const compute = (kernel: Kernel, inputs: readonly Stored[], out: Aval): Storage => {
     const operands = inputs.map((x) => operandOf(x, kernel))
     if (kernel.kind === 'scatterAdd' || kernel.kind === 'gather') {
-      const [x, , updates] = operands as [Operand, Operand, Operand]
+      const [x, y, updates] = operands as [Operand, Operand, Operand]
       const indices = (inputs[1]!.handle as Value).host as ArrayLike<number> | undefined
       const far = isFar(kernel, x.shape)
-      const areMany = indices !== undefined && indices.length > EXACT
-      if (far && (indices === undefined || areMany))
+      if (far && (indices === undefined || indices.length > EXACT))
         throw tooFar(kernel.kind, x.shape[kernel.axis]!, indices?.length)
-      // Of many indices their order is no float32: then each place looks through all of them.
-      if (indices !== undefined && kernel.kind === 'scatterAdd' && !areMany)
-        return scatterAddSorted(device, kernel.axis, x, indices, updates)
+      if (indices !== undefined && kernel.kind === 'scatterAdd')
+        return start(kernel, [x, { ...y, host: indices }, updates], out)
       if (indices !== undefined && far) return gatherFar(device, kernel.axis, x, indices, out)
     }
     return start(kernel, operands, out)
@@ -133,7 +131,10 @@ export function backendOn(device: Device): GpuBackend {
       case 'gather':
         return gather(device, kernel.axis, x, y, out)
       case 'scatterAdd':
-        return scatterAdd(device, kernel.axis, x, y, z)
+        // Of many indices their order is no float32: then each place looks through all of them.
+        return y.host !== undefined && y.host.length <= EXACT
+          ? scatterAddSorted(device, kernel.axis, x, y.host, z)
+          : scatterAdd(device, kernel.axis, x, y, z)
       case 'softmax':
         return softmax(device, kernel.axis, kernel.log, x)
     }

@@ -72,6 +72,12 @@ export function inputsOf(source: Source): readonly ValueId[] {
   return source.kind === 'kernel' ? source.inputs : []
 }
 
+/** The value whose elements a view, or a view of a view, has; another value itself. */
+export function rootOf(program: Program, id: ValueId): ValueId {
+  const { source } = program.values[id]!
+  return source.kind === 'kernel' && source.kernel.kind === 'view' ? rootOf(program, source.inputs[0]!) : id
+}
+
 /** 1 for what results and checks are computed from. */
 export function neededForResults({ values, results, checks }: Program): Uint8Array {
   const needed = new Uint8Array(values.length)

@@ -6,6 +6,8 @@ export interface Operand extends Aval {
   readonly storage: Storage | number
   /** From where on it lies there, for kernels that say so: a multiple of four. */
   readonly at?: number
+  /** Its values, where the host has them and a kernel is faster for knowing them. */
+  readonly host?: ArrayLike<number>
 }
 
 /** An argument of a kernel: its name, its type, its value. */

@@ -4,12 +4,13 @@ import {
   type Program,
   randomState,
   type Replay,
+  rootOf,
   setRandomState,
   simplify,
   type ValueId,
 } from '@adjoint/core/extend'
 import { Divided, type Plan } from './divided.js'
-import { checkRange, folded, isWhole, type Known, knownOf, rootOf } from './known.js'
+import { checkRange, folded, isWhole, type Known, knownOf } from './known.js'
 import type { Tensors } from './tensors.js'
 
 /**

@@ -5,11 +5,12 @@ import {
   inputsOf,
   type Program,
   type Replay,
+  rootOf,
   simplify,
   type ValueId,
 } from '@adjoint/core/extend'
 import { checkExact, inexactIn } from '../far.js'
-import { checkRange, computed, isForHost, Known, knownOf, rootOf } from './known.js'
+import { checkRange, computed, isForHost, Known, knownOf } from './known.js'
 
 type Value = Program['values'][number]
 

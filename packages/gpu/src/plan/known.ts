@@ -89,11 +89,6 @@ export function checkRange(host: HostArray, { limit, fail }: Program['checks'][n
   }
 }
 
-export function rootOf(program: Program, id: ValueId): ValueId {
-  const { source } = program.values[id]!
-  return source.kind === 'kernel' && source.kernel.kind === 'view' ? rootOf(program, source.inputs[0]!) : id
-}
-
 export function isWhole(dtype: DType): boolean {
   return dtype === 'int32' || dtype === 'uint8' || dtype === 'bool'
 }

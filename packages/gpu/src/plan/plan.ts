@@ -1,7 +1,7 @@
-import type { Tensor } from '@adjoint/core'
-import { type Later, type Program, type Replay, sizeOf, type ValueId } from '@adjoint/core/extend'
+import type { HostArray, Tensor } from '@adjoint/core'
+import { type Later, type Program, type Replay, rootOf, sizeOf, type ValueId } from '@adjoint/core/extend'
 import type { Device, Into, Storage } from '../device.js'
-import { isFar } from '../far.js'
+import { EXACT, isFar } from '../far.js'
 import { inSteps, type Operand } from '../kernels/launch.js'
 import { concat, copy } from '../kernels/movement.js'
 import { isTiled } from '../kernels/matmul.js'
@@ -21,6 +21,7 @@ interface Step extends Dispatch {
 }
 
 const NONE: ReadonlySet<string> = new Set()
+const NO_HOSTS: ReadonlyMap<ValueId, HostArray | undefined> = new Map()
 
 /** A program as a few dispatches: nothing goes up but its arguments, nothing comes down but what is asked for. */
 export class GpuPlan implements Replay {
@@ -37,6 +38,8 @@ export class GpuPlan implements Replay {
   #numbers: ArrayLike<number> = []
   /** What this run has made, by array. */
   #arrays = new Map<string, Storage>()
+  /** What the host has of the arguments. */
+  #hosts = NO_HOSTS
   /** Those of them that somebody else gives back. */
   #kept: ReadonlySet<string> = NONE
 
@@ -184,8 +187,12 @@ export class GpuPlan implements Replay {
     if (source.kind !== 'kernel') throw new Error('only kernels are run')
     const { kernel, inputs } = source
     return inSteps(this.#device, (keep) => {
-      const operands = inputs.map((id): Operand => {
+      const operands = inputs.map((id, i): Operand => {
         const value = this.#program.values[id]!
+        // Known indices are put in order on the host.
+        const host = kernel.kind === 'scatterAdd' && i === 1 ? this.#hostOf(id) : undefined
+        if (host !== undefined && host.length <= EXACT)
+          return { shape: value.shape, dtype: value.dtype, storage: 0, host }
         const place = this.#layout.places.get(id)
         // Products are read where they lie.
         if (kernel.kind === 'matmul' && place !== undefined)
@@ -194,6 +201,13 @@ export class GpuPlan implements Replay {
       })
       return this.#tensors.start(kernel, operands, { shape, dtype })
     })
+  }
+
+  #hostOf(id: ValueId): ArrayLike<number> | undefined {
+    const root = rootOf(this.#program, id)
+    const { source } = this.#program.values[root]!
+    const host = source.kind === 'constant' ? source.values : this.#hosts.get(root)
+    return host as ArrayLike<number> | undefined
   }
 
   /** Starts it into storages of which the first is for its only value. */
@@ -254,6 +268,7 @@ export class GpuPlan implements Replay {
       if (array === 'given' || array === SLOTS || array.startsWith('out')) this.#drop(array)
     this.#arrays.clear()
     this.#kept = NONE
+    this.#hosts = NO_HOSTS
   }
 
   // ---- what goes up
@@ -269,6 +284,7 @@ export class GpuPlan implements Replay {
   #give(args: readonly Tensor[]): void {
     const given = this.#layout.given.map(({ index }) => args[index]!.read())
     const hosts = given.map((x) => this.#tensors.hostOf(x))
+    this.#hosts = new Map(hosts.map((host, i) => [this.#layout.given[i]!.id, host]))
     if (this.#layout.given.length === 0) return
     if (hosts.every((host) => host !== undefined)) {
       const all = this.#upload(

@@ -29,6 +29,9 @@ const CHEAP = 16
 /** What one thread may compute instead of reading it, in operations, and all threads together. */
 const MOST_WORK = 4096
 const MOST_ALL = 2 ** 22
+/** From what length on rows are long, and what all elements together may fold of rows or look through of indices. */
+const LONG_ROW = 32
+const MOST_FOLDED = 2 ** 18
 /**
  * How long the text may be of what is computed in several places, all together, and of one dispatch: longer shaders take
  * drivers seconds to compile.
@@ -155,13 +158,13 @@ function isFoldedOften(kernel: Kernel, shape: readonly number[]): boolean {
   const count = shape[kernel.axis]!
   return count > LONG_ROW && sizeOf(shape) * count > MOST_FOLDED
 }
-const LONG_ROW = 32
-const MOST_FOLDED = 2 ** 18
-
 /** Whether one element of a kernel's output can be written as a formula of a few loops. */
 function isWritable(kernel: Kernel, shapes: readonly (readonly number[])[]): boolean {
   if (kernel.kind === 'cumulate') return false
-  if (kernel.kind === 'scatterAdd') return sizeOf(shapes[1]!) <= 4096
+  if (kernel.kind === 'scatterAdd') {
+    const [size, count] = [sizeOf(shapes[0]!), sizeOf(shapes[1]!)]
+    return count <= 4096 && size * count <= MOST_FOLDED
+  }
   return true
 }
 
