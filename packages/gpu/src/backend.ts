@@ -39,14 +39,14 @@ export function backendOn(device: Device): GpuBackend {
     (value.block.cpu ??= cpuBackend.upload(value.host!, aval))
 
   /** What the host has. Once the device is lost, what it had is all there is. */
-  const atOnce = ({ host, copy, isCopyCurrent }: Value): HostArray | undefined =>
-    host ?? (isCopyCurrent || device.isLost ? copy : undefined)
+  const atOnce = (value: Value): HostArray | undefined =>
+    device.isLost ? value.last : (value.host ?? value.block.read)
 
-  /** Has the host remember what it read of a variable: should the device be lost, this is what is left. */
+  /** Has the host remember what it read of a variable as it is, or as it was before a plan changed it meanwhile. */
   const remember = (value: Value, read: HostArray, isCurrent: boolean): void => {
-    if (!value.isKept) return
-    value.copy = read.slice()
-    value.isCopyCurrent = isCurrent
+    if (value.block.isKept !== true) return
+    if (isCurrent) value.block.read = read.slice()
+    else value.copy = read.slice()
   }
 
   /** Values that the host has, or can have at once. */

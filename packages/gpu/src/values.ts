@@ -25,6 +25,10 @@ export interface Part {
 interface Block {
   /** What was made of host data stays there too: it can be read at once, and indices can be checked. */
   host: HostArray | undefined
+  /** What was read of it, where a variable holds it. */
+  read?: HostArray | undefined
+  /** Whether a variable holds it, or did so. */
+  isKept?: boolean
   storage: Storage | undefined
   /** Where plans keep it: it gets a storage of its own when anything else reads it. */
   part?: Part | undefined
@@ -43,12 +47,8 @@ export class Value {
   scope: Scope | undefined
   /** Whether it is to be left alone when a variable gets another value. */
   isPinned = false
-  /** Whether it was kept, as those of variables are. */
-  isKept = false
-  /** What the host last knew of it, or of those it stands in the place of. */
+  /** What the host last knew of those it stands in the place of. */
   copy: HostArray | undefined
-  /** Whether that is what it is now. */
-  isCopyCurrent = false
   /** Never touched; memory of the host that stands for memory of the device, so that collections come in time. */
   weight: ArrayBuffer | undefined
 
@@ -59,6 +59,11 @@ export class Value {
 
   get host(): HostArray | undefined {
     return this.block.host
+  }
+
+  /** What the host knows of it as it is, and else as it was. */
+  get last(): HostArray | undefined {
+    return this.block.host ?? this.block.read ?? this.copy
   }
 }
 
@@ -152,9 +157,9 @@ export class Values {
     part.arena.users++
     block.part = part
     if (!areSame) {
-      value.copy = block.host ?? value.copy
-      value.isCopyCurrent = false
+      value.copy = value.last
       block.host = undefined
+      block.read = undefined
       block.cpu = undefined
     }
     return true
@@ -263,9 +268,9 @@ export class Values {
   }
 
   keep(value: Value, before: Value | undefined): void {
-    value.isKept = true
+    value.block.isKept = true
     if (before !== undefined) {
-      value.copy = before.host ?? before.copy
+      value.copy = before.last
       this.#replaced(before)
     }
     if (value.scope === undefined) return

@@ -79,7 +79,7 @@ export class Tensors {
       if (!variable.isShared && value !== undefined && this.#values.move(value, part, areSame)) continue
       const made = this.#values.inArena(part, areSame ? this.hostOf(held) : undefined)
       this.#values.keep(made, value)
-      made.isCopyCurrent = areSame && value?.isCopyCurrent === true
+      if (areSame) made.block.read = value?.block.read
       variable.hold(new Tensor(variable.aval, made, this.#backend))
     }
   }
