@@ -180,6 +180,17 @@ export const planCases: readonly PlanCase[] = [
     },
   },
   {
+    name: 'random numbers stand behind the arguments, also behind those that nobody needs',
+    async run() {
+      const f = (a: Tensor, _b: Tensor): Tensor => a.mul(random.uniform([2], { min: 1, max: 2 }))
+      const drawn = async (g: typeof f): Promise<number[]> => {
+        setSeed(1)
+        return valuesOf(g(tensor([1, 1]), tensor([5, 6])))
+      }
+      return [await drawn(compile(f)), await drawn(f)]
+    },
+  },
+  {
     name: 'random numbers are drawn in the order of the function, whoever needs them',
     async run() {
       const noise = variable([0, 0])

@@ -99,7 +99,7 @@ class PlanWithHost implements Replay {
         this.#tensors.ofHost(known.get(id)!.values, known.get(id)!.aval),
       )
       try {
-        divided.rest?.compute([...args, ...given])
+        divided.rest?.compute([...args.slice(0, divided.first), ...given])
       } finally {
         for (const x of given) x.dispose()
       }

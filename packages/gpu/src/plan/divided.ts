@@ -21,14 +21,14 @@ export type Plan = (rest: Program) => Replay | undefined
 export class Divided {
   /** What the host computes and the plan takes, behind the arguments. */
   readonly given: readonly ValueId[]
+  /** Behind how many arguments that is: those that the program needs, which may be fewer than there are. */
+  readonly first: number
   /** Variables that the host changes. */
   readonly assigned: Program['assigned']
   /** None where there is nothing left. */
   readonly rest: Replay | undefined
 
   readonly #program: Program
-  /** How many arguments the program has. */
-  readonly #first: number
   /** 1 for what the host has or computes. */
   readonly #isKnown: Uint8Array
   /** What the device computes whole numbers from, by what. */
@@ -42,7 +42,7 @@ export class Divided {
     first: number,
   ) {
     this.#program = program
-    this.#first = first
+    this.first = first
     this.#isKnown = isKnown
     this.rest = rest
     this.given = given
@@ -162,7 +162,7 @@ export class Divided {
     return [
       'on the host:',
       ...own.map(line),
-      ...this.given.map((id, i) => `  %${id} is given as argument ${this.#first + i}`),
+      ...this.given.map((id, i) => `  %${id} is given as argument ${this.first + i}`),
       ...this.assigned.map(({ variable, value }) => `  ${formatVariable(variable)} becomes %${value}`),
       ...program.results.flatMap((id) => (this.#isKnown[id] === 1 ? [`  returns %${id}`] : [])),
       ...(this.rest === undefined ? [] : [String(this.rest)]),
