@@ -1,5 +1,6 @@
 import { type Kernel, type Program, sizeOf, type ValueId } from '@adjoint/core/extend'
-import { sourceOf, storedAs } from '../formula.js'
+import { storedAs } from '../formula.js'
+import { factorOf, formulaOf } from './formulas.js'
 import { type FoldOp, FOLDS } from './folds.js'
 import type { Language } from './language.js'
 import { type At, broadcastAt, digitsOf, factor, flatOf, reshapedAt, type Sizes } from './positions.js'
@@ -185,7 +186,7 @@ export class Writer {
     const free = own.at(which === 0 ? -2 : -1)!
     const isLast = which === 0 ? source.kernel.transposeA : !source.kernel.transposeB
     const at = { shape: side, digits: [...outer, ...(isLast ? [k, free] : [free, k])] }
-    return open(this.#valueAt(input, at), this.#language)
+    return factorOf(this.#valueAt(input, at), this.#language)
   }
 
   // ---- values
@@ -217,7 +218,7 @@ export class Writer {
         const params = kernel.params.map((value, i) =>
           slots === undefined ? this.#language.literal(value) : this.#write.number(this.#slot(slots[i]!)),
         )
-        const formula = filledIn(sourceOf(kernel.fn.body, this.#language), args, params, this.#write)
+        const formula = formulaOf(kernel.fn.body, args, params, this.#write)
         return this.#write.number(storedAs(formula, dtype))
       }
       case 'view':
@@ -439,27 +440,3 @@ export function lengthOf({ values }: Program, product: ValueId): number {
   if (source.kind !== 'kernel' || source.kernel.kind !== 'matmul') throw new Error('no product')
   return values[source.inputs[0]!]!.shape.at(source.kernel.transposeA ? -2 : -1)!
 }
-
-/** A formula of these arguments and parameters. */
-function filledIn(
-  formula: string,
-  args: readonly string[],
-  params: readonly string[],
-  write: Statements,
-): string {
-  const factors = new Set(
-    [/\b([ap]\d+)(?= [*/])/g, /[*/] ([ap]\d+)\b/g].flatMap((beside) =>
-      [...formula.matchAll(beside)].map(([, name]) => name!),
-    ),
-  )
-  // What is made of numbers alone is computed as it is compiled, where not being a number is an error.
-  const isFixed = [...args, ...params].every((text) => !/\b[a-z]+\d+\b/.test(text))
-  return formula.replace(/\b([ap])(\d+)\b/g, (name, of: string, i: string) => {
-    const text = (of === 'a' ? args : params)[Number(i)]!
-    const own = factors.has(name) ? open(text, write.language) : text
-    return isFixed ? write.number(own) : own
-  })
-}
-
-/** A factor as it is, or such a 0 that drivers do not make 0 of all that it is multiplied with. */
-const open = (text: string, { literal, zero }: Language): string => (text === literal(0) ? zero : text)
