@@ -70,6 +70,9 @@ export interface Parts {
   allocate(length: number): Storage
 }
 
+/** Programs kept at most: drivers slow down with thousands. The least recently used goes. */
+export const MOST_PROGRAMS = 1000
+
 /** Where kernels run. Everything happens in the order in which it is asked for. */
 export interface Device {
   readonly info: GpuInfo

@@ -14,6 +14,8 @@ export interface GpuJs {
 
 export interface GpuInstance {
   createKernel(source: string, settings: object): KernelShortcut
+  /** All that it has made, for its `destroy()`. */
+  readonly kernels: unknown[]
 }
 
 export interface KernelShortcut {
@@ -46,6 +48,13 @@ export interface KernelInstance {
     readonly arrayArgs: readonly { readonly index: number; readonly dimsOffset: number }[]
     readonly scalarArgs: readonly { readonly index: number; readonly offset: number; readonly type: string }[]
   }
+}
+
+/** A new kernel, which is collected when nobody holds it: gpu.js would keep them all. */
+export function kernelOf(gpu: GpuInstance, text: string, settings: object): KernelInstance {
+  const { kernel } = gpu.createKernel(text, settings)
+  gpu.kernels.length = 0
+  return kernel
 }
 
 export interface WebGpuContext {

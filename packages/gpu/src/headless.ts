@@ -58,7 +58,10 @@ function kernelsOn(context: Gl, js: GpuJs): GpuInstance {
   const gpu = new js.GPU({ mode: 'headlessgl' })
   js.GPU.enableValidation()
   const given = { context, canvas: {}, validate: false }
-  return { createKernel: (source, settings) => gpu.createKernel(source, { ...given, ...settings }) }
+  return {
+    kernels: gpu.kernels,
+    createKernel: (source, settings) => gpu.createKernel(source, { ...given, ...settings }),
+  }
 }
 
 /** WebGL 1 in the words of WebGL 2 that are used here. */

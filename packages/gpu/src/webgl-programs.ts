@@ -1,7 +1,7 @@
 import { BackendError } from '@adjoint/core'
-import type { ArgumentType, GpuMode, Program, Source } from './device.js'
+import { type ArgumentType, type GpuMode, MOST_PROGRAMS, type Program, type Source } from './device.js'
 import { type DeviceFunction, functionsIn } from './functions.js'
-import type { Gl, GpuInstance, KernelInstance } from './gpujs.js'
+import { type Gl, type GpuInstance, type KernelInstance, kernelOf } from './gpujs.js'
 import { SETTINGS, textOf } from './text.js'
 import { withFour, withShifts } from './webgl-text.js'
 
@@ -27,9 +27,6 @@ export interface Compiled {
   readonly corner: number
   readonly coordinate: number
 }
-
-/** Programs kept at most: drivers slow down with thousands. The least recently used goes. */
-const MOST_PROGRAMS = 1000
 
 /** The programs of a context: gpu.js translates and compiles them, with texts of this package where a driver takes them. */
 export class Programs {
@@ -153,7 +150,7 @@ export class Programs {
   }
 
   #kernel(source: Source, functions: readonly DeviceFunction[]): KernelInstance {
-    return this.#gpu.createKernel(textOf(source), {
+    return kernelOf(this.#gpu, textOf(source), {
       ...SETTINGS,
       functions,
       // gpu.js does not always put a function before those that call it, as GLSL asks.
@@ -163,7 +160,7 @@ export class Programs {
       optimizeFloatMemory: (source.width ?? 1) === 1,
       dynamicOutput: true,
       output: [1],
-    }).kernel
+    })
   }
 
   #make(kernel: KernelInstance, source: Source): void {

@@ -5,12 +5,19 @@ import {
   type Into,
   type Parts,
   lostDevice,
+  MOST_PROGRAMS,
   type Program,
   type Source,
   type Storage,
 } from './device.js'
 import { functionsIn } from './functions.js'
-import type { GpuDevice, GpuInstance, KernelInstance, WebGpuContext } from './gpujs.js'
+import {
+  type GpuDevice,
+  type GpuInstance,
+  type KernelInstance,
+  kernelOf,
+  type WebGpuContext,
+} from './gpujs.js'
 import { SETTINGS, textOf } from './text.js'
 import { ownTextOf } from './webgpu-text.js'
 import { ALIGNMENT, Batch, type Buffer, type Slot } from './webgpu-batch.js'
@@ -91,11 +98,12 @@ export class WebGpuDevice implements Device {
   // ---- programs
 
   program(key: string, source: () => Source): Program {
-    const known = this.#programs.get(key)
-    if (known !== undefined) return known
-    const made = this.#build(source())
-    this.#programs.set(key, made)
-    return made
+    const built = this.#programs.get(key) ?? this.#build(source())
+    // The one that was used last stands last; the first is forgotten, and compiled again where it is run again.
+    if (!this.#programs.delete(key) && this.#programs.size >= MOST_PROGRAMS)
+      this.#programs.delete(this.#programs.keys().next().value!)
+    this.#programs.set(key, built)
+    return built
   }
 
   #build(source: Source): Built {
@@ -130,7 +138,7 @@ export class WebGpuDevice implements Device {
   ): { readonly kernel: KernelInstance; readonly isTaken?: () => boolean } {
     const text = textOf(source)
     const functions = functionsIn(text)
-    const { kernel } = this.#gpu.createKernel(text, {
+    const kernel = kernelOf(this.#gpu, text, {
       ...SETTINGS,
       functions,
       argumentTypes: source.args.map(([, type]) => ARGUMENT_TYPES[type]),
