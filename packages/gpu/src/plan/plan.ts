@@ -331,26 +331,26 @@ export class GpuPlan implements Replay {
     parts: readonly { readonly storage: Storage; readonly isOwn: boolean; readonly at: number }[],
     length: number,
   ): Storage {
-    const pieces: { readonly storage: Storage; readonly isOwn: boolean }[] = []
-    let end = 0
-    const fill = (until: number): void => {
-      if (until > end)
-        pieces.push({ storage: this.#device.upload(new Float32Array(until - end)), isOwn: true })
-    }
-    for (const part of parts) {
-      fill(part.at)
-      pieces.push(part)
-      end = part.at + part.storage.length
-    }
-    fill(length)
-    const operands = pieces.map(({ storage }): Operand => ({
-      shape: [storage.length],
-      dtype: 'float32',
-      storage,
-    }))
-    const made = concat(this.#device, 0, operands, { shape: [length], dtype: 'float32' })
-    for (const { storage, isOwn } of pieces) if (isOwn) this.#device.free(storage)
-    return made
+    return inSteps(this.#device, (keep) => {
+      for (const { storage, isOwn } of parts) if (isOwn) keep(storage)
+      const pieces: Storage[] = []
+      let end = 0
+      const fill = (until: number): void => {
+        if (until > end) pieces.push(keep(this.#device.upload(new Float32Array(until - end))))
+      }
+      for (const { storage, at } of parts) {
+        fill(at)
+        pieces.push(storage)
+        end = at + storage.length
+      }
+      fill(length)
+      const operands = pieces.map((storage): Operand => ({
+        shape: [storage.length],
+        dtype: 'float32',
+        storage,
+      }))
+      return concat(this.#device, 0, operands, { shape: [length], dtype: 'float32' })
+    })
   }
 
   // ---- what comes down
