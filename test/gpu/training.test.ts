@@ -79,7 +79,6 @@ describe.skipIf(gpu === undefined)('a model on webgpu', () => {
     expectClose(got, want)
   })
 
-  const steps = isFull ? 10_000 : 60
   test('is used on the CPU after fit, and else where the host was told of its weights', async () => {
     setBackend(gpu!)
     const x = input({ shape: [2] })
@@ -115,6 +114,7 @@ describe.skipIf(gpu === undefined)('a model on webgpu', () => {
     expect(await kernel.data()).not.toEqual(before)
   })
 
+  const steps = isFull ? 10_000 : 60
   test(`after ${steps} training steps holds as many buffers as before`, { timeout: 1_800_000 }, async () => {
     setBackend(gpu!)
     const { m, x, y } = task()
